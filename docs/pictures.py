@@ -58,9 +58,7 @@ SCENES = ("meadow-1.mkv", "meadow-2.mkv", "meadow-3.mkv")
 
 
 def before_after(clip: Path, folder: Path) -> None:
-    """The README's picture: a compressed copy of half the size, by Lanczos and by what `vsr run` takes,
-    cropped and put side by side.
-    """
+    """The README's picture: crops of a compressed clip upscaled by Lanczos and by `vsr run`, side by side."""
     crops = []
     half = _shrunk(clip, folder / "half.mkv", CRF)
     for model in ("lanczos", "auto"):
@@ -167,8 +165,9 @@ def _shrunk(clip: Path, path: Path, crf: str = "18") -> Path:
 
 
 def _draw(name: str, clip: Path, half: Path, models: Sequence[str]) -> None:
-    """A place of the frame at SECONDS as each network makes it of half its size, and as it is: two rows of
-    three, every pixel as 2x2.
+    """Crops of the frame at SECONDS, upscaled from half its size by each network, and the original.
+
+    Two rows of three, with every pixel as 2x2.
     """
     whole, small = Footage(probe(clip)), Footage(probe(half))
     pictures = []

@@ -1,7 +1,4 @@
-"""`WorkerActor`: what lives in an actor's process: one worker, fed and asked by the driver over there.
-
-See `cluster.py`.
-"""
+"""`WorkerActor`: the code in an actor's process: one worker, controlled by the scheduler of the driver."""
 
 from __future__ import annotations
 
@@ -38,20 +35,20 @@ _FED = 2
 class _Turns:
     """Lets calls begin in the order of their numbers, whatever order they arrive in.
 
-    Each when the one before has ended, or freed the way.
+    Each begins when the one before has ended, or has allowed it.
     """
 
     def __init__(self) -> None:
         self._change = threading.Condition()
         self._next, self._inside = 0, 0
         self._at: int | None = None
-        """The call that began last, while it is in the way of the next."""
+        """The call that began last, while it blocks the next one."""
         self._skipped: set[int] = set()
 
     def begin(self, number: int, *, alone: bool = False) -> bool:
-        """Wait for a call's turn; whether it may begin, for it may have been skipped.
+        """Wait for a call's turn; returns whether it may begin, as it may have been skipped.
 
-        alone: also wait for the ends of all others.
+        alone: also wait until all others have ended.
         """
         with self._change:
             self._change.wait_for(
@@ -64,13 +61,13 @@ class _Turns:
             return True
 
     def free(self, number: int) -> None:
-        """The next call may begin beside this one."""
+        """Allow the next call to begin."""
         with self._change:
             if number == self._next:
                 self._advance()
 
     def end(self, number: int) -> None:
-        """A call that began has ended."""
+        """Record that a call has ended."""
         with self._change:
             self._inside -= 1
             if number == self._next:
@@ -78,7 +75,7 @@ class _Turns:
             self._change.notify_all()
 
     def skip(self, number: int) -> bool:
-        """Take back a call that has not begun; whether it had not."""
+        """Withdraw a call that has not begun; returns whether it had not."""
         with self._change:
             if number < self._next or number == self._at:
                 return False
@@ -97,17 +94,15 @@ class _Turns:
 
 
 class WorkerActor:
-    """Makes a worker of a setup, and runs one task after another.
+    """Creates a worker from a setup, and runs one task after another.
 
-    Where the worker says so, a task beside the end of the last.
-
-    `prepare` and `run` go by their turns; `hello`, `feed` and `withdraw` beside them, in threads of their
-    own.
+    If the worker allows it, a task begins while the last one finishes. `prepare` and `run` wait for their
+    turns; `hello`, `feed` and `withdraw` run at once, in separate threads.
     """
 
     THREADS: ClassVar = {"work": 4, "side": 2, "stay": 1}
-    """By concurrency group: one for every call that can be in hand at a time, for those that wait for their
-    turn take one as well."""
+    """By concurrency group: one thread for every call that can be pending at a time, as waiting calls need
+    one too."""
 
     def __init__(self) -> None:
         self._worker: Worker | None = None
@@ -118,7 +113,7 @@ class WorkerActor:
 
     @ray.method(concurrency_group="side")
     def hello(self) -> dict[str, Any]:
-        """Who this is."""
+        """Facts about this process."""
         context = ray.get_runtime_context()
         devices = [d for ids in context.get_accelerator_ids().values() for d in ids]
         return {
@@ -136,8 +131,9 @@ class WorkerActor:
 
     @ray.method(concurrency_group="work")
     def prepare(self, turn: int, worker: str, setup: bytes, files: dict[str, list[Any]]) -> tuple[str, Any]:
-        """Make a worker: ("facts", its facts) or ("error", what it raised). files: name, a SHA-256 first ->
-        where the bytes are.
+        """Create a worker: returns ("facts", its facts) or ("error", what it raised).
+
+        files: name, beginning with a SHA-256 -> reference to the bytes.
         """
         self._turns.begin(turn, alone=True)
         self._worker = None  # two at once may not fit
@@ -156,14 +152,12 @@ class WorkerActor:
 
     @ray.method(concurrency_group="work", num_returns="streaming")
     def run(self, turn: int, payload: Any, whole: bool, *parts: bytes) -> Iterator[tuple[str, Any]]:
-        """Work on a task: ("item", value)…, then ("last", value).
+        """Run a task: yields ("item", value)…, then ("last", value).
 
-        ("done", None) where there was none, or ("error", what was raised).
-
-        One of the items may come as ("free", value): the next task is begun now.
-        An item is held until the next one comes, so that the driver learns with the last one that it was: one
-        message less a task.
-        whole: no more input will be fed.
+        ("done", None) if there were no items, ("error", error) after an error. One of the items may come as
+        ("free", value): the next task is then begun. An item is held back until the next one exists, so that
+        the driver learns with the last item that it was the last; this saves a message per task. whole: the
+        input is complete.
         """
         if not self._turns.begin(turn):
             return
@@ -209,7 +203,7 @@ class WorkerActor:
 
     @ray.method(concurrency_group="side")
     def feed(self, turn: int, last: bool, part: bytes) -> bool:
-        """More input of a task; whether it was taken (else it is to be sent again)."""
+        """Take more input of a task; returns whether it was taken (else it has to be sent again)."""
         try:
             self._line(turn).put((part, last), timeout=0.5)
         except queue.Full:
@@ -217,7 +211,7 @@ class WorkerActor:
         return True
 
     def _count(self, item: Any) -> None:
-        """Counters of the cluster's own monitoring, for items that have something to count."""
+        """Update counters of the cluster's monitoring, for items that have some."""
         for name, tags, amount in getattr(item, "counts", tuple)():
             if name not in self._counters:
                 self._counters[name] = Counter(name, tag_keys=tuple(tags))
@@ -226,17 +220,17 @@ class WorkerActor:
 
     @ray.method(concurrency_group="side")
     def pulse(self) -> int:
-        """How far the worker has got: other than the last time, unless it hangs."""
+        """The worker's progress: a new value each time, unless it hangs."""
         return pulse_of(self._worker)
 
     @ray.method(concurrency_group="side")
     def withdraw(self, turn: int) -> bool:
-        """Take a task back that was not begun; whether it was not."""
+        """Withdraw a task that was not begun; returns whether it was not."""
         return self._turns.skip(turn)
 
 
 def _kept(name: str, ref: Any) -> Path:
-    """A file on this node, named by its SHA-256; fetched if there is none yet."""
+    """A file on this node, named by its SHA-256; fetched if it is missing."""
     private = os.environ.get("VSR_RAY_FOLDER")  # goes with the private cluster
     folder = Path(private) / "files" if private else Path("/tmp") / f"vsr-files-{os.getuid()}"  # noqa: S108 - content is checked by hash
     folder.mkdir(mode=0o700, exist_ok=True)

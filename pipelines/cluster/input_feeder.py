@@ -30,7 +30,7 @@ class Feeder:
         self._answer, self._end_call = answer, end_call
 
     def feed(self, run: Run, again: tuple[Any, bool] | None = None) -> None:
-        """Send the next part of a long input, or the same again that was not taken."""
+        """Send the next part of a long input, or one again that was not taken."""
         try:
             part, last = again or self._object_refs.more(run)
         except Exception as error:  # noqa: BLE001 - the caller's own

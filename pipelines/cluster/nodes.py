@@ -1,4 +1,4 @@
-"""`Nodes`: which machines a cluster has, and the actors that live there. See `cluster.py`."""
+"""`Nodes`: the nodes of a cluster, and the actors on them."""
 
 from __future__ import annotations
 
@@ -31,19 +31,18 @@ _LOOK_SECONDS = 1.0
 _PATIENCE_SECONDS = 60.0
 """How long a cluster may be without any worker before the work is given up."""
 _MOST_CPUS = 8
-"""Of a worker without a GPU, unless told otherwise."""
+"""CPUs of a worker without a GPU, by default."""
 
 
 class Nodes:
-    """Keeps an actor on every share of a machine, as far as there is work, and remembers what failed
-    where.
-    """
+    """Keeps an actor on every share of a node, as far as there is work, and records failures."""
 
     def __init__(
         self, *, most: int, gpus: float, cpus: float | None, device: str, environment: dict[str, str]
     ) -> None:
-        """most: actors at a time. gpus: share of a GPU for each. cpus: None: what there is, shared out.
-        device: "cpu" leaves GPUs alone.
+        """most: actors at a time. gpus: share of a GPU for each. cpus: None: the available ones, divided.
+
+        device: "cpu" leaves GPUs unused.
         """
         self._most, self._gpus, self._cpus, self._device, self._environment = (
             most,
@@ -67,7 +66,7 @@ class Nodes:
     # --- machines
 
     def look(self) -> bool:
-        """See which machines there are, now and then; whether it was done."""
+        """Update the list of nodes at intervals; returns whether it was updated."""
         now = time.monotonic()
         if now - self._looked < _LOOK_SECONDS:
             return False
@@ -76,15 +75,15 @@ class Nodes:
         return True
 
     def look_soon(self) -> None:
-        """Something has changed."""
+        """Update the list of nodes at the next call."""
         self._looked = 0.0
 
     def is_lost(self, node: str) -> bool:
-        """Whether a machine is gone, at this moment."""
+        """Whether a node is gone at this moment."""
         return node not in _alive()
 
     def needs(self) -> tuple[float, float]:
-        """(CPUs, GPUs) of a worker."""
+        """(CPUs, GPUs) that a worker needs."""
         nodes = [n["Resources"] for n in self.alive.values()]
         with_gpu = [r for r in nodes if r.get("GPU", 0) >= self._gpus] if self._device != "cpu" else []
         if with_gpu:
@@ -98,7 +97,7 @@ class Nodes:
         )
 
     def why_none(self, call: PendingCall) -> Exception | None:
-        """Why nobody can work on a call, if there is nobody and won't be."""
+        """Why no actor can work on a call; None if one can, or may soon."""
         if any(not a.parked and a.number not in call.refused for a in self.actors):
             call.hungry_since = time.monotonic()
             return None
@@ -123,7 +122,7 @@ class Nodes:
     # --- actors
 
     def fill(self, wanted: int) -> Iterator[Actor]:
-        """Order actors until there are so many that can work, as far as there is room.
+        """Start actors until there are enough, as far as resources allow.
 
         Yields the new ones.
         """
@@ -158,7 +157,7 @@ class Nodes:
         return Actor(next(self._numbers), node, host, handle, handle.hello.remote(), handle.stay.remote())
 
     def gone(self) -> list[tuple[Actor, RayError | ResourceError]]:
-        """Actors lost with their node or process, also while idle, and why."""
+        """Actors lost with their node or process, also while idle, with reasons."""
         found: list[tuple[Actor, RayError | ResourceError]] = [
             (a, lost(a)) for a in self.actors if a.node not in self.alive
         ]
@@ -172,7 +171,7 @@ class Nodes:
         return found
 
     def greet(self, actor: Actor, facts: dict[str, Any]) -> str:
-        """Hear what an actor says of itself; why it gets no work, if it gets none."""
+        """Process an actor's facts; returns why it gets no work, if it gets none."""
         actor.facts, actor.silent = facts, 0.0
         if facts["code"] != self._code:
             reason = (
@@ -190,9 +189,9 @@ class Nodes:
         return ""
 
     def failed_to_start(self, actor: Actor, reason: str) -> str:
-        """An actor ended before it said anything, or could not be made ready.
+        """Record that an actor ended before it reported, or could not be prepared.
 
-        Why its machine gets no more, if it is too often by now.
+        Returns why its node gets no more, if this has happened too often.
         """
         self._starts[actor.node] += 1
         if self._starts[actor.node] >= ATTEMPTS:
@@ -200,11 +199,11 @@ class Nodes:
         return self.benched.get(actor.node, "")
 
     def has_started(self, actor: Actor) -> None:
-        """An actor is ready, so others can start on its machine."""
+        """Record that an actor is ready, so others can start on its node."""
         self._starts.pop(actor.node, None)
 
     def devices(self, call: PendingCall) -> Iterator[Device]:
-        """Of the actors that could work on a call."""
+        """Devices of the actors that could work on a call."""
         return (
             a.device
             for a in self.actors
@@ -212,15 +211,15 @@ class Nodes:
         )
 
     def strike(self, actor: Actor) -> None:
-        """An actor failed at its work."""
+        """Record a failure of an actor."""
         self._strikes[actor.device] += 1
 
     def clear(self, actor: Actor) -> None:
-        """An actor did its work, so its device is well."""
+        """Record a success of an actor, so its device works."""
         self._strikes.pop(actor.device, None)
 
     def dismiss(self, actor: Actor) -> None:
-        """End an actor."""
+        """Remove an actor and kill it."""
         self.actors.remove(actor)
         self.look_soon()
         end(actor)
@@ -233,7 +232,7 @@ def end(actor: Actor) -> None:
 
 
 def lost(actor: Actor) -> ResourceError:
-    """That an actor's machine is gone."""
+    """The error for an actor whose node is gone."""
     return ResourceError(f"the machine {actor.host} was lost")
 
 

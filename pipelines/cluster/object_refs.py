@@ -1,4 +1,4 @@
-"""`ObjectRefs`: what tasks work on, on its way through the object store of a cluster. See `cluster.py`."""
+"""`ObjectRefs`: inputs of tasks in the object store of a cluster."""
 
 from __future__ import annotations
 
@@ -20,22 +20,19 @@ __all__ = ["ObjectRefs"]
 
 
 _PARTS = 16
-"""Parts of an input that are handed over with the task; the rest of a longer one is fed while it is worked
-on."""
+"""Parts of an input that are sent with the task; the rest of a longer one is sent while the task runs."""
 _STORE_SHARE = 0.4
-"""Of the driver's object store; beyond, no second task is handed out."""
+"""Share of the driver's object store; above it, no second tasks are assigned."""
 
 
 class ObjectRefs:
-    """Puts inputs into the object store, within a budget, and keeps those of tasks that have to be done
-    again.
-    """
+    """Puts inputs into the object store, within a budget, and keeps those of tasks to be done again."""
 
     def __init__(self) -> None:
         self._held = 0
         self._budget = _store_bytes() * _STORE_SHARE or 256 << 20
         self._kept: dict[tuple[PendingCall, int], tuple[list[Any], int]] = {}
-        """Task that went back -> its input, which need not be read again, and its bytes."""
+        """Returned task -> its input, which need not be read again, and its size."""
         self._files: dict[str, list[Any]] = {}
 
     @property
@@ -44,17 +41,16 @@ class ObjectRefs:
         return self._held > self._budget
 
     def file(self, name: str, path: Path) -> list[Any]:
-        """A reference to a file's bytes, put there once.
+        """A reference to a file's bytes, stored once.
 
-        In a list, so that it is not fetched where it is not needed.
+        In a list, so that Ray does not fetch it where it is not needed.
         """
         if name not in self._files:
             self._files[name] = [ray.put(path.read_bytes())]
         return self._files[name]
 
     def first(self, call: PendingCall, task: Task) -> tuple[list[Any], int, Iterator[Any] | None, int | None]:
-        """A task's input: (references to its first parts, their bytes, the pieces that are left, number of
-        the feed they come from).
+        """A task's input: (references to its first parts, their bytes, remaining pieces, number of the feed).
 
         Raises what the feed raises.
         """
@@ -83,7 +79,7 @@ class ObjectRefs:
         return ray.put(data), piece is None
 
     def is_fed(self, run: Run) -> None:
-        """Nothing more will be asked of a task's feed: another task's may have its number."""
+        """Release a task's feed, so that another task can use its number."""
         if run.feed is not None:
             if isinstance(run.pieces, Generator):
                 # a task that was taken back is read anew, and its reader must be done by then
@@ -92,17 +88,17 @@ class ObjectRefs:
             run.feed = None
 
     def release(self, run: Run) -> None:
-        """An actor has done with a task, or lost it."""
+        """Release the input of a task that an actor has finished or lost."""
         self._held -= run.size
         self.is_fed(run)
 
     def keep(self, run: Run) -> None:
-        """A task will be done again; a long input has to be read anew."""
+        """Keep the input of a task that will be done again; a long input has to be read again."""
         if run.pieces is None:
             self._kept[run.call, run.task.key] = run.parts, run.size
 
     def forget(self, call: PendingCall) -> None:
-        """A call is over."""
+        """Drop the inputs of a finished call."""
         self._kept = {key: value for key, value in self._kept.items() if key[0] is not call}
 
 

@@ -1,4 +1,4 @@
-"""`PendingAnswers`: references that the scheduler waits for, and what it does when one is there."""
+"""`PendingAnswers`: references that the scheduler waits for, and their handlers."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _IDLE_SECONDS = 0.02
 
 
 class PendingAnswers:
-    """Waits for answers of actors and for results of their tasks, and calls what handles them."""
+    """Waits for answers of actors and for results of their tasks, and calls their handlers."""
 
     def __init__(self, on_step: Callable[[Run], None]) -> None:
         """on_step: handles a result of a task."""
         self._on_step = on_step
         self._handlers: dict[Any, Callable[[], None]] = {}
-        """Reference to an answer -> what handles it."""
+        """Reference to an answer -> its handler."""
         self._streams: dict[Any, Run] = {}
         """Stream of results -> its task."""
         self._many = False
@@ -40,7 +40,7 @@ class PendingAnswers:
         """Actors with results that are not fetched for now."""
 
     def expect(self, ref: Any, handler: Callable[[], None]) -> None:
-        """Call `handler` when the answer is there."""
+        """Call `handler` when the answer is available."""
         self._handlers[ref] = handler
 
     def drop(self, ref: Any) -> None:
@@ -61,7 +61,7 @@ class PendingAnswers:
         self._streams.clear()
 
     def handle_next(self, calls: Collection[PendingCall], closing: threading.Event) -> None:
-        """Wait for the next answer and handle it, with all that are there by then.
+        """Wait for the next answer, and handle all that are available by then.
 
         Callers with too many unread results are left out. Returns after `_POLL_SECONDS` without an answer.
         """

@@ -25,7 +25,7 @@ class PendingCall:
     setup: Any
     """Reference to the pickled setup."""
     files: dict[str, list[Any]]
-    """Name of a file -> reference to its bytes, in a list, so that it is not fetched where it is not
+    """Name of a file -> reference to its bytes, in a list, so that Ray does not fetch it where it is not
     needed."""
     feed: Callable[[int, Task], Iterable[Any]]
     admit: Callable[[dict[str, str]], str] | None
@@ -35,51 +35,51 @@ class PendingCall:
     over: threading.Event = field(default_factory=threading.Event)
     running: set[Run] = field(default_factory=set)
     refused: dict[int, str] = field(default_factory=dict)
-    """Actor -> why it takes no part."""
+    """Actor -> why it is excluded."""
     greeted: set[int] = field(default_factory=set)
     feeding: set[int] = field(default_factory=set)
-    """Numbers of feeds that are not at their end."""
+    """Numbers of feeds that have not ended."""
     hungry_since: float = field(default_factory=time.monotonic)
-    """When there was somebody last who could work on it."""
+    """When there was last an actor that could work on it."""
 
 
 @dataclass(eq=False)
 class Actor:
-    """An actor, from its order on."""
+    """An actor, from the moment it is requested."""
 
     number: int
     node: str
     host: str
     handle: Any
     hello: Any
-    """Reference to what it says of itself."""
+    """Reference to its facts."""
     stay: Any
-    """Reference to what never comes, unless the actor is gone."""
+    """Reference to a call that never returns, unless the actor is gone."""
     silent: float = 0.0
-    """Seconds for which it said nothing while it had something to do and was listened to."""
+    """Seconds without a report while it had work and its results were fetched."""
     pulse: int = 0
-    """How far its worker had got when it was last asked."""
+    """Its worker's progress when it was last asked."""
     asked: bool = False
-    """It is being asked for its pulse."""
+    """Its progress is being asked for."""
     facts: dict[str, Any] | None = None
-    """What it said."""
+    """Facts that it reported."""
     runs: list[Run] = field(default_factory=list)
-    """In the order in which it works on them."""
+    """In the order of execution."""
     call: PendingCall | None = None
-    """The one it is prepared for."""
+    """The call it is prepared for."""
     preparing: bool = False
     parked: bool = False
-    """Holds a broken device, so that nobody else gets it."""
+    """Holds a broken device, so that no other actor gets it."""
     turns: Iterator[int] = field(default_factory=itertools.count)
 
     @property
     def device(self) -> Device:
-        """Where it computes."""
+        """Its device."""
         return (self.node, *(self.facts or {}).get("devices", ()))
 
     @property
     def begun(self) -> list[Run]:
-        """The tasks it may be working on: the first, and the one behind that from where it is free for it."""
+        """The tasks that may be running: the first, and the second if the first allows it."""
         return [
             run
             for place, run in enumerate(self.runs)
@@ -88,13 +88,13 @@ class Actor:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it can be given tasks, or something to prepare for."""
+        """Whether it can be given tasks, or be prepared for a call."""
         return self.facts is not None and not self.parked and not self.preparing
 
 
 @dataclass(eq=False)
 class Run:
-    """A task in an actor's hands."""
+    """A task that an actor holds."""
 
     turn: int
     """Its number among the actor's calls."""
@@ -103,13 +103,13 @@ class Run:
     actor: Actor
     stream: Any
     parts: list[Any]
-    """References to its input, or to the beginning of it."""
+    """References to its input, or to the first parts of it."""
     size: int
-    """Their bytes."""
+    """Size of these parts."""
     feed: int | None = None
-    """Number of the feed that is not at its end."""
+    """Number of the feed, if it has not ended."""
     pieces: Iterator[Any] | None = None
-    """What is left of the input, where it is long."""
+    """The rest of a long input."""
     free: bool = False
-    """The actor has begun the next task beside it."""
+    """The actor has begun the next task too."""
     withdrawing: bool = False

@@ -1,7 +1,7 @@
-"""What we use of Ray beside its public interface, all of it.
+"""Everything that is used beyond Ray's public interface.
 
-tests/pipelines/cluster/test_ray_internals.py holds it against the Ray that is installed.
-Everything else in this package calls what docs.ray.io documents.
+tests/pipelines/cluster/test_ray_internals.py checks it against the installed Ray. The rest of this package
+calls only what docs.ray.io documents.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["ALWAYS", "OF_A_PRIVATE_CLUSTER", "TRIED", "job_config", "private_opt
 
 
 TRIED = ("2.54.0", "2.60.0")
-"""Versions of Ray that all of this was tried with: the oldest that pyproject.toml allows, and the newest."""
+"""Tested versions of Ray: the oldest that pyproject.toml allows, and the newest."""
 
 ALWAYS = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -42,7 +42,7 @@ def private_options(folder: Path) -> dict[str, Any]:
 
 
 def job_config(root: Path) -> JobConfig:
-    """For workers that import our packages from where the driver has them."""
+    """A job configuration with which workers import our packages from the driver's path."""
     from ray.job_config import JobConfig
 
     return JobConfig(_py_driver_sys_path=[str(root)])
@@ -50,9 +50,10 @@ def job_config(root: Path) -> JobConfig:
 
 @contextlib.contextmanager
 def silent_driver() -> Iterator[None]:
-    """Keep what Ray says of dead workers from standard output, where events are; we say it ourselves.
+    """Suppress Ray's messages about dead workers on standard output, which is reserved for events.
 
-    `log_to_driver=False` stops what workers print, not this. A Ray without the function is left alone.
+    vsr reports these itself. `log_to_driver=False` only silences the output of workers. No effect on Ray
+    versions without this function.
     """
     import ray
 

@@ -1,9 +1,9 @@
-"""A bounded, fault-tolerant map over Ray actors, for several callers at once; it knows nothing of video.
+"""A bounded, fault-tolerant parallel map over Ray actors, for several callers at once.
 
-One thread, the driver, does everything. Actors hold nothing that is needed after their death, so Ray's own
-restarts and retries, which would hide a death from the count of attempts, are off. Callers that came first
-are served first; the others get what is left, so that no worker idles while one call ends and the next
-begins.
+It knows nothing of video. One thread, the scheduler, does everything. Actors hold nothing that is needed
+after their death, so Ray's own restarts and retries are off; they would hide failures from the count of
+attempts. The first caller is served first; others get the remaining workers, so that no worker is idle while
+one call ends and the next begins.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = ["RayPool"]
 
 
 class RayPool:
-    """A `work.Map` over the actors of a Ray cluster, until `close`."""
+    """A `WorkerPool` over the actors of a Ray cluster, until `close`."""
 
     def __init__(
         self,
@@ -44,10 +44,10 @@ class RayPool:
         device: str = "auto",
         environment: dict[str, str] | None = None,
     ) -> None:
-        """Put workers on the machines of a session's cluster.
+        """Place workers on the nodes of a session's cluster.
 
-        workers: at most so many. gpus_per_worker: share of a GPU, where there are any. cpus_per_worker: None:
-        what there is, shared out. device: "cpu" leaves GPUs alone. environment: variables of the workers.
+        workers: at most so many. gpus_per_worker: share of a GPU, if there are any. cpus_per_worker: None:
+        the available ones, divided. device: "cpu" leaves GPUs unused. environment: variables of the workers.
         """
         nodes = Nodes(
             most=workers or 1 << 20,
@@ -79,9 +79,9 @@ class RayPool:
         admit: Callable[[dict[str, str]], str] | None = None,
         stop: threading.Event | None = None,
     ) -> Iterator[Outcome]:
-        """As `work.Map` says; may be called from several threads.
+        """See `WorkerPool.run_tasks`; may be called from several threads.
 
-        A setup that has `files` and `placed` gets its files carried along.
+        A setup with `files` and `placed` gets its files sent along.
         """
         if not tasks:
             return
@@ -119,5 +119,5 @@ class RayPool:
                 pass  # until nobody calls `feed` any more
 
     def waiting(self) -> int:
-        """Tasks that no worker has taken yet, of all callers."""
+        """Number of pending tasks of all callers."""
         return self._scheduler.waiting()

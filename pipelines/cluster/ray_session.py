@@ -1,7 +1,7 @@
-"""`Session`: this process as the driver of a Ray cluster, a private one of its own or one that is there.
+"""`Session`: connects this process as a driver to a private Ray cluster or to an existing one.
 
-A private one listens on the loopback interface only, has a token and no dashboard, keeps its files in a
-folder of its own, and nothing of it is left when the session ends, nor when this process is killed.
+A private cluster listens on the loopback interface only, has a token and no dashboard, and keeps its files in
+a separate folder. Nothing of it is left when the session ends, nor when this process is killed.
 """
 
 from __future__ import annotations
@@ -42,38 +42,38 @@ __all__ = ["Offer", "Session", "open_session", "reap"]
 _ROOT = Path(__file__).resolve().parents[2]
 _FOLDERS = "vsr-ray-"
 _MARK = "VSR_RAY_FOLDER"
-"""Variable by which the processes of a private cluster are known."""
+"""Variable that identifies the processes of a private cluster."""
 _GRACE_SECONDS = 3.0
-"""What processes get to end by themselves."""
+"""Time for processes to end by themselves."""
 _STORE_BYTES = 1 << 30
 _LEAST_STORE_BYTES = 75 << 20
 """OBJECT_STORE_MINIMUM_MEMORY_BYTES of Ray."""
 _TOKEN = secrets.token_hex(32)
-"""Of all private clusters of this process; Ray reads it, and the other variables, once when it is loaded."""
+"""Token of all private clusters of this process; Ray reads it, and the other variables, once when it is
+loaded."""
 _LOADED_PRIVATELY: list[bool] = []
 _LOCK = threading.Lock()
 
 
 @dataclass(frozen=True)
 class Offer:
-    """What a private cluster has for its workers."""
+    """Resources of a private cluster."""
 
     devices: int = 0
     """GPUs of this machine that may be used."""
     environment: Mapping[str, str] = field(default_factory=dict)
     spare_cpus: int = 0
-    """Beyond the workers' share."""
+    """CPUs beyond the workers' share."""
 
 
 def open_session(
     address: str, offer: Offer, *, workers: int | None, cpus_per_worker: float | None, usual: int
 ) -> tuple[Session, int | None, float | None]:
-    """A session by the address of a command line: (the session, most workers, CPUs of each; None: open).
+    """Open a session for an address of the command line: (session, most workers, CPUs of each or None).
 
-    address: "local" or "local:N", a private cluster on this machine with N workers; "auto" or HOST:PORT, one
-    that is there.
-    workers: at most so many; None: as many as the address says. usual: workers of a private one where neither
-    says it.
+    address: "local" or "local:N", a private cluster on this machine with N workers; "auto" or HOST:PORT, an
+    existing one. workers: at most so many; None: as many as the address says. usual: default number of
+    workers of a private cluster.
     """
     if address.partition(":")[0] != "local":
         return Session(address), workers, cpus_per_worker
@@ -91,7 +91,7 @@ def open_session(
 
 
 class Session:
-    """A connection to Ray that ends with the context. A process has one at a time."""
+    """A connection to Ray that ends with the context. A process can have one at a time."""
 
     def __init__(
         self,
@@ -103,9 +103,9 @@ class Session:
     ) -> None:
         """Start or join a cluster.
 
-        address: "local", "auto" (the one this machine is part of) or HOST:PORT. cpus, gpus: what a private
-        one offers; None: what there is. environment: variables of its workers, where it is private.
-        Raises UsageError where the address can't be joined from here, ResourceError where Ray does not start.
+        address: "local", "auto" (the cluster this machine belongs to) or HOST:PORT. cpus, gpus: resources of
+        a private one; None: all. environment: variables of its workers, if it is private. Raises UsageError
+        if the address can't be joined from here, ResourceError if Ray does not start.
         """
         if address.startswith("ray://"):
             raise UsageError(
@@ -119,7 +119,7 @@ class Session:
         self._reaper: subprocess.Popen[bytes] | None = None
         self._before: dict[str, str | None] = {}
         self._undo = contextlib.ExitStack()
-        """What this process gets back when the session ends."""
+        """Restores the state of this process when the session ends."""
         try:
             with _own_signals():
                 self._undo.enter_context(_own_logging())
@@ -133,7 +133,7 @@ class Session:
 
     @property
     def guarded(self) -> bool:
-        """Whether the cluster wants a token."""
+        """Whether the cluster requires a token."""
         return os.environ.get("RAY_AUTH_MODE", "").lower() == "token" or self.private
 
     def _start(self, cpus: float | None, gpus: float | None, environment: dict[str, str]) -> None:
@@ -211,7 +211,7 @@ class Session:
 
     @contextlib.contextmanager
     def _environment(self, variables: dict[str, str]) -> Iterator[None]:
-        """Variables for the processes that are started meanwhile.
+        """Set variables for processes started inside the context.
 
         Ray's own stay until the end: its threads read them later.
         """
@@ -237,7 +237,7 @@ class Session:
         self.close()
 
     def close(self) -> None:
-        """Leave the cluster; end it, where it is ours, with all that it left."""
+        """Leave the cluster; a private one is ended, with all its files."""
         if not _LOCK.locked():
             return
         try:
@@ -255,7 +255,7 @@ class Session:
 
 @contextlib.contextmanager
 def _own_signals() -> Iterator[None]:
-    """Ray sets a handler of its own for SIGTERM, which would end the process at once."""
+    """Undo Ray's handler for SIGTERM, which would end the process at once."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -269,7 +269,7 @@ def _own_signals() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _own_logging() -> Iterator[None]:
-    """Keep Ray's warnings out of what we print; afterwards its logger is as the caller had it."""
+    """Keep Ray's warnings out of the output; afterwards its logger is restored."""
     logger = logging.getLogger("ray")
     before = logger.level, logger.propagate, [*logger.handlers]
     logger.setLevel(logging.CRITICAL)
@@ -281,10 +281,9 @@ def _own_logging() -> Iterator[None]:
 
 
 def _store_bytes() -> int:
-    """Size of Ray's object store: up to half of /dev/shm, or where that is small (Docker's has 64 MB) of the
-    disk, which Ray takes instead.
+    """Size of Ray's object store: up to half of /dev/shm, or of the disk if that is small.
 
-    Raises ResourceError where both are too small.
+    Docker's /dev/shm has 64 MB; Ray then uses the disk. Raises ResourceError if both are too small.
     """
     room = 0
     for place in ("/dev/shm", tempfile.gettempdir()):  # noqa: S108 - where Ray's object store lies
@@ -299,9 +298,9 @@ def _store_bytes() -> int:
 
 
 def reap(folder: str) -> None:
-    """End what is left of a private cluster, and delete its folder, as soon as standard input ends.
+    """End the remaining processes of a private cluster, and delete its folder, when standard input ends.
 
-    When the driver does.
+    That is when the driver ends.
     """
     sys.stdin.buffer.read()
     until = time.monotonic() + _GRACE_SECONDS
@@ -317,7 +316,7 @@ def reap(folder: str) -> None:
 
 
 def _processes_of(folder: str) -> list[int]:
-    """Living processes that were started for this private cluster, whatever they call themselves."""
+    """Running processes that were started for this private cluster, whatever their names."""
     mark = f"{_MARK}={folder}\0".encode()
     found = []
     for place in Path("/proc").glob("[0-9]*/environ"):

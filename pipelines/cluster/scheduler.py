@@ -46,7 +46,7 @@ _SLOTS = 2
 
 
 class Scheduler:
-    """Serves calls, first come first served, until `close`; their events go where the calls say."""
+    """Serves calls, first come first served, until `close`; events go to the queue of each call."""
 
     def __init__(self, nodes: Nodes, object_refs: ObjectRefs, *, says_host: bool) -> None:
         """says_host: name the machine in errors that workers raise."""
@@ -58,12 +58,12 @@ class Scheduler:
         self._silence = SilenceWatch()
         self._closing = threading.Event()
         self.broken: BaseException | None = None
-        """Why it serves nobody any more; a bug of ours."""
+        """The exception that stopped the thread (an internal error)."""
         self._thread = threading.Thread(target=self._serve, name="cluster", daemon=True)
         self._thread.start()
 
     def take(self, call: PendingCall) -> None:
-        """Serve a call: events come through its `out`, None or an error at the end, until it is abandoned."""
+        """Serve a call: events come through its `out`, finally None or an error, until it is abandoned."""
         self._inbox.put(call)
 
     @property
@@ -72,7 +72,7 @@ class Scheduler:
         return self._thread.is_alive()
 
     def waiting(self) -> int:
-        """Tasks that no actor has, of all calls."""
+        """Number of pending tasks, of all calls."""
         return self._inbox.qsize() + sum(len(call.task_queue) for call in list(self._calls))
 
     def close(self) -> None:
@@ -124,9 +124,7 @@ class Scheduler:
         call.over.set()
 
     def _look_around(self) -> None:
-        """Which machines there are, who died, and an actor on every share of a machine, as far as there is
-        work.
-        """
+        """Update nodes, replace lost actors, and start actors as far as there is work."""
         if not self._nodes.look():
             return
         for actor, why in self._nodes.gone():
@@ -147,7 +145,7 @@ class Scheduler:
             self._lose(actor, self._silence.reason(actor))
 
     def _ask_for_pulse(self, actor: Actor) -> None:
-        """Of one that says nothing: a single frame may take an hour."""
+        """Ask an actor that has not reported for its progress: a single frame may take an hour."""
         actor.asked = True
         ref = actor.handle.pulse.remote()
         self._answers.expect(ref, partial(self._on_pulse, actor, ref))
@@ -169,7 +167,7 @@ class Scheduler:
             self._leave(actor.node, reason)
 
     def _leave(self, node: str, reason: str) -> None:
-        """Have no actors on a machine."""
+        """Exclude a node and end its actors."""
         for actor in [a for a in self._nodes.actors if a.node == node]:
             self._tell_all(WorkerRejected(actor.number, reason, actor.host))
             self._dismiss(actor)
@@ -179,7 +177,7 @@ class Scheduler:
             call.out.put(event)
 
     def _answer(self, actor: Actor, ref: Any) -> Any:
-        """What an actor returned; None, and the actor is replaced, where it could not."""
+        """An actor's answer; after a failure None, and the actor is replaced."""
         self._answers.drop(ref)
         try:
             return ray.get(ref)
@@ -196,9 +194,8 @@ class Scheduler:
     def _lose(self, actor: Actor, why: RayError | ResourceError, failed: Run | None = None) -> None:
         """Replace an actor that is dead, hung or lost.
 
-        What it had begun is tried again, and counted where its machine still lives.
-
-        failed: the task that ended it, where that is known; else all that it had begun are blamed.
+        Its tasks are tried again; the attempt counts if its node is still alive. failed: the task that ended
+        it, if known; else all its running tasks are blamed.
         """
         if actor not in self._nodes.actors:
             return
@@ -222,7 +219,7 @@ class Scheduler:
                 self._leave(actor.node, benched)
 
     def _dismiss(self, actor: Actor, reason: str = "it was at something else") -> None:
-        """End an actor; all that it had in hand goes back."""
+        """End an actor, and return its tasks."""
         if actor not in self._nodes.actors:
             return
         self._nodes.dismiss(actor)
@@ -263,9 +260,7 @@ class Scheduler:
                     self._submit(actor, call, task)
 
     def _share_the_rest(self) -> None:
-        """Where nothing waits any more, an idle actor gets the second task of one that is still at
-        its first.
-        """
+        """If no task is pending, move second tasks to idle actors."""
         actors = self._nodes.actors
         idle = sum(a.is_ready and not a.runs for a in actors)
         moving = sum(run.withdrawing for a in actors for run in a.runs)
@@ -305,7 +300,7 @@ class Scheduler:
             call.out.put(WorkerReady(actor.number, (actor.facts or {}).get("pid", 0), value, actor.host))
 
     def _on_error(self, actor: Actor, call: PendingCall, error: Exception, failed: Run | None = None) -> None:
-        """A worker said that it can't go on."""
+        """Handle an error that a worker reports."""
         if isinstance(error, ResourceError):
             self._lose(actor, type(error)(f"{error} on {actor.host}"), failed)
         elif isinstance(error, VsrError):
@@ -340,7 +335,7 @@ class Scheduler:
             self._put_back(run)
 
     def _on_step(self, run: Run) -> None:
-        """Something came of a task."""
+        """Handle a result of a task."""
         actor, call = run.actor, run.call
         try:
             kind, value = ray.get(next(run.stream))
@@ -368,14 +363,14 @@ class Scheduler:
                 self._end_call(call, None)
 
     def _put_back(self, run: Run) -> None:
-        """Let a task be taken again, its input with it."""
+        """Return a task to the queue, with its input."""
         self._forget(run)
         if run.call in self._calls and not run.call.stop.is_set():
             run.call.task_queue.put_back([run.task])
             self._object_refs.keep(run)
 
     def _forget(self, run: Run) -> None:
-        """Take a run off the books; whatever still comes of it is dropped."""
+        """Drop a run and all further results of it."""
         self._answers.drop_stream(run)
         if run in run.actor.runs:
             run.actor.runs.remove(run)

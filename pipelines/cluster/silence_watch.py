@@ -1,4 +1,4 @@
-"""`SilenceWatch`: finds actors that have said nothing for too long while they had work."""
+"""`SilenceWatch`: detects actors with work that have not reported for too long."""
 
 from __future__ import annotations
 
@@ -17,25 +17,24 @@ __all__ = ["SilenceWatch"]
 
 _WATCH_SECONDS = 0.5
 _STOPPED_SECONDS = 10.0
-"""The scheduler comes round more often than that, unless it was stopped itself (Ctrl-Z, the lid of a
-laptop)."""
+"""The scheduler checks more often than that, unless it was stopped itself (Ctrl-Z, a closed laptop)."""
 _PULSES = 15
-"""How often a worker that says nothing is asked for its pulse before it is taken for hung."""
+"""How often a silent worker is asked for its progress before it counts as hung."""
 
 
 class SilenceWatch:
     """Adds up the time in which each actor could have reported and did not.
 
-    Time in which this process stood still counts little.
+    Time in which this process was stopped hardly counts.
     """
 
     def __init__(self) -> None:
         self._watched = time.monotonic()
 
     def look(self, actors: Sequence[Actor], unheard: Collection[Actor]) -> tuple[list[Actor], list[Actor]]:
-        """(actors to ask for their pulse, actors to give up).
+        """(actors to ask for their progress, actors to give up).
 
-        unheard: actors with results that nobody fetches for now: they can't be blamed.
+        unheard: actors whose results are not fetched for now: they can't be blamed.
         """
         now = time.monotonic()
         if now - self._watched < _WATCH_SECONDS:
@@ -51,5 +50,5 @@ class SilenceWatch:
 
     @staticmethod
     def reason(actor: Actor) -> ResourceError:
-        """Why it is given up."""
+        """The error for an actor that is given up."""
         return ResourceError(f"its worker on {actor.host} said nothing for {SILENCE_SECONDS:.0f} s")

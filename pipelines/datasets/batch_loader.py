@@ -1,6 +1,4 @@
-"""`Loader`: batches of random crops of a data set, the same for the same seed and step wherever training
-begins again.
-"""
+"""`Loader`: batches of random crops of a data set, determined by seed and step number."""
 
 from __future__ import annotations
 
@@ -33,26 +31,26 @@ __all__ = ["Batch", "BatchSettings", "Loader"]
 
 _AHEAD = 3
 _ALIKE = 0.01
-"""Share of all pairs that count as alike in their level."""
+"""Share of all pairs that count as similar in their level."""
 
 
 @dataclass(frozen=True)
 class BatchSettings:
-    """What one training step sees."""
+    """The content of a training step."""
 
     pairs: int = 32
     truth_px: int = 128
-    """Side of the truth; must divide by twice the scale."""
+    """Side of the ground truth; must be divisible by twice the scale."""
     frames: int = 1
-    """Frames of each clip; pairs may hold more."""
+    """Frames of each clip; pairs may have more."""
     orientations: int = 2
-    """2: as stored and upside down, which is exact for left-sited chroma. 8: all flips and rotations, chroma
-    resampled to its place where it must be; for data that was not turned when it was made."""
+    """2: as stored and upside down, which is exact for left-sited chroma. 8: all flips and rotations, with
+    chroma resampled where necessary; for data that was not rotated when it was made."""
     reverse: bool = True
-    """Clips run backwards half of the time."""
+    """Play half of the clips backwards."""
     levels: int = 0
     """Number of equal parts of a batch with pairs of similar restoration level, for networks conditioned on
-    it; 0: no such parts."""
+    it; 0: no parts."""
 
     def __post_init__(self) -> None:
         if self.levels < 0 or (self.levels and self.pairs % self.levels):
@@ -67,22 +65,21 @@ class BatchSettings:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Clips and what they should become: luma (B·T,1,H,W) 0..1, chroma (B·T,2,H/2,W/2) -0.5..0.5, float32.
+    """Input clips and ground truth: luma (B·T,1,H,W) 0..1, chroma (B·T,2,H/2,W/2) -0.5..0.5, float32.
 
-    T runs fastest.
+    T is the fastest index.
     """
 
     low: Planes
     truth: Planes
     frames: int
     levels: Tensor | None = None
-    """(G,) restoration levels of the equal parts of the batch, in their order."""
+    """(G,) restoration levels of the equal parts of the batch, in order."""
     target: Tensor | None = None
-    """What a network that adds a residual to a classical upscale should come up with, in the shape it leaves
-    its last layer."""
+    """Target of a network that adds a residual to a classical upscale, in the layout of its last layer."""
 
     def to(self, device: torch.device) -> Batch:
-        """The same on a device."""
+        """The batch on a device."""
         low, truth = (
             (p[0].to(device, non_blocking=True), p[1].to(device, non_blocking=True))
             for p in (self.low, self.truth)
@@ -94,7 +91,7 @@ class Batch:
 
 
 class Loader:
-    """Batches by step number: which pairs, which crops and which flips follow from (seed, step) alone."""
+    """Batches by step number: pairs, crops and flips depend on (seed, step) alone."""
 
     def __init__(
         self,
@@ -105,11 +102,10 @@ class Loader:
         share: tuple[int, int] = (0, 1),
         resident: ResidentPairs | None = None,
     ) -> None:
-        """share: (number, count) of the equal parts that processes training together cut every batch into.
+        """share: (number, count) of the equal parts of every batch, for processes that train together.
 
-        resident: the same pairs on a device, where batches are then cut.
-        Raise UsageError where the pairs are smaller or shorter than what a batch needs, or can't be shared
-        out.
+        resident: the same pairs on a device, where batches are then cut. Raises UsageError if the pairs are
+        smaller or shorter than a batch needs, or can't be divided.
         """
         self._shards, self._settings, self._seed, self._resident = shards, settings, seed, resident
         if settings.pairs % share[1]:
@@ -140,7 +136,7 @@ class Loader:
 
     @functools.cached_property
     def _by_level(self) -> tuple[np.ndarray, np.ndarray]:
-        """(levels of all pairs, ascending; their numbers). Raises UsageError where a pair has none."""
+        """(levels of all pairs, ascending; their numbers). Raises UsageError if a pair has none."""
         records = [self._shards.record(n) for n in range(len(self._shards))]
         if any("level" not in r for r in records):
             raise UsageError(
@@ -171,7 +167,7 @@ class Loader:
     def _chosen(self, rng: np.random.Generator) -> tuple[list[int], Tensor | None]:
         """Pairs of a batch, and the restoration level of each of its parts.
 
-        Every level as often, whatever the pairs have most.
+        Every level is equally frequent, whatever the distribution of the pairs.
         """
         settings = self._settings
         if not settings.levels:
@@ -188,9 +184,7 @@ class Loader:
         return chosen, torch.tensor(means)[self._own_levels]
 
     def _drawn(self, step: int) -> tuple[list[SampleCrop], int, Tensor | None]:
-        """What this process's part of a batch takes of which pairs, how the whole is turned, and the levels
-        of its parts.
-        """
+        """Crops of this process's part of a batch, orientation of the batch, and the levels of its parts."""
         settings, shards = self._settings, self._shards
         rng = np.random.Generator(np.random.Philox(key=[self._seed, step]))
         chosen, levels = self._chosen(rng)
@@ -211,7 +205,7 @@ class Loader:
         return crops[self._own], turn, levels
 
     def _cut(self, crop: SampleCrop) -> tuple[SampleValues, SampleValues]:
-        """A crop of a pair, in time as well, as views."""
+        """A crop of a pair in space and time, as views."""
         settings, scale = self._settings, self._shards.scale
         pair, side = self._shards[crop.pair], settings.truth_px // scale
         step = slice(crop.start, crop.start + settings.frames)
@@ -220,17 +214,17 @@ class Loader:
         return _turned(low, crop.flipped, crop.backwards), _turned(truth, crop.flipped, crop.backwards)
 
     def leave_device(self) -> bool:
-        """Cut batches from the files from now on, which has the same values.
+        """Cut batches from the files from now on, with the same values.
 
-        Whether they were cut on a device.
+        Returns whether they were cut on a device.
         """
         was, self._resident = self._resident is not None, None
         return was
 
     def batches(self, start: int, stop: int, prepare: Callable[[Batch], Batch]) -> Iterator[Batch]:
-        """Batches of steps `start` to `stop`, prepared: where pairs are on the device, cut there in its turn.
+        """Batches of steps `start` to `stop`, prepared.
 
-        Else a few ahead.
+        Cut on the device, or a few steps ahead in a thread.
         """
         if self._resident is None:
             yield from self._prefetched(start, stop, prepare)
@@ -239,7 +233,7 @@ class Loader:
             yield prepare(self.batch(step))
 
     def _prefetched(self, start: int, stop: int, prepare: Callable[[Batch], Batch]) -> Iterator[Batch]:
-        """A few made ahead, and prepared, in a thread of its own."""
+        """Make and prepare a few batches ahead, in a separate thread."""
         ready: queue.Queue[Batch | BaseException] = queue.Queue(_AHEAD)
         halt = threading.Event()
 
@@ -279,9 +273,9 @@ def _turned(codes: SampleValues, flip: bool, backwards: bool) -> SampleValues:
 
 
 def _stack(clips: list[SampleValues], bits: int) -> Planes:
-    """Clips -> float planes with B·T in front. bits: of the data set's deepest.
+    """Clips -> float planes with B·T in front. bits: of the data set's deepest pair.
 
-    8-bit codes are shifted to ten, which is exact.
+    8-bit values are shifted to ten bits, which is exact.
     """
     dtype = np.uint8 if bits == 8 else np.uint16
     frames, height, width = clips[0].luma.shape

@@ -1,8 +1,8 @@
-"""`make_dataset`: footage becomes a data set of pairs, as a folder of shards with a manifest and a contact
-sheet.
+"""`make_dataset`: builds a data set of pairs from footage: shards, a manifest and a contact sheet.
 
-A unit is one video, or up to 64 pictures. Its shards appear together with a marker file, so the same command
-resumes after a stop; and since everything drawn depends on the seed and the unit alone, with the same result.
+A unit is one video, or up to 64 images. Its shards get their names together with a marker file, so the same
+command resumes after a stop. Everything random depends on the seed and the unit alone, so the result is the
+same.
 """
 
 from __future__ import annotations
@@ -52,22 +52,22 @@ _PICTURES_PER_UNIT = 64
 _SHEET_PAIRS = 12
 _SIDE_BY_SIDE = 2
 _GROUP = 4
-"""Pairs that a worker of a cluster makes at a time."""
+"""Pairs that a cluster worker makes at a time."""
 _GROUPS = 128
-"""So many groups are handed out before the first must be done: they are held here."""
+"""Groups that may be pending: they are held in memory here."""
 _Make: TypeAlias = "Callable[[Iterator[PairOrder]], Iterator[tuple[Pair, str]]]"
 
 
 @dataclass(frozen=True)
 class _Unit:
-    """What is done in one go."""
+    """The part of a data set that is made at once."""
 
     number: int
     files: tuple[Path, ...]
     held: frozenset[str]
-    """Fingerprints of its pictures that are held out."""
+    """Fingerprints of its images that are held out."""
     digest: str
-    """Of everything its pairs depend on."""
+    """Hash of everything its pairs depend on."""
 
     @property
     def name(self) -> str:
@@ -84,12 +84,12 @@ def make_dataset(
     workers: int | None = None,
     cluster: str | None = None,
 ) -> Iterator[Progress | UnitLeftOut | DatasetDone]:
-    """Make, or finish, the data set of `inputs` (videos, pictures, folders of them) in `folder`.
+    """Make, or finish, the data set of `inputs` (videos, images, folders of them) in `folder`.
 
-    teacher: name or file of a network that makes the truth from footage that has none. workers: pairs made
-    side by side; None: two.
-    cluster: a Ray cluster to make them on ("local[:N]", "auto", HOST:PORT); the footage is read here all the
-    same. A file that can't be read is left out with an event; raises UsageError where nothing at all is left.
+    teacher: name or file of a network that makes the ground truth from footage without one. workers: pairs
+    made in parallel; None: two. cluster: a Ray cluster to make them on ("local[:N]", "auto", HOST:PORT); the
+    footage is read on this machine. A file that can't be read is skipped with an event; raises UsageError if
+    nothing is left.
     """
     files = find_inputs(inputs)
     card = _teacher(teacher, settings.scale) if teacher else None
@@ -117,9 +117,9 @@ def make_dataset(
 def _pair_makers(
     scale: int, teacher: Card | None, workers: int | None, cluster: str | None
 ) -> Iterator[_Make]:
-    """What turns tasks into pairs, in their order.
+    """Make pairs from tasks, in order.
 
-    Threads here, or a cluster for as long as the context lasts.
+    By threads here, or by a cluster for the duration of the context.
     """
     if cluster is None:
         network = load_network(teacher).module if teacher is not None else None
@@ -172,7 +172,7 @@ def _marker_path(folder: Path, unit: _Unit) -> Path:
 
 
 def _finished(folder: Path, unit: _Unit) -> dict[str, Any] | None:
-    """What an earlier run made of this very unit, if all of it is there."""
+    """The marker of a finished unit, if its files are complete."""
     try:
         marker: dict[str, Any] = json.loads(_marker_path(folder, unit).read_text(encoding="utf-8"))
         whole = marker["digest"] == unit.digest and all(
@@ -184,7 +184,7 @@ def _finished(folder: Path, unit: _Unit) -> dict[str, Any] | None:
 
 
 def _refuse_other(folder: Path, unit: _Unit) -> None:
-    """Raises UsageError where pairs of other settings or other footage lie in the place of this unit's."""
+    """Raise UsageError if pairs of other settings or footage are in the place of this unit's."""
     path = _marker_path(folder, unit)
     try:
         digest = json.loads(path.read_text(encoding="utf-8"))["digest"]
@@ -232,7 +232,7 @@ def _make_unit(
 
 
 def asdict_of(seen: Seen) -> dict[str, int]:
-    """The counts of what was rejected, by reason."""
+    """Counts of rejected crops, by reason."""
     return {"flat": seen.flat, "blurred": seen.blurred, "duplicate": seen.duplicate}
 
 
@@ -257,7 +257,7 @@ def _made(
 
 
 def _made_by(crew: WorkerPool, tasks: Iterator[PairOrder], setup: PairSetup) -> Iterator[tuple[Pair, str]]:
-    """The same by workers of a cluster, some hundred at a time."""
+    """Pairs made by workers of a cluster, some hundred at a time."""
     while some := list(itertools.islice(tasks, _GROUPS * _GROUP)):
         groups = [some[i : i + _GROUP] for i in range(0, len(some), _GROUP)]
         made: dict[int, list[Pair]] = {number: [] for number in range(len(groups))}
@@ -287,7 +287,7 @@ def _group_of(groups: dict[int, list[PairOrder]], _: int, order: interface.Task)
 
 @contextmanager
 def _one_thread_each() -> Iterator[None]:
-    """Pairs are small and made side by side: torch's own threads would only be in each other's way."""
+    """Use one torch thread each: pairs are small and made in parallel."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -326,7 +326,7 @@ def _finish(folder: Path, settings: DatasetSettings, teacher: str, done: list[di
 
 
 def _write_sheet(folder: Path) -> None:
-    """`contact-sheet.png`: pairs spread over the training part; each input, its Lanczos upscale, truth."""
+    """`contact-sheet.png`: pairs from the whole training part: input, its Lanczos upscale, ground truth."""
     shards = Shards([folder], "train")
     chosen = sorted({round(i) for i in np.linspace(0, len(shards) - 1, _SHEET_PAIRS)})
     rows = []

@@ -1,6 +1,4 @@
-"""`choose_crops`: the places of a frame that are worth learning from: detailed, sharp, inside the picture,
-and not seen before.
-"""
+"""`choose_crops`: selects crops of a frame that are detailed, sharp, inside the image, and new."""
 
 from __future__ import annotations
 
@@ -20,16 +18,16 @@ class CropSettings:
     """Which crops are kept."""
 
     per_frame: int = 4
-    """At most so many of one frame."""
+    """At most so many per frame."""
     flat_codes: float = 3.0
     """Standard deviation of luma (8-bit sample values) below which a crop is flat."""
     blurred_db: float = 46.0
-    """Crops that survive being halved and doubled with a PSNR above this are blurred: a network learns
+    """Crops that survive scaling down and up by two with a PSNR above this are blurred: a network learns
     nothing from them."""
     duplicate_bits: int = 6
-    """Largest Hamming distance of the 64-bit difference hashes of near-duplicates; -1 keeps them all."""
+    """Largest Hamming distance between 64-bit difference hashes of near-duplicates; -1 keeps them all."""
     letterbox_codes: float = 8.0
-    """Rows and columns at the edge that rise no further above black are letterbox."""
+    """Rows and columns at the edge that are no brighter than this above black are letterbox."""
 
     def __post_init__(self) -> None:
         if self.per_frame < 1:
@@ -38,7 +36,7 @@ class CropSettings:
 
 @dataclass
 class Seen:
-    """Hashes of the crops kept so far, and why others were not."""
+    """Hashes of the crops kept so far, and counts of rejected ones by reason."""
 
     hashes: list[int]
     flat: int = 0
@@ -48,7 +46,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Chosen:
-    """A place in a frame, in luma pixels; even."""
+    """A position in a frame, in luma pixels; even."""
 
     top: int
     left: int
@@ -57,7 +55,7 @@ class Chosen:
 def content_box(luma: np.ndarray, bits: int, letterbox_codes: float) -> tuple[int, int, int, int]:
     """(top, bottom, left, right), half-open and even, of an (H,W) frame without its black bars.
 
-    Empty where all is black.
+    Empty if all is black.
     """
     threshold = (16 + letterbox_codes) * (1 << (bits - 8))
     # The 99th percentile: one bright sample (dirt, a logo's edge) does not make a bar a picture.
@@ -70,9 +68,7 @@ def content_box(luma: np.ndarray, bits: int, letterbox_codes: float) -> tuple[in
 
 
 def round_trip_db(luma: np.ndarray, bits: int) -> float:
-    """PSNR in dB of (H,W) codes, sides even, against themselves halved and doubled by bicubic: high is
-    blurred.
-    """
+    """PSNR in dB of (H,W) luma, sides even, after scaling down and up by two: high means blurred."""
     x = torch.from_numpy(luma.astype(np.float32)) / (1 << (bits - 8))
     half = resample(x, x.shape[0] // 2, x.shape[1] // 2, "bicubic")
     error = (resample(half, x.shape[0], x.shape[1], "bicubic") - x).square().mean().item()
@@ -80,7 +76,7 @@ def round_trip_db(luma: np.ndarray, bits: int) -> float:
 
 
 def fingerprint_of(luma: np.ndarray) -> int:
-    """64-bit difference hash of (H,W) codes.
+    """64-bit difference hash of (H,W) luma.
 
     Whether each of 8x9 block means is brighter than its right neighbour.
     """
@@ -93,10 +89,9 @@ def fingerprint_of(luma: np.ndarray) -> int:
 def choose_crops(
     luma: np.ndarray, bits: int, side_px: int, settings: CropSettings, seen: Seen, rng: np.random.Generator
 ) -> list[Chosen]:
-    """Up to `per_frame` places of squares of `side_px` in an (H,W) frame, apart from each other, likelier
-    where there is detail.
+    """Choose up to `per_frame` squares of `side_px` in an (H,W) frame, preferring detail.
 
-    What was rejected is counted in `seen`, where the hashes of those kept are added.
+    They don't overlap. Rejected ones are counted in `seen`, and the hashes of chosen ones are added to it.
     """
     top, bottom, left, right = content_box(luma, bits, settings.letterbox_codes)
     tops, lefts = _grid(top, bottom, side_px, rng), _grid(left, right, side_px, rng)
@@ -118,7 +113,7 @@ def choose_crops(
 
 
 def _grid(start: int, stop: int, side: int, rng: np.random.Generator) -> list[int]:
-    """Even starts of squares side by side, the whole row shifted by chance."""
+    """Even starts of adjacent squares, with a random shift of the whole row."""
     count = (stop - start) // side
     if count < 1:
         return []
@@ -127,7 +122,7 @@ def _grid(start: int, stop: int, side: int, rng: np.random.Generator) -> list[in
 
 
 def _detail(crop: np.ndarray) -> float:
-    """Mean absolute difference of neighbours, in codes of its own depth."""
+    """Mean absolute difference of neighbours, at its own bit depth."""
     x = crop.astype(np.int32)
     return float(np.abs(np.diff(x, axis=0)).mean() + np.abs(np.diff(x, axis=1)).mean())
 

@@ -1,11 +1,10 @@
-"""`degrade`: a clean clip becomes the small, blurred, noisy, ringing, re-encoded clip that a network will
-meet.
+"""Random degradations of clean clips: scaling, blur, noise, ringing, compression.
 
-What is done is drawn once from seeded randomness and written down as a `Degradation`; the same record on the
+A degradation is drawn once from a seeded generator and recorded as a `Degradation`; the same record on the
 same clip gives the same bytes. The order is that of Real-ESRGAN (Wang et al. 2021, arXiv:2107.10833), with
-real video codecs for JPEG: [blur, resize, noise, codec], then blur, resize to the final size, halos, sensor
-noise, grain, noise, ringing, banding, siting, codec, [codec again]; the first bracket only with `two_stage`,
-the second with `generations`.
+real video codecs instead of JPEG: [blur, resize, noise, codec], then blur, resize to the final size, halos,
+sensor noise, grain, noise, ringing, banding, siting, codec, [codec again]; the first bracket only with
+`two_stage`, the second with `generations`.
 """
 
 from __future__ import annotations
@@ -81,9 +80,9 @@ _SPANS = (
 
 @dataclass(frozen=True)
 class DegradeSettings:
-    """What may happen to a clip on its way from truth to input.
+    """Possible degradations between ground truth and input.
 
-    Probabilities are of degraded pairs, not of all.
+    Probabilities are for degraded pairs, not for all pairs.
     """
 
     clean: float = 0.6
@@ -92,13 +91,13 @@ class DegradeSettings:
     """Antialiased kernels of scaling down; one named twice is drawn twice as often."""
     blur: float = 0.15
     blur_sigma_px: tuple[float, ...] = (0.3, 1.5)
-    """Gaussian, at the size before scaling."""
+    """Gaussian, before scaling."""
     noise: float = 0.15
     noise_codes: tuple[float, ...] = (0.5, 5.0)
-    """Standard deviation on luma in 8-bit codes; half of it on chroma."""
+    """Standard deviation on luma in 8-bit values; half of it on chroma."""
     ringing: float = 0.1
     ringing_cutoff: tuple[float, ...] = (0.5, 0.9)
-    """Where the sinc filter cuts, as a share of the Nyquist frequency."""
+    """Cutoff of the sinc filter, as a share of the Nyquist frequency."""
     codec: float = 0.9
     codecs: tuple[str, ...] = ("h264", "h264", "hevc", "mpeg2")
     crf: tuple[int, ...] | Literal["like-source"] = (17, 32)
@@ -107,34 +106,34 @@ class DegradeSettings:
     two_stage: float = 0.0
     """Share that goes through blur, resize, noise and codec twice."""
     generations: float = 0.0
-    """Share of the coded clips that are coded a second time at the same size, as what is downloaded, edited
-    and sent again."""
+    """Share of the encoded clips that are encoded a second time at the same size, like downloads that were
+    edited and uploaded again."""
     presets: bool = False
-    """Draw among the presets of each encoder, instead of its fastest alone."""
+    """Draw among the presets of each encoder, instead of using its fastest."""
     bitrate: float = 0.0
-    """Share of the codings that have a bit rate in place of a CRF."""
+    """Share of the encodings with a bit rate instead of a CRF."""
     bits_per_pixel: tuple[float, ...] = (0.03, 0.25)
-    """Those rates, drawn evenly by their logarithm; 1 Mbit/s at 720p25 is 0.043."""
+    """Range of bit rates, drawn evenly on a logarithmic scale; 1 Mbit/s at 720p25 is 0.043."""
     sensor: float = 0.0
     sensor_codes: tuple[float, ...] = (0.5, 5.0)
-    """Noise of a camera: its variance grows with luma, half of it there at black; standard deviation at mid
-    grey, in 8-bit codes."""
+    """Camera noise: its variance grows with luma, half of it is present at black; standard deviation at mid
+    grey, in 8-bit values."""
     grain: float = 0.0
     grain_codes: tuple[float, ...] = (1.0, 6.0)
-    """Film grain: blurred noise, strongest in mid grey; standard deviation there, in 8-bit codes."""
+    """Film grain: blurred noise, strongest in mid grey; standard deviation there, in 8-bit values."""
     halos: float = 0.0
     halo_amount: tuple[float, ...] = (0.2, 1.2)
-    """Unsharp mask of the small picture, sigma 1.2 pixels: bright and dark lines beside edges."""
+    """Unsharp mask of the small image, sigma 1.2 pixels: bright and dark lines along edges."""
     banding: float = 0.0
     banding_bits: tuple[int, ...] = (5, 6)
-    """Luma rounded to so many bits."""
+    """Number of bits that luma is rounded to."""
     siting: float = 0.0
-    """Share of pairs with centre-sited chroma that is taken for left-sited."""
+    """Share of pairs with centre-sited chroma that is treated as left-sited."""
     levels: bool = False
-    """Measure each pair's damage and write down its restoration level (`damage`), for networks that are told
-    it."""
+    """Measure each pair's damage and record its restoration level (`damage`), for networks with this
+    input."""
     restoration: bool = False
-    """For networks that restore: any share of clean pairs, 0 to 1."""
+    """For networks that restore: allows any share of clean pairs, 0 to 1."""
 
     def __post_init__(self) -> None:
         least = 0.0 if self.restoration else 0.5
@@ -159,9 +158,9 @@ class DegradeSettings:
 
 
 def described(settings: DegradeSettings) -> dict[str, Any]:
-    """As plain values that name a data set.
+    """The settings as plain values that identify a data set.
 
-    What came to the settings later is left out where it does nothing.
+    Settings added later are left out if they have no effect.
     """
     table, usual = asdict(settings), asdict(DegradeSettings())
     return {k: v for k, v in table.items() if k not in _LATER or v != usual[k]}
@@ -169,11 +168,11 @@ def described(settings: DegradeSettings) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class DegradationStep:
-    """Blur, resize and what follows, in the order of this module; what is 0 or empty is left out."""
+    """Blur, resize and the following steps, in the order of this module; 0 or empty means none."""
 
     kernel: str = "bicubic"
     shrink: float = 0.0
-    """Of the first of two stages: what sides are multiplied by. 0: to the final size."""
+    """Factor on the sides in the first of two stages. 0: to the final size."""
     blur_sigma_px: float = 0.0
     noise_codes: float = 0.0
     ringing_cutoff: float = 0.0
@@ -182,7 +181,7 @@ class DegradationStep:
     """CRF, or the quantiser scale of MPEG-2."""
     preset: int = 0
     bits_per_pixel: float = 0.0
-    """See `recode.Coding`."""
+    """See `recompression.Coding`."""
     halo_amount: float = 0.0
     sensor_codes: float = 0.0
     grain_codes: float = 0.0
@@ -191,13 +190,13 @@ class DegradationStep:
 
     @property
     def coding(self) -> Coding | None:
-        """What it is encoded by."""
+        """The encoding, or None."""
         return Coding(self.codec, self.quality, self.preset, self.bits_per_pixel) if self.codec else None
 
 
 @dataclass(frozen=True)
 class Degradation:
-    """The whole way from truth to input, as recorded with the pair."""
+    """All steps from ground truth to input, as recorded with the pair."""
 
     stages: tuple[DegradationStep, ...] = (DegradationStep(),)
     seed: int = 0
@@ -210,16 +209,16 @@ class Degradation:
 
     @property
     def undamaged(self) -> Degradation:
-        """The same way with the scaling down alone."""
+        """The same degradation with scaling only."""
         return Degradation((DegradationStep(kernel=self.stages[-1].kernel),))
 
     @property
     def coded(self) -> bool:
-        """Goes through a codec, so frames before the first one that counts matter."""
+        """Whether it includes a codec, so that frames before the first used one matter."""
         return any(s.codec for s in self.stages)
 
     def record(self) -> dict[str, Any]:
-        """As plain values, for the pair's JSON; values that are at their default are left out."""
+        """As plain values, for the pair's JSON; default values are left out."""
         plain = DegradationStep()
         stages = [
             {k: v for k, v in asdict(s).items() if k == "kernel" or v != getattr(plain, k)}
@@ -229,17 +228,16 @@ class Degradation:
 
 
 def read_record(record: Mapping[str, Any]) -> Degradation:
-    """The reverse of `Degradation.record`."""
+    """Reverse `Degradation.record`."""
     return Degradation(tuple(DegradationStep(**s) for s in record["stages"]), int(record["seed"]))
 
 
 def read_case(text: str) -> Degradation:
-    """A named case: "clean", CODEC-QUALITY such as "h264-23", "noise-CODES" or "blur-PX".
+    """Parse a case: "clean", CODEC-QUALITY such as "h264-23", "noise-CODES" or "blur-PX".
 
-    Raises UsageError for anything else.
-
-    Noise has a standard deviation of so many 8-bit codes on luma, half of it on chroma; blur is Gaussian with
-    a standard deviation of so many pixels of the truth, before it is shrunk.
+    Raises UsageError for other text. Noise has a standard deviation of so many 8-bit values on luma, half of
+    it on chroma; blur is Gaussian with a standard deviation of so many pixels of the ground truth, before
+    scaling down.
     """
     if text == "clean":
         return Degradation()
@@ -268,7 +266,7 @@ def _is_amount(text: str) -> bool:
 
 
 def draw(settings: DegradeSettings, rng: np.random.Generator, source: Coding | None = None) -> Degradation:
-    """Draw what happens to one clip. source: how its film is coded, for `like-source`."""
+    """Draw the degradation of one clip. source: encoding of its film, for `like-source`."""
     seed = int(rng.integers(1 << 31))
     kernel = str(rng.choice(settings.kernels))
     if rng.random() < settings.clean:
@@ -291,13 +289,13 @@ def draw(settings: DegradeSettings, rng: np.random.Generator, source: Coding | N
 
 
 class _Extras:
-    """Draws what came to the settings later."""
+    """Draws the settings that were added later."""
 
     def __init__(self, settings: DegradeSettings, rng: np.random.Generator) -> None:
         self._settings, self._rng = settings, rng
 
     def added(self, stage: DegradationStep) -> DegradationStep:
-        """A last stage with halos, camera noise, grain, banding, siting and the way of its coding."""
+        """A last stage with halos, camera noise, grain, banding, siting and encoding."""
         s = self._settings
         stage = replace(
             stage,
@@ -310,7 +308,7 @@ class _Extras:
         return self.coded(stage)
 
     def coded(self, stage: DegradationStep) -> DegradationStep:
-        """A stage with a preset, and maybe a bit rate, for its codec."""
+        """A stage with a preset, and possibly a bit rate, for its codec."""
         drawn, rate, preset = self._rng.random(), self._rng.random(), self._rng.random()
         if not stage.codec:
             return stage
@@ -324,7 +322,7 @@ class _Extras:
     def generation(
         self, last: DegradationStep, coding: Callable[[], Coding | None]
     ) -> tuple[DegradationStep, ...]:
-        """The second coding of a coded clip, where there is one."""
+        """The second encoding of an encoded clip, if there is one."""
         if not last.codec or self._rng.random() >= self._settings.generations:
             return ()
         drawn = coding()

@@ -1,4 +1,4 @@
-"""`degrade`: a clean clip as a `Degradation` says, tensor by tensor."""
+"""`degrade`: applies a `Degradation` to a clean clip."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _GRAIN_SIGMA_PX = 0.8
 
 
 def degrade(truth: SampleValues, degradation: Degradation, *, scale: int) -> SampleValues:
-    """(T,H,W) codes -> (T,H/scale,W/scale) codes of the same depth.
+    """(T,H,W) samples -> (T,H/scale,W/scale) samples of the same bit depth.
 
-    H and W must divide by twice the scale.
+    H and W must be divisible by twice the scale.
     """
     height, width = truth.luma.shape[1:]
     if height % (2 * scale) or width % (2 * scale):
@@ -120,7 +120,7 @@ def _gaussian(sigma: float) -> Tensor:
 
 
 def _sinc(cutoff: float) -> Tensor:
-    """A low pass with a hard edge at `cutoff` of the Nyquist frequency, cut off after 21 taps: it rings."""
+    """A low-pass filter with a sharp cutoff, as a share of the Nyquist frequency, with 21 taps: it rings."""
     x = torch.arange(_RINGING_TAPS, dtype=torch.float32) - _RINGING_TAPS // 2
     weights = torch.sinc(cutoff * x)
     return weights / weights.sum()

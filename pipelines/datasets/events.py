@@ -1,4 +1,4 @@
-"""What happens while a data set is built, as values."""
+"""Events of building a data set, as values."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ __all__ = ["DatasetDone", "Progress", "UnitLeftOut"]
 
 @dataclass(frozen=True)
 class Progress:
-    """Event: a unit is being worked on."""
+    """Event: a unit is in progress."""
 
     unit: str
     done: int
-    """Frames or pictures looked at."""
+    """Frames or images examined."""
     total: int
     pairs: int
 
 
 @dataclass(frozen=True)
 class UnitLeftOut:
-    """Event: a unit was not worked on."""
+    """Event: a unit was skipped."""
 
     unit: str
     reason: str

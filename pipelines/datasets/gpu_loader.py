@@ -1,7 +1,7 @@
-"""`ResidentPairs`: all pairs of a data set in a device's memory, from which batches are cut there.
+"""`ResidentPairs`: all pairs of a data set in a device's memory, where batches are cut.
 
-A GPU is done with a step of a small network before a CPU has cut, converted and sent the next batch; data
-sets of small networks are small, too.
+A GPU finishes a step of a small network before a CPU has cut, converted and sent the next batch; data sets of
+small networks are small too.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ __all__ = ["ResidentPairs", "SampleCrop"]
 
 
 _SHARE = 0.5
-"""Of the memory that is free; the rest is for the network."""
+"""Share of the free memory; the rest is for the network."""
 
 
 @dataclass(frozen=True)
 class SampleCrop:
-    """What a batch takes of a pair; places are of the low-resolution clip."""
+    """A crop of a pair; positions refer to the low-resolution clip."""
 
     pair: int
     top: int
@@ -47,17 +47,17 @@ class SampleCrop:
 
 @dataclass(frozen=True, eq=False)
 class _Clips:
-    """One side of all pairs: codes of luma (N,T,H,W) and chroma (N,T,2,H/2,W/2)."""
+    """One side of all pairs: luma (N,T,H,W) and chroma (N,T,2,H/2,W/2) as integers."""
 
     luma: Tensor
     chroma: Tensor
     bits: int
 
     def cut(self, crops: Tensor, frames: int, side: int, factor: int) -> Planes:
-        """Values, T running fastest.
+        """Cut values, with T as the fastest index.
 
-        crops: (6,B) of the fields of `SampleCrop`. side: of the crop, here. factor: how much larger this side
-        is.
+        crops: (6,B) of the fields of `SampleCrop`. side: of the crop, here. factor: size of this side
+        relative to the low-resolution clip.
         """
         pair, top, left, start, flipped, backwards = crops
         time = torch.arange(frames, device=pair.device)
@@ -88,14 +88,14 @@ class ResidentPairs:
     """The pairs of `shards` on a device."""
 
     def __init__(self, shards: Shards, device: torch.device) -> None:
-        """Raise MediaError for damage. The pairs must be alike (`alike`)."""
+        """Raise MediaError for damage. The pairs must have one size (`alike`)."""
         self._device, self._scale = device, shards.scale
         self._low = _gathered(shards, lambda pair: pair.low, shards.bits, device)
         self._truth = _gathered(shards, lambda pair: pair.truth, shards.bits, device)
 
     @staticmethod
     def fit(shards: Shards, device: torch.device) -> bool:
-        """Whether the pairs are all of one size and leave enough of a CUDA device's memory to the network."""
+        """Whether all pairs have one size and leave enough of a CUDA device's memory for the network."""
         if device.type != "cuda":
             return False
         free, _ = torch.cuda.mem_get_info(device)
@@ -104,7 +104,7 @@ class ResidentPairs:
         return alike(shards) and size_bytes(shards) <= _SHARE * (free + kept)
 
     def cut(self, crops: Sequence[SampleCrop], frames: int, truth_px: int) -> tuple[Planes, Planes]:
-        """(low, truth) of a batch, as `loader.Batch` has them."""
+        """(low, truth) of a batch, as in `batch_loader.Batch`."""
         fields = np.array(
             [[c.pair, c.top, c.left, c.start, c.flipped, c.backwards] for c in crops], np.int64
         ).T
@@ -115,7 +115,7 @@ class ResidentPairs:
 
 
 def alike(shards: Shards) -> bool:
-    """Whether all pairs are of one size and length."""
+    """Whether all pairs have the same size and length."""
     return (
         len({(*r["low_size"], *r["truth_size"], r["frames"]) for r in map(shards.record, range(len(shards)))})
         == 1
@@ -123,7 +123,7 @@ def alike(shards: Shards) -> bool:
 
 
 def size_bytes(shards: Shards) -> int:
-    """What the pairs take, once all are of the greatest depth among them."""
+    """Size of the pairs, all at the greatest bit depth among them."""
     records = [shards.record(n) for n in range(len(shards))]
     sample = 2 if shards.bits > 8 else 1
     return sum(
@@ -135,7 +135,7 @@ def size_bytes(shards: Shards) -> int:
 def _gathered(
     shards: Shards, side: Callable[[Pair], SampleValues], bits: int, device: torch.device
 ) -> _Clips:
-    """8-bit codes beside deeper ones are shifted, which is exact."""
+    """8-bit values next to deeper ones are shifted, which is exact."""
     first = side(shards[0])
     dtype = torch.uint8 if bits == 8 else torch.int16
     luma = torch.empty((len(shards), *first.luma.shape), dtype=dtype, device=device)

@@ -1,6 +1,4 @@
-"""`make_pair`: a place in a film or a picture becomes a pair of clips: turned, moved if it stood still, and
-degraded.
-"""
+"""`make_pair`: makes a pair of clips from a place in a film or an image: rotated, moved, and degraded."""
 
 from __future__ import annotations
 
@@ -45,7 +43,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class MotionSettings:
-    """How pictures are moved where a clip is wanted; from frame to frame, at the size of the truth."""
+    """Motion of images when a clip is needed; from frame to frame, at the size of the ground truth."""
 
     pan_px: float = 4.0
     """At most so far in each direction."""
@@ -56,7 +54,7 @@ class MotionSettings:
 
 @dataclass(frozen=True)
 class Motion:
-    """A steady camera movement, sub-pixel; the last frame is the picture itself."""
+    """A steady camera movement, sub-pixel; the last frame is the image itself."""
 
     down_px: float = 0.0
     across_px: float = 0.0
@@ -65,7 +63,7 @@ class Motion:
 
 
 def draw_motion(settings: MotionSettings, rng: np.random.Generator) -> Motion:
-    """Draw one movement; every fourth stands still, as cameras do."""
+    """Draw one movement; every fourth is static, like many shots."""
     pan = rng.uniform(-settings.pan_px, settings.pan_px, 2).round(3)
     zoom, turn = (
         1 + rng.uniform(-settings.zoom, settings.zoom),
@@ -78,23 +76,26 @@ def draw_motion(settings: MotionSettings, rng: np.random.Generator) -> Motion:
 
 @dataclass(frozen=True, eq=False)
 class PairOrder:
-    """All that one pair is made of; independent of every other, so that pairs can be made side by side."""
+    """Everything that one pair is made from.
+
+    Independent of all others, so that pairs can be made in parallel.
+    """
 
     key: str
     split: str
     source: SampleValues | Tensor
-    """A clip, its last frames being the ones that count; or a picture, (1,3,H,W) R'G'B'."""
+    """A clip, whose last frames are used; or an image, (1,3,H,W) R'G'B'."""
     side_px: int
-    """Of the truth; of the low-resolution clip where a teacher makes the truth."""
+    """Of the ground truth; of the low-resolution clip if a teacher makes the ground truth."""
     shrink: float
-    """The source is made this many times smaller first; of a clip: to `side_px`."""
+    """Factor by which the source is scaled down first; for a clip: to `side_px`."""
     turn: int
-    """See `footage.oriented`."""
+    """See `sample_values.oriented`."""
     motion: Motion
     frames: int
-    """How many frames the pair has."""
+    """Frames of the pair."""
     context_frames: int
-    """How many more go through the codec in front of them."""
+    """Further frames before them that go through the codec."""
     degradation: Degradation
     record: dict[str, Any]
     with_level: bool = False
@@ -102,7 +103,7 @@ class PairOrder:
 
 
 def make_pair(task: PairOrder, scale: int, teacher: Network | None = None) -> Pair:
-    """Make the pair of a task. teacher: makes the truth, `scale` times the size of the source."""
+    """Make the pair of a task. teacher: makes the ground truth, `scale` times the size of the source."""
     clip = _clip(task)
     if teacher is not None:
         low = degrade(clip, task.degradation, scale=1)
@@ -148,9 +149,9 @@ def _shrunk(planes: Planes, side: int) -> Planes:
 
 
 def clip_of_picture(task: PairOrder, length: int) -> Planes:
-    """The picture of a task, moved: luma (T,1,H,W), chroma (T,2,H/2,W/2).
+    """The image of a task, moved: luma (T,1,H,W), chroma (T,2,H/2,W/2).
 
-    Turned before chroma is subsampled, so all turns are exact.
+    Rotated before chroma is subsampled, so all rotations are exact.
     """
     assert isinstance(task.source, torch.Tensor)
     source = task.source
@@ -183,7 +184,7 @@ def clip_of_picture(task: PairOrder, length: int) -> Planes:
 def _moved(source: Tensor, centre: Tensor, size: tuple[int, int, int], motion: Motion, back: int) -> Tensor:
     """The square around `centre` as it was `back` frames before.
 
-    (1,3,side,side), bicubic, the border reflected.
+    (1,3,side,side), bicubic, with reflected border.
     """
     side, height, width = size
     angle, zoom = math.radians(motion.turn_degrees * back), motion.zoom**back
@@ -197,7 +198,7 @@ def _moved(source: Tensor, centre: Tensor, size: tuple[int, int, int], motion: M
 
 @dataclass(frozen=True)
 class PairSetup:
-    """What makes pairs on other machines."""
+    """Setup of workers that make pairs on other machines."""
 
     scale: int
     teacher: Card | None = None
@@ -211,7 +212,7 @@ class PairSetup:
         )
 
     def placed(self, places: dict[str, Path]) -> PairSetup:
-        """The same with weights at another place."""
+        """The same setup with weights at another path."""
         assert self.teacher is not None
         return replace(self, teacher=replace(self.teacher, path=str(places[file_name(self.teacher)])))
 
@@ -226,7 +227,7 @@ class PairMaker:
         self.facts = {"torch": str(torch.__version__)}
 
     def run(self, task: None, pieces: Iterator[PairOrder]) -> Iterator[Pair]:
-        """One pair a piece."""
+        """Yield one training pair per `PairOrder`."""
         del task
         for piece in pieces:
             yield make_pair(piece, self._scale, self._teacher)

@@ -1,4 +1,4 @@
-"""`Scout`: looks through the files of a unit and yields the `PairOrder`s its pairs are made of, in order."""
+"""`Scout`: scans the files of a unit and yields the `PairOrder`s of its pairs, in order."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ __all__ = ["Scout"]
 
 _SOFTNESS_BLOCK_PX = 128
 _TURNS = (0, 1, 4, 5)
-"""Baked into pairs; flipping up and down, which is exact for left-sited chroma, is left to the reader."""
+"""Rotations stored in pairs; flipping up and down, which is exact for left-sited chroma, is left to the
+reader."""
 
 
 def _even(x: float) -> int:
@@ -40,7 +41,7 @@ def _even(x: float) -> int:
 
 
 class Scout:
-    """The tasks of one unit, and what was seen on the way."""
+    """Planned pairs of one unit, with statistics of the scan."""
 
     def __init__(
         self,
@@ -52,27 +53,27 @@ class Scout:
         prefix: str,
         taught: bool,
     ) -> None:
-        """held: fingerprints of pictures that are held out. prefix: of the keys of its pairs.
+        """held: fingerprints of images that are held out. prefix: of the keys of its pairs.
 
-        taught: a teacher makes the truth, so crops are of the small size.
+        taught: a teacher makes the ground truth, so crops are at the small size.
         """
         self._files, self._settings, self._rng, self._held, self._prefix = files, settings, rng, held, prefix
         self._side = settings.truth_px // settings.scale if taught else settings.truth_px
         self._taught = taught
         self.seen = Seen([])
         self.described: list[dict[str, Any]] = []
-        """Name, fingerprint and what was found of each file used."""
+        """Name, fingerprint and findings of each file used."""
         self.left_out: list[tuple[str, str]] = []
-        """Pictures that can't be read, and why."""
+        """Unreadable images, with reasons."""
         self.done = 0
         self.total = len(files)
         self._count = 0
         self._every = settings.every_frames
 
     def tasks(self) -> Iterator[PairOrder]:
-        """Tasks in order; raises MediaError where the file of a video can't be read.
+        """Tasks in order; raises MediaError if the file of a video can't be read.
 
-        Pictures that can't are left out.
+        Unreadable images are skipped.
         """
         infos = []
         for path in self._files:
@@ -127,9 +128,9 @@ class Scout:
                     )
 
     def _region(self, rgb: torch.Tensor, place: Chosen, shrink: float) -> tuple[torch.Tensor, list[int]]:
-        """The square and as much around it as the camera may move over.
+        """The square with the area that the camera may move over.
 
-        And where that begins, in shrunk pixels.
+        And the start of this area, in scaled pixels.
         """
         motion, length = self._settings.motion, self._settings.frames + self._settings.context_frames
         reach = 8 + round(
@@ -184,7 +185,7 @@ class Scout:
             )
 
     def _lap(self, place: int, held: int, stretch: Stretch) -> int | None:
-        """The pass that looks at a frame, if one does.
+        """The pass that examines a frame, if one does.
 
         Each takes one frame in `every_frames`, beginning when the window is full; short shots give their last
         frame.
@@ -230,9 +231,9 @@ class Scout:
         return self._settings.most_pairs * self._settings.passes
 
     def _rescaled(self, crisp: int, luma: np.ndarray, lap: int) -> float:
-        """How many times smaller an (H,W) source becomes in a pass: `crisp`, from the second pass on drawn.
+        """Factor by which an (H,W) source is scaled down in a pass.
 
-        A crop still fits in.
+        `crisp`, and from the second pass on random. A crop still fits.
         """
         if not lap:
             return crisp
@@ -250,9 +251,7 @@ class Scout:
         return choose_crops(luma, bits, self._side, self._settings.crops, self.seen, self._rng)
 
     def _shrink(self, luma: np.ndarray, bits: int) -> int:
-        """How many times smaller to make a source so that its sharpest tenth is crisp at pixel size: 1, 2 or
-        4.
-        """
+        """Factor that makes the sharpest tenth of a source crisp at pixel size: 1, 2 or 4."""
         if self._settings.shrink:
             return self._settings.shrink
         factor, x = 1, torch.from_numpy(luma.astype(np.float32))

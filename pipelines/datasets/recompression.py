@@ -1,8 +1,6 @@
-"""`recode`: a short clip really encoded and decoded again.
+"""`recode`: encodes and decodes a short clip; `coding_of`: the encoding of a film, to repeat it.
 
-`coding_of`, how a film is coded, to do the same to its small copy.
-
-One encoder thread each: x264's thread count shapes its bits, and many clips are made side by side anyway.
+Each encoder has one thread: x264's thread count affects its bits, and many clips are made in parallel anyway.
 """
 
 from __future__ import annotations
@@ -50,16 +48,16 @@ class Codec:
     encoder: str
     decoder: str
     highest: int
-    """Of its quality figure."""
+    """Largest quality number."""
     options: Callable[[int], dict[str, str]]
     quality_of_crf: Callable[[int], int]
     presets: tuple[dict[str, str], ...] = ({},)
     """Options of its presets, the fastest first; the first one is part of `options`."""
     rate_options: tuple[str, ...] = ()
-    """Options that are left out where a bit rate is asked for."""
+    """Options that are left out if a bit rate is set."""
     ten_bit: bool = True
     least_px: int = 16
-    """Smallest side it is given; what is smaller is grown to it and cut off again."""
+    """Smallest side; smaller clips are padded to it, and cropped afterwards."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +93,7 @@ def _av1(quality: int) -> dict[str, str]:
 
 
 def _wide_quality(crf: int) -> int:
-    """CRF of VP9 and AV1 (0 to 63) that is about as good as one of H.264: 24 for 16, 52 for 32."""
+    """CRF of VP9 and AV1 (0 to 63) with about the same quality as one of H.264: 24 for 16, 52 for 32."""
     return min(63, max(4, round(24 + (crf - 16) * 1.75)))
 
 
@@ -141,13 +139,13 @@ CODECS = {
         "libsvtav1", "libdav1d", 63, _av1, _wide_quality, ({}, {"preset": "8"}), ("crf",), least_px=64
     ),
 }
-"""Our name -> how it is used."""
+"""Our name -> its encoder and options."""
 
 
 def recode(codes: SampleValues, coding: Coding) -> SampleValues:
-    """(T,H,W) codes -> the same size, encoded and decoded; MPEG-2 and VP9 go through 8 bits.
+    """Encode and decode (T,H,W) samples; MPEG-2 and VP9 use 8 bits.
 
-    Raises MediaError where encoder or decoder fail or lose a frame.
+    Raises MediaError if encoder or decoder fail or lose a frame.
     """
     codec = CODECS[coding.codec]
     if codes.bits > 8 and not codec.ten_bit:
@@ -169,9 +167,9 @@ def recode(codes: SampleValues, coding: Coding) -> SampleValues:
 
 
 def _grown(codes: SampleValues, least: int) -> SampleValues:
-    """At least `least` samples a side, by repeating the last row and column.
+    """Pad to at least `least` samples a side, by repeating the last row and column.
 
-    X265 writes past its memory below 64.
+    x265 writes out of bounds below 64.
     """
     down, across = (max(0, least - side) // 2 * 2 for side in codes.luma.shape[1:])
     luma = np.pad(codes.luma, ((0, 0), (0, down), (0, across)), mode="edge")
@@ -183,7 +181,7 @@ def _grown(codes: SampleValues, least: int) -> SampleValues:
 
 
 def _shifted(codes: np.ndarray) -> np.ndarray:
-    """10-bit codes as 8-bit ones, rounded."""
+    """10-bit values as 8-bit ones, rounded."""
     return np.asarray(np.minimum((codes + 2) >> 2, 255), np.uint8)
 
 
@@ -232,8 +230,8 @@ _X26X = re.compile(rb"x26[45].{0,2000}?\b(?:crf|qp)=(\d+)", re.DOTALL)
 def coding_of(info: VideoInfo) -> Coding:
     """Codec and quantiser of a film, from its own stream.
 
-    x264 and x265 write their settings into the stream; else the mean quantiser of the first frames is taken,
-    which the H.264 and MPEG-2 decoders tell. Raises UsageError where neither can be had.
+    x264 and x265 write their settings into the stream; otherwise the mean quantiser of the first frames is
+    used, which the H.264 and MPEG-2 decoders export. Raises UsageError if neither is available.
     """
     codec = {"h264": "h264", "hevc": "hevc", "mpeg2video": "mpeg2"}.get(info.codec)
     if codec is None:
@@ -259,7 +257,7 @@ def coding_of(info: VideoInfo) -> Coding:
 
 
 def _quantisers(info: VideoInfo, packets: list[bytes]) -> Iterator[float]:
-    """Mean quantiser of each frame, as the decoder exports it (AVVideoEncParams)."""
+    """Mean quantiser of each frame, as exported by the decoder (AVVideoEncParams)."""
     decoder = open_decoder(info.decoder.codec, export_side_data="venc_params")
     decoder.extradata = info.decoder.extradata
     decoder.thread_count = 1
@@ -277,9 +275,9 @@ def _quantisers(info: VideoInfo, packets: list[bytes]) -> Iterator[float]:
 
 
 def _mean_quantiser(data: bytes) -> float:
-    """libavutil/video_enc_params.h: block count, offset and size of blocks, type, frame quantiser.
+    """Mean quantiser from libavutil/video_enc_params.h.
 
-    Deltas end the blocks.
+    Block count, offset and size of blocks, type, frame quantiser. Deltas are at the end of the blocks.
     """
     count, offset, size, _, quantiser = struct.unpack_from("=IxxxxQQii", data)
     if not count:

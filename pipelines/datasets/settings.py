@@ -14,36 +14,34 @@ __all__ = ["DatasetSettings"]
 
 @dataclass(frozen=True)
 class DatasetSettings:
-    """What a data set is made of."""
+    """Settings of a data set."""
 
     scale: int = 2
     truth_px: int = 256
-    """Side of the square truth crops; must divide by twice the scale."""
+    """Side of the square ground-truth crops; must be divisible by twice the scale."""
     frames: int = 1
-    """Frames of a pair: 1 for networks that see one frame, more for recurrent ones."""
+    """Frames per pair: 1 for single-frame networks, more for recurrent ones."""
     context_frames: int = 3
-    """Frames that go through the codec in front of a pair, so that it does not always begin with a key
-    frame."""
+    """Frames before a pair that go through the codec, so that it does not always begin with a key frame."""
     every_frames: int = 12
-    """Of each shot of a video, one frame in so many is looked at."""
+    """One frame in so many of each shot is examined."""
     shrink: int = 0
-    """Make the source this many times smaller first; 0: halve while even its sharpest parts are soft."""
+    """Factor by which the source is scaled down first; 0: halve it while even its sharpest parts are soft."""
     soft_db: float = 42.0
-    """With `shrink = 0`: soft is what survives being halved and doubled with a higher PSNR."""
+    """With `shrink = 0`: soft means surviving scaling down and up by two with a higher PSNR."""
     passes: int = 1
-    """So many times the footage is gone through: at its size first, then each time at sizes drawn from
-    `rescale`, with other crops, turns and degradations (of videos: of other frames). What is held out is
-    looked at in the first pass alone."""
+    """Number of passes over the footage: at its own size first, then each time at random sizes from
+    `rescale`, with other crops, rotations and degradations (for videos: other frames). Held-out footage is
+    used in the first pass only."""
     rescale: tuple[float, ...] = (0.5, 1.0)
-    """Smallest and largest share of its size that a source has from the second pass on; antialiased
-    bicubic."""
+    """Smallest and largest relative size of a source from the second pass on; antialiased bicubic."""
     most_pairs: int = 600
-    """At most so many pairs of one video in a pass."""
+    """Most pairs of one video in a pass."""
     turn: bool = True
-    """Turn and flip crops by chance; chroma of videos is resampled where its siting demands it."""
+    """Rotate and flip crops at random; chroma of videos is resampled if its siting requires it."""
     validation: float = 0.08
-    """Share of the frames that is held out, by whole shots and pictures: by what the footage is, whatever the
-    seed and whatever lies beside it, so that data sets of the same footage can be mixed."""
+    """Share of the frames that is held out, by whole shots and images: depends on the footage alone, not on
+    the seed or other footage, so that data sets of the same footage can be mixed."""
     shard_mb: int = 64
     seed: int = 0
     degrade: DegradeSettings = field(default_factory=DegradeSettings)

@@ -1,9 +1,9 @@
-"""`ShardWriter` and `Shards`: pairs of clips on disk in WebDataset layout, readable by `webdataset` and
-`ray.data.read_webdataset`.
+"""`ShardWriter` and `Shards`: pairs of clips on disk in WebDataset layout.
 
-A shard is a plain tar file. Each pair is three members in a row: `KEY.json` (sizes, bits, source,
-degradation), `KEY.low.yuv` and `KEY.truth.yuv` (planar 4:2:0 frames one after the other, 8-bit, or 16-bit
-little-endian holding 10 bits). A data set is a folder of shards with a `manifest.json`.
+Readable by `webdataset` and `ray.data.read_webdataset`. A shard is a plain tar file. Each pair has three
+members in a row: `KEY.json` (sizes, bits, source, degradation), `KEY.low.yuv` and `KEY.truth.yuv` (planar
+4:2:0 frames one after another, 8-bit, or 16-bit little-endian with 10-bit values). A data set is a folder of
+shards with a `manifest.json`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ Split = Literal["train", "validation"]
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """One clip as a network meets it, and as it should be."""
+    """A low-resolution clip and its ground truth."""
 
     key: str
     low: SampleValues
@@ -58,7 +58,7 @@ class Pair:
 class ShardWriter:
     """Writes the pairs of one split into numbered tar files of about `shard_bytes`.
 
-    Names appear when files are complete.
+    Files get their names when they are complete.
     """
 
     def __init__(self, folder: Path, stem: str, shard_bytes: int) -> None:
@@ -69,7 +69,7 @@ class ShardWriter:
         """Name, SHA-256, bytes and number of pairs of each finished shard."""
 
     def add(self, pair: Pair) -> None:
-        """Append a pair. Raises OutputError where the disk says no."""
+        """Append a pair. Raises OutputError if it can't be written."""
         low, truth = pair.low, pair.truth
         record = {
             **pair.record,
@@ -144,12 +144,12 @@ def _packed(codes: SampleValues) -> bytes:
 
 
 def is_dataset(folder: Path) -> bool:
-    """Whether `folder` holds a data set made by `dataset`."""
+    """Whether `folder` contains a data set made by `vsr dataset`."""
     return (folder / "manifest.json").is_file()
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a data set. Raises UsageError where there is none, MediaError where it is damaged."""
+    """The manifest of a data set. Raises UsageError if there is none, MediaError if it is damaged."""
     path = folder / "manifest.json"
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
@@ -165,14 +165,14 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def manifest_hash(folder: Path) -> str:
-    """SHA-256 of the manifest, which holds the hash of every shard: it names the data exactly."""
+    """SHA-256 of the manifest, which contains the hash of every shard: it identifies the data."""
     return hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
 
 
 def is_whole(path: Path, shard: dict[str, Any]) -> bool:
-    """Whether a shard's file holds what its manifest says, to the last bit.
+    """Whether a shard's file matches its manifest, by hash.
 
-    Raises OSError where it can't be read.
+    Raises OSError if it can't be read.
     """
     found = path.stat()
     return bool(
@@ -182,14 +182,14 @@ def is_whole(path: Path, shard: dict[str, Any]) -> bool:
 
 @functools.lru_cache(maxsize=4096)
 def _sha256(path: Path, _size: int, _changed_ns: int) -> str:
-    """Of a file in that state; read once in a process."""
+    """SHA-256 of a file in that state; read once per process."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a pair lies."""
+    """Position of a pair."""
 
     key: str
     tar: int
@@ -201,11 +201,11 @@ class _Place:
 class Shards:
     """The pairs of one split of one or more data sets, by number.
 
-    Files are mapped, not read: only what is asked for is touched.
+    Files are memory-mapped: only requested parts are read.
     """
 
     def __init__(self, folders: Sequence[Path], split: Split) -> None:
-        """Raises UsageError for folders that are no data set, of different scales or without pairs.
+        """Raise UsageError for folders that are not data sets, have different scales or no pairs.
 
         MediaError for damage.
         """
@@ -219,7 +219,7 @@ class Shards:
         self._maps: list[np.memmap[Any, np.dtype[np.uint8]]] = []
         self._places: list[_Place] = []
         self.firsts: dict[Path, int] = {}
-        """The number of the first pair of each data set that has any."""
+        """Number of the first pair of each data set that has any."""
         self._records: dict[int, dict[str, Any]] = {}
         held = _held_out(manifests) if split == "train" and len(manifests) > 1 else {}
         for folder, manifest in zip(folders, manifests, strict=True):
@@ -239,7 +239,7 @@ class Shards:
     def _leave_out(
         self, first: int, held: dict[str, list[tuple[int, int]]], settings: dict[str, Any]
     ) -> None:
-        """Drop pairs, from the `first` on, any frame of which another of the data sets holds out."""
+        """Drop pairs, from `first` on, with a frame that another data set holds out."""
         length = int(settings.get("frames", 1)) + int(settings.get("context_frames", 0))
 
         def is_held(record: dict[str, Any]) -> bool:
@@ -281,11 +281,11 @@ class Shards:
 
     @functools.cached_property
     def bits(self) -> int:
-        """Of the deepest pair."""
+        """Bit depth of the deepest pair."""
         return max(int(self.record(n)["bits"]) for n in range(len(self)))
 
     def record(self, index: int) -> dict[str, Any]:
-        """What is known of a pair."""
+        """The record of a pair."""
         if index not in self._records:
             place = self._places[index]
             self._records[index] = json.loads(self._maps[place.tar][place.json].tobytes())
@@ -299,9 +299,7 @@ class Shards:
 
 
 def _held_out(manifests: Sequence[dict[str, Any]]) -> dict[str, list[tuple[int, int]]]:
-    """First 16 digits of a source's SHA-256 -> frames [start, stop) of it that any of the data sets holds
-    out.
-    """
+    """First 16 digits of a source's SHA-256 -> frames [start, stop) that any of the data sets holds out."""
     held: dict[str, list[tuple[int, int]]] = {}
     for manifest in manifests:
         for source in manifest.get("sources", []):
@@ -315,7 +313,7 @@ def _held_out(manifests: Sequence[dict[str, Any]]) -> dict[str, list[tuple[int, 
 
 
 def _unpacked(content: np.ndarray, size: Sequence[int], record: dict[str, Any]) -> SampleValues:
-    """Views of mapped bytes."""
+    """Views of the mapped bytes."""
     height, width = size
     samples = np.asarray(content) if record["bits"] == 8 else np.asarray(content).view("<u2")
     frames = samples.reshape(record["frames"], height * width * 3 // 2)

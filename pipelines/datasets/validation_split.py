@@ -1,7 +1,7 @@
-"""What is held out to validate by: whole shots of a film, whole pictures.
+"""Splits footage into training and validation: whole shots of a film, whole images.
 
-By what the footage is, whatever the seed and whatever lies beside it, so that a data set can be mixed with
-others of the same footage.
+It depends on the footage alone, not on the seed or other footage, so that data sets of the same footage can
+be mixed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["Stretch", "held_pictures", "hold_out"]
 
 
 _LONG, _TOO_LONG = 0.15, 0.34
-"""Parts of a film."""
+"""Shares of a film."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,13 @@ class Stretch:
 
 
 def hold_out(shot_list: list[tuple[int, int]], share: float, fingerprint: str) -> list[Stretch]:
-    """Give whole shots to validation until about `share` of the frames is held out.
+    """Assign whole shots to validation until about `share` of the frames is held out.
 
-    At least one shot if there are several.
-
-    In an order that follows from each shot's own identity, so what a small share holds out a larger one does,
-    too. Shots of more than `_LONG` of the film come last, those of more than `_TOO_LONG` never: a film of one
-    shot, or of such shots alone, holds out the end of its longest one, after a gap as long as what is held
-    out. fingerprint: of the film, which with its first frame is a shot's identity.
+    At least one shot if there are several. The order follows from each shot's own identity, so a larger share
+    holds out everything that a smaller one does. Shots of more than `_LONG` of the film come last, those of
+    more than `_TOO_LONG` never: a film of one shot, or of only such shots, holds out the end of its longest
+    one, after a gap of the same length. fingerprint: of the film, which together with the first frame
+    identifies a shot.
     """
     total = sum(stop - start for start, stop in shot_list)
 
@@ -68,11 +67,10 @@ def hold_out(shot_list: list[tuple[int, int]], share: float, fingerprint: str) -
 
 
 def held_pictures(fingerprints: Iterable[str], share: float, *, alone: bool) -> frozenset[str]:
-    """Those of the pictures (SHA-256 in hex) that are held out.
+    """The images (SHA-256 in hex) that are held out.
 
-    Each by its own fingerprint, about `share` of many.
-
-    alone: there is nothing else to validate by, so of several pictures one is held out in any case.
+    Each by its own fingerprint, about `share` of many. alone: there is no other validation data, so of
+    several images one is always held out.
     """
     pictures = frozenset(fingerprints)
     held = frozenset(f for f in pictures if int(f[:16], 16) < share * 2**64)

@@ -1,6 +1,4 @@
-"""`bench`: how fast a run is, and how fast it could be: each stage alone, the bound that follows, and the run
-itself.
-"""
+"""`bench`: measures each stage of a run alone, the bound that follows, and the run itself."""
 
 from __future__ import annotations
 
@@ -35,40 +33,40 @@ __all__ = ["Bench", "Step", "bench", "estimate_seconds", "make_clip", "measure_s
 
 @dataclass(frozen=True)
 class Step:
-    """Event: what is measured now."""
+    """Event: the current measurement."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Bench:
-    """What was measured. Seconds are of one frame of the result, unless said otherwise."""
+    """Results of a benchmark. Seconds are per output frame, unless said otherwise."""
 
     stages: dict[str, float]
-    """Of each stage alone, by the clock."""
+    """Wall-clock seconds of each stage alone."""
     cpu: dict[str, float]
-    """The same in CPU seconds."""
+    """CPU seconds of each stage alone."""
     cores: int
     bound_s: float
-    """CPU seconds of all stages over the cores, or what the device takes, whichever is more: no schedule can
-    be faster."""
+    """CPU seconds of all stages divided by the cores, or the time of the device if that is longer: no
+    schedule can be faster."""
     run_s: float
-    """Of a run from its first report until its last chunk lies on the disk, median of the repeats. Joining
-    and verifying come once a film, and would be most of a run of a few seconds."""
+    """From a run's first report until its last chunk is stored, median of the repeats. Joining and verifying
+    are done once per film, and would dominate a run of a few seconds."""
     ratio: float
     """run_s / bound_s."""
     fps: float
     first_frame_s: float
-    """From the command to the first report of a finished frame, in seconds."""
+    """From the command to the first report of a finished frame."""
     bus_bytes: int
     gflop: float
     """Of the networks' convolutions."""
     network_floor_s: float
-    """gflop at the rate of the network's own kind of convolution, measured alone."""
+    """gflop at the speed of the network's own kind of convolution, measured alone."""
     tiles: int
     reused: int
     timeline: list[tuple[float, dict[str, float]]] = field(default_factory=list)
-    """(seconds since the first frame, what its worker's middle thread had spent by then: waiting for the
+    """(seconds since the first frame, times of its worker's middle thread until then: waiting for the
     decoder, in the network, waiting for the encoder), of the last run."""
 
     def to_json(self) -> dict[str, Any]:
@@ -79,7 +77,7 @@ class Bench:
 def bench(
     source: Path | None, settings: RunSettings, *, seconds: float = 6.0, repeats: int = 1
 ) -> Iterator[Step | Bench]:
-    """Measure a part of a video (a clip made by code where there is none); the last event is the result.
+    """Measure a part of a video (default: a synthetic clip); the last event is the result.
 
     Raises the errors of a run.
     """
@@ -109,16 +107,16 @@ def measure_stages(planned: Planned, settings: RunSettings) -> Stages:
 
 
 def bound(stages: Stages) -> float:
-    """Seconds a frame that no schedule can go below."""
+    """Seconds per frame that no schedule can go below."""
     device = stages.wall["network"] if stages.cuda else 0.0
     return max(sum(stages.cpu.values()) / stages.cores, device)
 
 
 def estimate_seconds(planned: Planned, stages: Stages, crew: Crew | None = None) -> float:
-    """Seconds that a run of a plan will take. crew: of the run; None: one worker.
+    """Estimated seconds of a run of a plan. crew: of the run; None: one worker.
 
-    On CUDA workers share cores and devices, and each has one decoder and one encoder, which use the cores
-    they have threads for.
+    On CUDA workers share cores and devices; each has one decoder and one encoder, which use as many cores as
+    they have threads.
     """
     a_frame = bound(stages)
     if stages.cuda:
@@ -172,7 +170,7 @@ def _result(planned: Planned, stages: Stages, runs: list[_Run]) -> Bench:
 
 
 def make_clip(path: Path, seconds: float, *, width: int = 1920, height: int = 1080) -> Path:
-    """An H.264 clip at 24 fps with a change in every frame: a moving pattern with grain."""
+    """Write an H.264 clip at 24 fps in which every frame changes: a moving pattern with grain."""
     rng = np.random.default_rng(1)
     y, x = np.mgrid[0:height, 0:width]
     base = (128 + 60 * np.sin(x / 37) * np.cos(y / 23)).astype(np.uint8)

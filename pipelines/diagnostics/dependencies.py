@@ -1,6 +1,6 @@
-"""`libraries`: what we stand on, which versions are here, and which we need.
+"""`libraries`: installed and required versions of dependencies.
 
-Read from metadata, nothing is loaded.
+Read from metadata; nothing is loaded.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ _SHOWN_FIRST = ("av", "torch", "ray", "numpy", "numba")
 
 @dataclass(frozen=True)
 class Library:
-    """One that `vsr` needs."""
+    """A dependency of `vsr`."""
 
     name: str
     version: str
-    """Empty: it is not installed."""
+    """Empty if it is not installed."""
     floor: str = ""
     ceiling: str = ""
-    """Versions from `floor` on and below `ceiling` do; empty: any."""
+    """Versions from `floor` on and below `ceiling` are supported; empty: any."""
 
     @property
     def fits(self) -> bool:
-        """It is here, in a version that does."""
+        """Whether a supported version is installed."""
         if not self.version:
             return False
         return _numbers(self.version) >= _numbers(self.floor) and (
@@ -42,24 +42,23 @@ class Library:
 
     @property
     def wanted(self) -> str:
-        """As pip takes it: "av>=18.1,<19"."""
+        """In pip's syntax: "av>=18.1,<19"."""
         bounds = [f">={self.floor}"] * bool(self.floor) + [f"<{self.ceiling}"] * bool(self.ceiling)
         return self.name + ",".join(bounds)
 
 
 def libraries() -> list[Library]:
-    """All of them, those that matter most first."""
+    """All dependencies, the most important first."""
     found = [_library(line) for line in _requirements()]
     rank = {name: place for place, name in enumerate(_SHOWN_FIRST)}
     return sorted(found, key=lambda library: (rank.get(library.name, len(rank)), library.name))
 
 
 def outdated() -> list[Library]:
-    """Those that read other people's bytes and are here in a version with known holes.
+    """Dependencies that parse untrusted input and have a version with known vulnerabilities.
 
     av: its FFmpeg (CVE-2026-8461, CVE-2026-39210 to 39218); torch: loading weights (CVE-2025-32434,
-    CVE-2026-24747);
-    ray: its dashboard (CVE-2026-27482).
+    CVE-2026-24747); ray: its dashboard (CVE-2026-27482).
     """
     found = [library for library in libraries() if library.name in _READ_BYTES]
     return [
@@ -73,7 +72,7 @@ _READ_BYTES = frozenset({"av", "torch", "ray"})
 
 
 def _requirements() -> list[str]:
-    """Lines as in pyproject.toml: of the checkout this file lies in, else of the installed package."""
+    """Lines of pyproject.toml: from this checkout, else from the installed package."""
     try:
         table = tomllib.loads(_PROJECT.read_text(encoding="utf-8"))["project"]
         if table["name"] == DISTRIBUTION:
@@ -100,7 +99,7 @@ def _library(line: str) -> Library:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """Of a release, "2.10.0+cpu" -> (2, 10); trailing zeros say nothing."""
+    """Numbers of a release, "2.10.0+cpu" -> (2, 10); trailing zeros are dropped."""
     release = re.match(r"[0-9.]*", version)
     numbers = [int(n) for n in release[0].split(".") if n] if release else []
     while numbers and not numbers[-1]:

@@ -1,6 +1,6 @@
-"""`examine`: whether a run would work here, and what to do where it would not.
+"""`examine`: checks whether a run would work here, and says how to fix it if not.
 
-What it needs is imported where it is needed: a library that is missing is a finding, not a traceback.
+Imports are inside functions: a missing library is a finding, not a traceback.
 """
 
 from __future__ import annotations
@@ -33,28 +33,28 @@ __all__ = ["Finding", "examine"]
 _LEAST_PYTHON = (3, 11)
 _LEAST_FREE_BYTES = 64 << 20
 _AMPLE_FREE_BYTES = 20 * 10**9
-"""Room for the chunks and the result of a two-hour film in 4K."""
+"""Space for the chunks and the output of a two-hour film in 4K."""
 _AMPLE_MEMORY_BYTES = 4 * 10**9
-"""1080p to 4K stays below three quarters of it."""
+"""1080p to 4K needs less than three quarters of it."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     subject: str
     text: str
     level: Literal["ok", "advice", "problem"] = "ok"
-    """advice: a run works, though it could go better; problem: it would not."""
+    """advice: a run works, but could be better; problem: it would fail."""
     remedy: str = ""
-    """What to do."""
+    """How to fix it."""
     facts: dict[str, Any] = field(default_factory=dict)
 
 
 def examine(folder: Path) -> Iterator[Finding]:
-    """Look at this machine, and at `folder` as the place of a result; each finding as soon as it is there.
+    """Check this machine, and `folder` as the place of an output; yields each finding at once.
 
-    The last one is of a run of a tiny clip, made by code, from file to file. Nothing is left in the folder.
+    The last one is for a run of a tiny synthetic clip, from file to file. Nothing is left in the folder.
     """
     yield _python()
     missing = False
@@ -98,7 +98,7 @@ def _python() -> Finding:
 
 
 def _ffmpeg() -> Iterator[Finding]:
-    """What PyAV brings, with our encoders opened; and the program that judges."""
+    """PyAV with our encoders opened, and the FFmpeg program for metrics."""
     import av
 
     from pipelines.codec.encoder import try_encoder
@@ -185,7 +185,7 @@ def _memory() -> Finding:
 
 
 def _disk(folder: Path) -> Finding:
-    """A result and its work directory lie side by side: what they need is tried, not looked up."""
+    """Try the disk operations of an output and its work directory."""
     remedy = "choose another folder by -o"
     try:
         free = shutil.disk_usage(folder).free
@@ -235,9 +235,9 @@ def _ray() -> Finding:
 
 
 def hardware_facts(clip: Path) -> HardwareFacts:
-    """What a worker process finds this machine to have. clip: a short one of H.264, to try decoders with.
+    """Hardware found by a worker process. clip: a short H.264 clip to test decoders.
 
-    Raises VsrError where torch can't be used.
+    Raises VsrError if torch can't be used.
     """
     from pipelines.pool.interface import Task, WorkItem
     from pipelines.pool.process_pool import ProcessPool
@@ -274,7 +274,7 @@ def _hardware(clip: Path) -> Iterator[Finding]:
 
 
 def _encoders() -> Iterator[Finding]:
-    """The self-test of every encoder that a GPU of this machine may have."""
+    """Run the self-test of every GPU encoder that this machine may have."""
     from pipelines.codec.graphics_driver import encoder_hardware, makers_here
     from pipelines.media.pixel_format import PixelFormat
     from pipelines.plan.settings import EncodeSettings
@@ -304,7 +304,7 @@ def _encoders() -> Iterator[Finding]:
 
 
 def findings_of_hardware(found: HardwareFacts, listed: list[str]) -> Iterator[Finding]:
-    """What follows from facts; listed: the CUDA devices that the driver or the environment names."""
+    """Findings from hardware facts; listed: CUDA devices named by the driver or the environment."""
     features = [n for n, there in (("AMX", found.amx), ("AVX-512-BF16", found.avx512_bf16)) if there]
     cpu = f"{found.cores} cores, {' '.join([found.capability, *features])}"
     facts = {
@@ -346,7 +346,7 @@ def findings_of_hardware(found: HardwareFacts, listed: list[str]) -> Iterator[Fi
 
 
 def _place(folder: Path) -> tempfile.TemporaryDirectory[str]:
-    """A folder for the self-test, where results would go if that can be."""
+    """A folder for the self-test, in the place of outputs if possible."""
     try:
         return tempfile.TemporaryDirectory(prefix=".vsr-doctor-", dir=folder)
     except OSError:

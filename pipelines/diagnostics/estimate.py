@@ -1,4 +1,4 @@
-"""`estimate`: how long a planned run will take and how much disk, from samples of the film itself."""
+"""`estimate`: time and disk space of a planned run, from samples of the film."""
 
 from __future__ import annotations
 
@@ -30,49 +30,47 @@ __all__ = ["Estimate", "TriedFrames", "estimate", "estimated", "measure"]
 
 
 _PLACES = 3
-"""Parts of a film of which some frames are tried, all over it: no film is as dark or as quiet as its
-beginning."""
+"""Number of places of a film that are tried, spread over it: no film is as dark or quiet as its beginning."""
 _FRAMES = 12
-"""Of each, as many as `stage_timer` upscales."""
+"""Frames of each place, as many as `stage_timer` upscales."""
 _FARTHEST = 240
-"""Where all frames before have to be decoded, places lie within so many."""
+"""If all earlier frames have to be decoded, places are within so many frames."""
 _MOST_ABOVE = 4.0
-"""The most by which the source's own bytes may move what the samples say of the result's."""
+"""Largest factor by which the source's bytes may change the samples' estimate of output bytes."""
 _LOOKS_AHEAD = frozenset({"h264", "hevc", "av1"})
 _OF_FEW = 1.12
-"""Times the bytes that a frame takes among a few, it takes in a chunk of one of these: an encoder that sees
-more frames ahead spends more on each, as others will be made of it. Measured with x265 at the default preset:
-1.24 on a film from a camera, 1.06 on a game."""
+"""Factor from the bytes of a frame in a short sample to those in a chunk: an encoder with a longer lookahead
+spends more on frames that others refer to. Measured with x265 at the default preset: 1.24 on camera footage,
+1.06 on a game."""
 _STATED_BYTES = 20.0
-"""Bytes of a source's frame below which it says nothing of how much there is to see: a skipped one takes as
-many."""
+"""Bytes of a source frame below which they don't indicate its content: a skipped frame has as many."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run is expected to need."""
+    """Expected time and disk space of a run."""
 
     seconds: float
     """With the machine to itself."""
     fps: float
     output_bytes: int
     disk_bytes: int
-    """While it works: the finished chunks, and the result beside them."""
+    """During the run: finished chunks and the output together."""
     free_bytes: int
-    """On the disk of the result."""
+    """On the disk of the output."""
     places: int
-    """That were tried."""
+    """Number of places that were tried."""
     share: float = 1.0
     """Of the machine that was left by other programs while it was measured; see `machine_share`."""
 
 
 @dataclass(frozen=True)
 class TriedFrames:
-    """A few frames of a film that were tried."""
+    """Measurements of a few frames of a film."""
 
     stages: Stages
     source_bytes: float = 0.0
-    """Of a frame of the source there, without key frames; 0 where that says nothing."""
+    """Bytes per source frame there, without key frames; 0 if they indicate nothing."""
 
 
 def estimate(planned: Planned, settings: ExecutionSettings) -> Estimate:
@@ -105,7 +103,7 @@ def measure(planned: Planned, settings: ExecutionSettings) -> list[TriedFrames]:
 
 
 def _chunks(plan: Plan) -> tuple[Chunk, ...]:
-    """A few frames in the middle of each of several equal parts of what is wanted of a film."""
+    """A few frames in the middle of each of several equal parts of the range."""
     count = plan.stop_frame - plan.start_frame
     reach = min(count, _FARTHEST) if plan.linear else count
     each = max(1, min(_FRAMES // plan.per_frame, count))
@@ -123,7 +121,7 @@ def _chunks(plan: Plan) -> tuple[Chunk, ...]:
 
 
 def _sizes(info: VideoInfo) -> list[int]:
-    """Bytes of each frame of the source, 0 for key frames and for what packets don't tell."""
+    """Bytes of each source frame, 0 for key frames and if packets don't tell."""
     found = {
         pts: 0 if key else size
         for pts, size, key in zip(info.index.pts, info.index.size, info.index.clean, strict=True)
@@ -137,10 +135,10 @@ def _mean(sizes: Sequence[int]) -> float:
 
 
 def estimated(planned: Planned, places: Sequence[TriedFrames], crew: Crew | None = None) -> Estimate:
-    """What samples say of the whole; each place counts as much as another.
+    """Estimate for the whole film from samples, equally weighted.
 
-    Frames other than a chunk's first take as many bytes, for those of the source, as they do at the places:
-    where a film is busier than there, its own packets say so.
+    Frames other than a chunk's first are assumed to need as many bytes, relative to the source's, as in the
+    samples; so busier parts of a film are recognised by their packets.
     """
     plan, info = planned.plan, planned.info
     samples, count = [place.stages for place in places], len(places)

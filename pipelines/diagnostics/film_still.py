@@ -1,6 +1,6 @@
 """`still` and `latest_pair`: frames of films as small JPEG files.
 
-For people to find their way by, not to judge by: FFmpeg's scaler converts and resizes. Needs no torch.
+They are for orientation, not for judging quality: FFmpeg's scaler converts and resizes. Needs no torch.
 """
 
 from __future__ import annotations
@@ -29,19 +29,15 @@ __all__ = ["Pair", "latest_pair", "still"]
 
 
 _MOST_DECODED = 600
-"""Frames that are decoded to get to a time, at most.
-
-The last of them stands in where key frames are further apart.
-"""
+"""Most frames that are decoded to reach a time. If key frames are further apart, the last decoded frame is
+used instead."""
 _SHOWN_WIDTH = 1920
 
 
 def still(path: Path, seconds: float, width: int) -> bytes:
-    """The frame that is shown at a time, in seconds from the first frame, as JPEG of that width in pixels.
+    """The frame shown at a time, in seconds from the first frame, as a JPEG of that width in pixels.
 
-    The last one behind the end.
-
-    Raises MediaError where there is no frame.
+    The last one after the end. Raises MediaError if there is no frame.
     """
     with open_source(path) as container:
         stream = _film(container, path)
@@ -56,7 +52,7 @@ def still(path: Path, seconds: float, width: int) -> bytes:
 
 @dataclass(frozen=True)
 class Pair:
-    """A frame of the source and the result's, as JPEG files of one size."""
+    """A source frame and the output frame, as JPEG files of one size."""
 
     chunk: int
     before: bytes
@@ -64,12 +60,10 @@ class Pair:
 
 
 def latest_pair(output: Path, *, not_chunk: int = -1) -> Pair | None:
-    """The middle frame of the chunk that a run under way has finished last, with the source's.
+    """The middle frame of the chunk that a running job finished last, with the source's.
 
-    None where it is `not_chunk`, or none is finished.
-
-    output: the path of the run's result. Raises UsageError where no run is under way, MediaError where a file
-    can't be read.
+    None if it is `not_chunk`, or none is finished. output: path of the run's output. Raises UsageError if no
+    run is active, MediaError if a file can't be read.
     """
     job = read_job(work_folder(output))
     if not job.done:
@@ -92,7 +86,7 @@ def latest_pair(output: Path, *, not_chunk: int = -1) -> Pair | None:
 
 
 def _film(container: InputContainer, path: Path) -> Any:
-    """The best video stream that is no cover."""
+    """The best video stream, ignoring cover art."""
     for stream in container.streams.video:
         if not stream.disposition & av.stream.Disposition.attached_pic:
             return stream
@@ -122,7 +116,7 @@ def _frame_at(container: InputContainer, path: Path, tick: int | None) -> VideoF
 
 
 def _numbered(container: InputContainer, path: Path, number: int) -> VideoFrame:
-    """A frame by its number, or the last there is."""
+    """A frame by its number, or the last one."""
     shown = None
     for at, frame in enumerate(_frames(container, path, _film(container, path))):
         shown = frame
@@ -143,7 +137,7 @@ def _frames(container: InputContainer, path: Path, stream: Any) -> Iterator[Vide
 
 
 def _upright(frame: VideoFrame) -> VideoFrame:
-    """Turned as players show it."""
+    """Rotated as in players."""
     turns = round(getattr(frame, "rotation", 0) / 90) % 4
     if not turns:
         return frame
@@ -151,7 +145,7 @@ def _upright(frame: VideoFrame) -> VideoFrame:
 
 
 def _cropped(frame: VideoFrame, crop: dict[str, int]) -> VideoFrame:
-    """Without the bars that a plan leaves out."""
+    """Without the bars that a plan removes."""
     if not any(crop.values()):
         return frame
     pixels = frame.to_ndarray(format="rgb24")
@@ -164,7 +158,7 @@ def _from_pixels(pixels: np.ndarray) -> VideoFrame:
 
 
 def _jpeg(frame: VideoFrame, width: int, height: int) -> bytes:
-    """JFIF: full range, BT.601, whatever the frame's matrix is."""
+    """JFIF: full range, BT.601, whatever the frame's matrix."""
     from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
     size = {"width": max(2, width // 2 * 2), "height": max(2, height // 2 * 2)}

@@ -1,5 +1,6 @@
-"""`offers`: networks of the model index that a preview was asked for and that are not here, with what they
-would take, by their arithmetic.
+"""`offers`: networks of the model index that could be downloaded, with their expected cost.
+
+Estimated from their compute.
 """
 
 from __future__ import annotations
@@ -22,20 +23,19 @@ _BYTES_A_PIXEL = 3 * 4
 
 @dataclass(frozen=True)
 class Offer:
-    """A network that could be fetched."""
+    """A network that could be downloaded."""
 
     entry: IndexEntry
     gflop: float
-    """For a frame of the film."""
+    """Per frame of the film."""
     fps: float | None
-    """Expected of a run here: that of a network that was tried, by their arithmetic; None where only
-    classical ones were."""
+    """Expected in a run here: scaled from a network that was tried; None if only classical ones were."""
     memory_bytes: int
-    """At least: the weights, and a frame before and after in fp32; the maps of its layers come on top."""
+    """Lower bound: the weights, and a frame before and after in fp32; feature maps come on top."""
 
 
 def offers(preview: Preview, entries: Sequence[IndexEntry]) -> list[Offer]:
-    """What each would take for the film of a preview."""
+    """Expected cost of each network for the film of a preview."""
     plan = preview.planned.plan
     tried = max(preview.choices, key=lambda c: c.gflop)
     found = []

@@ -1,4 +1,4 @@
-"""`look`: what a run has made so far, beside its source, while it works; nothing of the run is touched."""
+"""`look`: shows finished chunks of a running job next to its source, without changing the run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = ["Unfinished", "look"]
 
 @dataclass(frozen=True)
 class Unfinished:
-    """Event, the last one: how far the run is, and what was shown."""
+    """Event, the last one: progress of the run, and the frames that were shown."""
 
     input: str
     folder: str
@@ -43,12 +43,10 @@ class Unfinished:
 def look(
     place: Path, source: Path | None, folder: Path | None, *, shots: int = 3
 ) -> Iterator[PreviewMoment | Unfinished]:
-    """Show a frame of each of `shots` finished chunks, all over what there is, beside the same frame of the
-    source (bicubic).
+    """Show a frame of each of `shots` finished chunks next to the same source frame (bicubic).
 
-    place: the work directory, or the output it is for. source: None takes the one written down there. folder:
-    where pictures go;
-    None: NAME.preview beside the output. Raises UsageError where there is no run, nothing finished yet, or
+    place: the work directory, or its output. source: None: the recorded one. folder: for images; None:
+    NAME.preview next to the output. Raises UsageError if there is no run, nothing is finished yet, or for
     another source.
     """
     job = read_job(place if place.is_dir() else work_folder(place))
@@ -75,12 +73,12 @@ def look(
 
 
 def _spread(done: Sequence[int], shots: int) -> list[int]:
-    """So many of them, from one end to the other."""
+    """So many of them, evenly spread."""
     return sorted({done[round(n)] for n in np.linspace(0, len(done) - 1, min(shots, len(done)))})
 
 
 def _show(job: BegunRun, index: int, number: int, film: Footage, folder: Path) -> PreviewMoment | None:
-    """The middle frame of a chunk; None where the run has finished meanwhile and taken it away."""
+    """The middle frame of a chunk; None if the run has finished and removed it meanwhile."""
     try:
         chunk = opened(job.done[index])
     except (MediaError, OSError):
@@ -106,7 +104,7 @@ def _show(job: BegunRun, index: int, number: int, film: Footage, folder: Path) -
 
 
 def _source_frame(plan: Mapping[str, Any], start: int, number: int) -> int:
-    """The source frame that the result's `number`-th one from source frame `start` on is made of."""
+    """The source frame of the `number`-th output frame after source frame `start`."""
     if plan.get("pulldown"):
         pulldown = Pulldown(**plan["pulldown"])
         frame = start
@@ -117,7 +115,7 @@ def _source_frame(plan: Mapping[str, Any], start: int, number: int) -> int:
 
 
 def _as_planned(film: Footage, number: int, crop: PixelCrop) -> SampleValues:
-    """A frame of the source as networks see it: upright, without what is cropped."""
+    """A source frame as networks get it: upright and cropped."""
     codes = next(turned(film, film.codes(f)) for _, f in film.frames_at([(number, number + 1)]))
     crop = crop.turned(film.info.orientation)
     width, height = crop.size(codes.luma.shape[2], codes.luma.shape[1])
@@ -127,7 +125,7 @@ def _as_planned(film: Footage, number: int, crop: PixelCrop) -> SampleValues:
 def _cut(
     before: SampleValues, after: SampleValues, films: tuple[Footage, Footage]
 ) -> tuple[list[np.ndarray], np.ndarray]:
-    """The most detailed place of the source, of both, and the source with it marked."""
+    """The most detailed place of the source, from both, and the source with it marked."""
     before = fit(before, after.luma.shape[2], after.luma.shape[1], max(before.bits, after.bits))
     luma = before.luma[0].astype(np.float32)
     rows, columns = (min(most, side) for most, side in zip(SHOWN_PX, luma.shape, strict=True))

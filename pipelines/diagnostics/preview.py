@@ -1,4 +1,4 @@
-"""`preview`: a few moments of a film through several networks, as pictures, with what each would cost."""
+"""`preview`: sample frames of a film through several networks, with the cost of each."""
 
 from __future__ import annotations
 
@@ -45,30 +45,31 @@ __all__ = ["Choice", "Preview", "PreviewMoment", "make_folder", "preview", "prev
 _Compared: TypeAlias = "tuple[tuple[str, ...], list[RunSettings]]"
 """Names, and the settings of each."""
 _ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
-"""Small parts make short loops, between which OpenMP's threads would spin for longer than they work."""
+"""Small parts have short loops, between which OpenMP's threads would spin for longer than they work."""
 _TOGETHER = "side-by-side"
 _FRAMES = 2
-"""Of a moment: what is shown, and the next one, which costs what a frame that is no key frame does."""
+"""Frames of a sample: the one shown, and the next one, to measure the size of a frame that is not a key
+frame."""
 
 
 @dataclass(frozen=True)
 class PreviewMoment:
-    """Event: a moment has gone through all networks."""
+    """Event: a sample frame has gone through all networks."""
 
     number: int
     seconds: float
     """From the first frame of the film."""
     pictures: tuple[bytes, ...]
-    """PNG files, one a network."""
+    """PNG files, one per network."""
     files: tuple[str, ...]
-    """Where they lie, and behind them the one with all side by side."""
+    """Their paths, and finally that of the image with all side by side."""
     overview: bytes = b""
-    """PNG file of the whole frame, small, with the place marked that they show."""
+    """PNG file of the whole frame, scaled down, with the shown place marked."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What a network would make of the whole film."""
+    """Expected output and cost of one network for the whole film."""
 
     model: str
     frames: int
@@ -78,20 +79,20 @@ class Choice:
     seconds: float
     """Estimated for a run here."""
     bytes: int
-    """Estimated, of the result."""
+    """Estimated size of the output."""
     gflop: float = 0.0
-    """Of its networks, for a frame; 0 for classical ones."""
+    """Of its networks, per frame; 0 for classical ones."""
     network_seconds: float = 0.0
-    """A frame takes in them, as the moments have it."""
+    """Time of a frame in the networks, from the samples."""
     terms: str = ""
-    """On which its networks may be used, where they are others'."""
+    """Licence of its networks, if they are third-party ones."""
     share: float = 1.0
     """Of the machine that other programs left; see `Estimate.share`."""
 
 
 @dataclass(frozen=True)
 class Preview:
-    """Event, the last one: everything that was found."""
+    """Event, the last one: all results."""
 
     input: str
     folder: str
@@ -110,13 +111,12 @@ def preview(
     at: Sequence[str] = (),
     shots: int = 3,
 ) -> Iterator[PreviewMoment | Note | Preview]:
-    """Show moments of one video through each of several networks, by the decoder, networks and encoder of a
-    run.
+    """Show sample frames of one video through several networks, with the components of a run.
 
-    folder: where pictures go, made where it is missing; None: NAME.preview beside the input. models: names or
-    files; none: the classical one and what a run takes by itself. at: seconds or [hh:]mm:ss[.fff] from the
-    first frame; none: one moment of each of `shots` equal parts of the film, the one with the largest key
-    frame in bytes, and none that is near black where there is another. Raises the errors of a run.
+    folder: for images, created if missing; None: NAME.preview next to the input. models: names or files;
+    none: the classical one and the default. at: seconds or [hh:]mm:ss[.fff] from the first frame; none: one
+    frame of each of `shots` equal parts of the film, the one with the largest key frame in bytes, avoiding
+    nearly black frames. Raises the errors of a run.
     """
     names = tuple(dict.fromkeys(models or ("lanczos", settings.model)))
     variants = [replace(settings, model=name) for name in names]
@@ -126,7 +126,10 @@ def preview(
 def preview_prefilters(
     source: Path, folder: Path | None, settings: RunSettings, *, at: Sequence[str] = (), shots: int = 3
 ) -> Iterator[PreviewMoment | Note | Preview]:
-    """Show moments as `preview` does, through one network, behind each prefilter and behind those named."""
+    """Show sample frames as `preview` does, through one network, after several prefilters.
+
+    After each single one, and after the given ones.
+    """
     kinds = tuple(dict.fromkeys(["", *PREFILTERS, settings.prefilter or ""]))
     variants = [replace(settings, prefilter=kind or None) for kind in kinds]
     names = tuple(kind or "no prefilter" for kind in kinds)
@@ -169,7 +172,7 @@ def _preview(
 
 
 def _chosen_name(name: str, settings: RunSettings, plan: Plan) -> str:
-    """A name that `--model` takes; for "auto" that of the networks that the plan has chosen."""
+    """A name for `--model`; for "auto" that of the networks that the plan has chosen."""
     if name != "auto":
         return name
     usual = chosen_model(settings)
@@ -181,9 +184,9 @@ def _chosen_name(name: str, settings: RunSettings, plan: Plan) -> str:
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder of a preview.
+    """Create the folder of a preview.
 
-    Raises OutputError; UsageError where somebody else's index.html lies in it.
+    Raises OutputError; UsageError if it contains an index.html from elsewhere.
     """
     page = folder / "index.html"
     try:
@@ -215,9 +218,7 @@ def _asked(info: VideoInfo, at: Sequence[str], plan: Plan) -> list[int]:
 
 
 def _found(info: VideoInfo, shots: int, plan: Plan) -> list[int]:
-    """Of each of so many equal parts of the film the frame where decoding can start and that took the most
-    bytes; else the middle.
-    """
+    """The clean point with the largest packet in each of so many equal parts of the film; else the middle."""
     size_of = dict(zip(info.index.pts, info.index.size, strict=True))
     entries = (
         []
@@ -248,14 +249,14 @@ def _found(info: VideoInfo, shots: int, plan: Plan) -> list[int]:
 
 
 _DARK, _FLAT = 0.12, 0.03
-"""Mean and standard deviation of luma, of its whole scale, at most, of frames that show next to nothing:
+"""Largest mean and standard deviation of luma, relative to its range, of frames that show next to nothing:
 fades, and titles on black."""
 
 
 def _lit(info: VideoInfo, candidates: Sequence[int]) -> int:
-    """The first of several frames that shows something, else the brightest.
+    """The first of several frames with content, else the brightest.
 
-    The first where every look would decode the film from its beginning.
+    The first one if each would have to be decoded from the beginning.
     """
     if info.linear or info.made_of_pictures or planar_format(info.pix_fmt).is_float or len(candidates) < 2:
         return candidates[0]
@@ -286,7 +287,7 @@ def _of_moments(plan: Plan, info: VideoInfo, starts: Sequence[int]) -> Plan:
 
 
 def _with_result(plan: Plan, start: int, stop: int) -> tuple[int, int]:
-    """Source frames [start, stop), and some more where the result has none of these."""
+    """Source frames [start, stop), extended if they give no output frame."""
     while plan.results(stop) == plan.results(start):
         start, stop = (start, stop + 1) if stop < plan.stop_frame else (start - 1, stop)
     return start, stop
@@ -306,17 +307,17 @@ def _write(
 
 
 def stamp(seconds: float) -> str:
-    """A time for a file's name."""
+    """A time for a file name."""
     return clock(seconds).replace(":", "-").rjust(12, "0")
 
 
 def _label(model: str) -> str:
-    """For a file's name."""
+    """A model for a file name."""
     return re.sub(r"[^\w+-]+", "-", Path(model).stem if os.sep in model else model).strip("-") or "network"
 
 
 def _labels(models: Sequence[str]) -> list[str]:
-    """For files' names, each its own: files of one name go by their folders, too, and at last by number."""
+    """Unique labels for file names: files with the same name also by their folders, and finally by number."""
     found: list[str] = []
     for model in models:
         wanted, number = _label(model), 1
@@ -334,11 +335,10 @@ def _labels(models: Sequence[str]) -> list[str]:
 def _choices(
     names: Sequence[str], planned: Sequence[Planned], asked: RunSettings, sampled: Sequence[Sampled]
 ) -> Iterator[Choice]:
-    """What each network would make of the film, by the estimate of `vsr plan --measure`, which one of them is
-    tried for.
+    """Estimates for each network, as in `vsr plan --measure`, which runs for one of them.
 
-    The others differ from it by what their networks take and what encoders make of their results, which the
-    moments tell.
+    The others differ from it by the time of their networks and the size of their encoded frames, which the
+    samples show.
     """
     tried = len(names) - 1
     places = measure(planned[tried], asked.execution)

@@ -1,7 +1,7 @@
-"""How long a run takes: one estimate behind `vsr plan --measure`, `vsr preview` and the bar of a run.
+"""Time of a run: one estimate for `vsr plan --measure`, `vsr preview` and the progress bar.
 
-`run_seconds` makes it of what a frame takes. Who has measured a frame keeps it, by the id of the plan, and
-the bar of the run begins with it: see `vsr/views/remaining_time.py`.
+`run_seconds` computes it from the time of a frame. Measurements are stored by the id of the plan, and the
+progress bar starts with them: see `vsr/views/remaining_time.py`.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ __all__ = ["expected_rate", "keep_estimate", "machine_share", "run_seconds"]
 
 
 _STARTING_SECONDS = 4.0
-"""Until the worker has its networks; seen on two cores."""
+"""Until the worker has loaded its networks; observed on two cores."""
 _OVERHEAD = 1.1
-"""What a run takes beyond its bound; `vsr bench` shows it as the ratio."""
+"""Ratio of a run's time to its bound, as shown by `vsr bench`."""
 _TABLE = "estimates"
 
 
 def run_seconds(frames: int, a_frame: float) -> float:
-    """Seconds of a run of so many frames. a_frame: what each takes at least, in seconds."""
+    """Seconds of a run of so many frames. a_frame: lower bound per frame, in seconds."""
     return _STARTING_SECONDS + frames * a_frame * _OVERHEAD
 
 
@@ -45,16 +45,16 @@ def machine_share(samples: Iterable[Stages]) -> float:
 
 
 def keep_estimate(plan: Plan, settings: ExecutionSettings, seconds: float) -> None:
-    """Remember what a run of that plan was estimated to take, for the bar of the run.
+    """Store an estimate for a plan, for the progress bar of its run.
 
-    seconds: by `run_seconds`.
+    seconds: from `run_seconds`.
     """
     a_frame = max(0.0, seconds - _STARTING_SECONDS) / plan.frame_count
     remember(_TABLE, plan.id, {"seconds_a_frame": a_frame, **_conditions(settings)})
 
 
 def expected_rate(settings: ExecutionSettings, plan: Plan) -> float | None:
-    """Frames a second that were estimated before for this plan on as many workers; None where none were."""
+    """Earlier estimate of frames per second for this plan with as many workers, or None."""
     kept = recall(_TABLE, plan.id)
     if not isinstance(kept, dict) or any(kept.get(k) != v for k, v in _conditions(settings).items()):
         return None
@@ -63,5 +63,5 @@ def expected_rate(settings: ExecutionSettings, plan: Plan) -> float | None:
 
 
 def _conditions(settings: ExecutionSettings) -> dict[str, str | int | None]:
-    """What moves the speed of a plan and is not in it."""
+    """Settings that affect the speed of a plan and are not in it."""
     return {"device": settings.device, "workers": settings.workers, "cluster": settings.cluster}

@@ -1,6 +1,6 @@
-"""`shared_figures`: what a benchmark found on this machine, as plain values to show to others.
+"""`shared_figures`: benchmark results of this machine, as plain values to share.
 
-They fit docs/speed/schema.json. Nothing in it names the owner of the machine or where files lie.
+They follow docs/speed/schema.json. They contain neither the owner of the machine nor paths.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ _LIBRARIES = ("torch", "av", "numpy", "numba")
 def shared_figures(
     source: Path | None, settings: RunSettings, found: Bench, *, load: float, version: str
 ) -> dict[str, Any]:
-    """What `vsr bench` found, with machine, settings and the quality and size of results.
+    """The results of `vsr bench`, with machine, settings, and quality and size of outputs.
 
-    source: what was measured; None: the clip made by code. load: of the machine before it began, processes
-    that wanted to run on average. version: of vsr. Quality is that of a copy of half the
-    size, brought back to its own by the same settings. Raises the errors of a run.
+    source: measured video; None: the synthetic clip. load: of the machine before, as the average number of
+    runnable processes. version: of vsr. Quality is measured on a copy that was scaled down by two and
+    upscaled again with the same settings. Raises the errors of a run.
     """
     with tempfile.TemporaryDirectory(prefix="vsr-bench-") as name:
         folder = Path(name)
@@ -113,7 +113,7 @@ def _settings(plan: Plan, settings: RunSettings, *, made_by_code: bool) -> dict[
 
 
 def _quality(clip: Path, settings: RunSettings, folder: Path) -> dict[str, Any]:
-    """VMAF-NEG and bit rate of a copy of half the size after a run by the same settings, against the clip."""
+    """VMAF-NEG and bit rate of a copy of half the size after a run, against the clip."""
     truth, half = folder / "truth.mkv", folder / "half.mkv"
     _write_halved(clip, truth, half)
     result = folder / "judged.mkv"
@@ -134,7 +134,7 @@ def _quality(clip: Path, settings: RunSettings, folder: Path) -> dict[str, Any]:
 
 
 def _write_halved(clip: Path, truth: Path, half: Path) -> None:
-    """The first frames of a clip, and the same at half the size, by the mean of areas; both without loss."""
+    """The first frames of a clip, and the same at half size, by area averaging; both lossless."""
     with (
         open_source(clip) as source,
         av.open(str(truth), "w") as whole,
@@ -159,5 +159,5 @@ def _write_halved(clip: Path, truth: Path, half: Path) -> None:
 
 
 def load_average() -> float:
-    """Processes that wanted to run in the last minute; 0 where the system does not tell."""
+    """Runnable processes in the last minute; 0 if the system doesn't tell."""
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0

@@ -1,5 +1,6 @@
-"""`export`: a state dict becomes `NAME.safetensors` (fp16) and its card `NAME.toml`, as
-`models.catalog.card.read_card` reads it.
+"""`export`: writes a state dict as `NAME.safetensors` (fp16) with its card `NAME.toml`.
+
+`models.catalog.card.read_card` reads the card.
 """
 
 from __future__ import annotations
@@ -28,13 +29,13 @@ __all__ = ["NetworkFacts", "build", "export", "gflop_per_megapixel", "parameter_
 
 
 _COUNTED_PX = 64
-"""Side of the picture that operations are counted on."""
+"""Side of the image on which operations are counted."""
 
 
 def build(architecture: str, scale: int, settings: Mapping[str, Any]) -> nn.Module:
-    """The untrained network of a card's three fields.
+    """The untrained network for the three fields of a card.
 
-    Raises UsageError where the architecture does not take them.
+    Raises UsageError if the architecture does not accept them.
     """
     if architecture not in ARCHITECTURES:
         raise UsageError(
@@ -50,14 +51,12 @@ def build(architecture: str, scale: int, settings: Mapping[str, Any]) -> nn.Modu
 
 
 def parameter_count(network: nn.Module) -> int:
-    """Numbers that were learned."""
+    """Number of learned parameters."""
     return sum(p.numel() for p in network.parameters())
 
 
 def gflop_per_megapixel(network: nn.Module) -> float:
-    """Floating-point operations (a multiply-add is two) of its convolutions, in 10^9 per 10^6 pixels of
-    input.
-    """
+    """Compute of its convolutions in GFLOP per megapixel of input (a multiply-add is two)."""
     counted = 0
 
     def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -97,7 +96,7 @@ def _run_once(network: nn.Module) -> None:
 
 @dataclass(frozen=True)
 class NetworkFacts:
-    """What a card says of a network, beside what its architecture tells."""
+    """Facts for a card, besides those of the architecture."""
 
     architecture: str
     settings: Mapping[str, Any]
@@ -105,14 +104,14 @@ class NetworkFacts:
     scale: int
     description: str = ""
     record: Mapping[str, Any] = field(default_factory=dict)
-    """Further tables of the card (training, scores); values that TOML can hold."""
+    """Further tables of the card (training, scores); values that TOML supports."""
 
 
 def export(state: Mapping[str, Tensor], facts: NetworkFacts, *, folder: str | Path, name: str) -> Path:
-    """Write the weights in fp16 and the card beside them; both get their names only when they are complete.
+    """Write the weights in fp16 and the card; both get their names only when complete.
 
-    state: tensors of the architecture, as `state_dict` names them.
-    Returns the path of the weights. Raises UsageError where the tensors are not those of the architecture.
+    state: tensors of the architecture, with the names of `state_dict`. Returns the path of the weights.
+    Raises UsageError if the tensors are not those of the architecture.
     """
     architecture, settings, scale = facts.architecture, facts.settings, facts.scale
     network = build(architecture, scale, settings)

@@ -1,4 +1,4 @@
-"""`read_index`: a list of networks from a file or an https address, or the one that ships."""
+"""`read_index`: a list of networks from a file or an https URL, or the shipped one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MOST_BYTES = 4 << 20
 
 
 def read_index(place: str = "") -> tuple[IndexEntry, ...]:
-    """The entries of a list of networks: a file, an https address, or without either the one that ships.
+    """Entries of a list of networks: from a file, an https URL, or by default the shipped one.
 
     Raises the errors of both.
     """

@@ -1,6 +1,4 @@
-"""`install_model` and `fetch`: networks put into the user's folder, from a file, from an address, or from the
-model index.
-"""
+"""`install_model` and `fetch`: install networks from a file, a URL, or the model index."""
 
 from __future__ import annotations
 
@@ -32,13 +30,13 @@ __all__ = ["Fetched", "Fetching", "download_folder", "fetch", "install_model", "
 
 @dataclass(frozen=True)
 class Fetching:
-    """Event: a download continues."""
+    """Event: a download makes progress."""
 
     entry: IndexEntry
     bytes: int
-    """That are here."""
+    """Bytes downloaded so far."""
     waiting: bool = False
-    """For another process that fetches the same file."""
+    """Another process downloads the same file."""
 
 
 @dataclass(frozen=True)
@@ -47,24 +45,20 @@ class Fetched:
 
     card: Card
     new: bool
-    """It was not here before."""
+    """It was not installed before."""
 
 
 def download_folder() -> Path:
-    """Where downloads lie until they are complete, and where a file may be put by hand on a machine without
-    network.
-    """
+    """Folder of unfinished downloads, to which files can also be copied on a machine without network."""
     return user_folder() / "downloads"
 
 
 def fetch(entry: IndexEntry) -> Iterator[Fetching | Fetched]:
-    """Bring a network of the index into the user's folder, where `--model NAME` finds it.
+    """Install a network of the index, so that `--model NAME` finds it.
 
-    Several processes may ask for the same.
-
-    A file of the right name and hash in `download_folder` is taken instead of the one at the address. Raises
-    UsageError where another network has the name, MediaError where the file is not what the index says,
-    ResourceError where it can't be reached, OutputError for the disk.
+    Several processes may do so at once. A file with the right name and hash in `download_folder` is used
+    instead of downloading. Raises UsageError if another network has the name, MediaError if the file does not
+    match the index, ResourceError if it can't be reached, OutputError for the disk.
     """
     folder = download_folder()
     try:
@@ -112,7 +106,7 @@ def _download(entry: IndexEntry, part: Path, by_hand: Path) -> Iterator[Fetching
 
 
 def _installed(entry: IndexEntry) -> Card | None:
-    """The card of a network that was fetched before. Raises UsageError where another one has its name."""
+    """The card of a network that was installed before. Raises UsageError if another one has its name."""
     card = next((c for c in cards() if entry.name in {c.name, c.family}), None)
     if card is not None and card.more.get("source_sha256") != entry.sha256:
         raise UsageError(
@@ -146,14 +140,12 @@ def _keep_known(path: Path, entry: IndexEntry) -> Card:
 def install_model(
     source: str, *, name: str = "", sha256: str = "", facts: Mapping[str, str] | None = None
 ) -> Card:
-    """Check a weights file or an https address, and keep it as a network that `--model NAME` finds.
+    """Check a weights file or an https URL, and install it as a network that `--model NAME` finds.
 
-    name: what to call it, FAMILY-xSCALE; default: the file's own name. sha256: of the file; must be given for
-    an address.
-    facts: licence and commercial, where they are known; of a file in the model index they are. Returns the
-    card of what was kept. Raises UsageError for a name that is taken or a missing hash, MediaError where the
-    file is not what the hash says or no network, ResourceError where it can't be reached, OutputError where
-    it can't be written.
+    name: FAMILY-xSCALE; default: the file's own name. sha256: of the file; required for a URL. facts: licence
+    and commercial, if known; those of the model index take precedence. Returns the card. Raises UsageError
+    for a name that is taken or a missing hash, MediaError if the file does not match the hash or is not a
+    network, ResourceError if it can't be reached, OutputError if it can't be written.
     """
     with tempfile.TemporaryDirectory(prefix="vsr-models-") as folder:
         if source.startswith(("http://", "https://")):
@@ -187,7 +179,7 @@ def install_model(
 
 
 def remove(name: str) -> list[Path]:
-    """Delete a network that `install_model` or `fetch` kept, and return its files.
+    """Delete a network that `install_model` or `fetch` installed; returns its files.
 
     Raises UsageError for a shipped one, OutputError.
     """
@@ -229,7 +221,7 @@ def _name(wanted: str, scale: int) -> str:
 
 
 def _keep(path: Path, card: Card, name: str, facts: Mapping[str, str]) -> Card:
-    """Weights as safetensors, and a card beside them that has the facts."""
+    """Write weights as safetensors, and a card with the facts."""
     is_onnx = card.architecture == "onnx"
     weights = user_folder() / f"{name}{'.onnx' if is_onnx else '.safetensors'}"
     if os.path.lexists(weights):
@@ -252,7 +244,7 @@ def _keep(path: Path, card: Card, name: str, facts: Mapping[str, str]) -> Card:
 
 
 def _try(card: Card) -> None:
-    """Load it once the way a run will; what can't be loaded is not kept."""
+    """Load it once as a run would; unusable files are not installed."""
     from models.catalog.loader import load_network
 
     try:

@@ -1,10 +1,9 @@
-"""`write_onnx`: a network as an ONNX file, for other tools and other runtimes.
+"""`write_onnx`: writes a network as an ONNX file, for other tools and runtimes.
 
 Inputs and outputs are fp32. A YUV-native network has "luma" (B,1,H,W), 0..1 = nominal black..white, and
-"chroma" (B,2,H/2,W/2),
--0.5..0.5, left-sited (H.273 type 0); with neighbours their planes side by side, oldest first; a recurrent one
-also "state", zeros at first and after a scene cut. Others have "rgb" (B,3,H,W), R'G'B' 0..1. Outputs are
-called "…_out" and are not clamped.
+"chroma" (B,2,H/2,W/2), -0.5..0.5, left-sited (H.273 type 0); with neighbours their planes side by side,
+oldest first; a recurrent one also "state", zeros at first and after a scene cut. Others have "rgb" (B,3,H,W),
+R'G'B' 0..1. Outputs are called "…_out" and are not clamped.
 """
 
 from __future__ import annotations
@@ -33,10 +32,10 @@ __all__ = ["Exported", "write_onnx"]
 
 
 _TOLERANCE = 1e-3
-"""Of a value, 0..1, between torch and onnxruntime: a quarter of a code of 8 bits; sums in another order are
-1e-6 apart."""
+"""Largest difference of values, 0..1, between torch and onnxruntime: a quarter of an 8-bit step; sums in
+another order differ by 1e-6."""
 _CELLS = 12
-"""Side of the picture that is traced, in cells of what height and width must divide by."""
+"""Side of the traced image, in multiples of the size alignment."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +45,12 @@ class Exported:
     path: str
     bytes: int
     inputs: dict[str, list[int | str]]
-    """Name -> shape; a side that may be any is named by a formula."""
+    """Name -> shape; a free side is given by a formula."""
     outputs: dict[str, list[int | str]]
     size_multiple: int
-    """What H and W must divide by; pad by reflection and crop."""
+    """H and W must be divisible by it; pad by reflection and crop."""
     difference: float | None
-    """Largest one between torch's values and onnxruntime's on a random picture; None: onnxruntime is not
+    """Largest difference between torch and onnxruntime on a random image; None: onnxruntime is not
     installed."""
 
 
@@ -63,12 +62,12 @@ def write_onnx(
     restore: float | None = None,
     detail: float = 0.0,
 ) -> Exported:
-    """Write the network of a card as ONNX, and compare what onnxruntime makes of it with torch.
+    """Write the network of a card as ONNX, and compare onnxruntime with torch.
 
-    size: (width, height) of the input, for tools that want it fixed; None: any, where the architecture lets
-    it be. restore, detail: the restoration level and the detail that the file is for, of a network that takes
-    them. Raises UsageError where onnx is missing, the network can't be exported or the size does not fit,
-    OutputError for the disk, VerificationError where the file computes something else.
+    size: fixed (width, height) of the input; None: any, if the architecture allows it. restore, detail:
+    restoration level and detail of the file, for networks that take them. Raises UsageError if onnx is
+    missing, the network can't be exported or the size does not fit, OutputError for the disk,
+    VerificationError if the file computes something else.
     """
     if card.architecture == "interpolation":
         raise UsageError(f"{card.name}: a classical scaler has no weights to export; every tool has its own")
@@ -131,13 +130,13 @@ def write_onnx(
 
 
 def _multiple(network: LoadedNetwork) -> int:
-    """What H and W must divide by; chroma makes it even."""
+    """Alignment of H and W; chroma makes it even."""
     multiple = network.contract.size_multiple
     return multiple * (multiple % 2 + 1) if network.contract.pixels == "yuv420" else multiple
 
 
 def _Flat(network: LoadedNetwork) -> nn.Module:  # noqa: N802 - a class but for torch, which is loaded late
-    """The network with tensors side by side instead of in tuples, as ONNX has them."""
+    """The network with separate tensors instead of tuples, as in ONNX."""
     from torch import nn
 
     contract = network.contract
@@ -159,7 +158,7 @@ def _Flat(network: LoadedNetwork) -> nn.Module:  # noqa: N802 - a class but for 
 
 
 def _inputs(network: LoadedNetwork, height: int, width: int, *, seed: int) -> dict[str, Tensor]:
-    """A random picture of that size, by name."""
+    """A random image of that size, by name."""
     import torch
 
     contract = network.contract
@@ -175,7 +174,7 @@ def _inputs(network: LoadedNetwork, height: int, width: int, *, seed: int) -> di
 
 
 def _free_sides(network: LoadedNetwork, multiple: int) -> tuple[dict[int, Any], ...]:
-    """Which sides of each input may be of any length, as multiples of what H and W must divide by."""
+    """Which sides of each input are free, as multiples of the alignment."""
     from torch.export import Dim
 
     down, across = Dim("h", min=4, max=8192), Dim("w", min=4, max=8192)
@@ -189,7 +188,7 @@ def _free_sides(network: LoadedNetwork, multiple: int) -> tuple[dict[int, Any], 
 
 
 def _traced(module: nn.Module, inputs: dict[str, Tensor], dynamic: tuple[dict[int, Any], ...] | None) -> Any:
-    """Torch's ONNX program, or None where it can't make one."""
+    """Torch's ONNX program, or None if it can't create one."""
     import torch
 
     outputs = [f"{name}_out" for name in inputs]
@@ -206,7 +205,7 @@ def _traced(module: nn.Module, inputs: dict[str, Tensor], dynamic: tuple[dict[in
 
 @contextlib.contextmanager
 def _silent() -> Iterator[None]:
-    """The exporter talks of its own affairs on every channel there is."""
+    """Silence the exporter, which prints on every channel."""
     logging.disable(logging.WARNING)
     try:
         with (
@@ -221,7 +220,7 @@ def _silent() -> Iterator[None]:
 
 
 def _facts(network: LoadedNetwork, multiple: int) -> dict[str, str]:
-    """What a user of the file must know, as its metadata."""
+    """Facts for users of the file, as its metadata."""
     contract = network.contract
     values = (
         "R'G'B' 0..1"
@@ -239,7 +238,7 @@ def _facts(network: LoadedNetwork, multiple: int) -> dict[str, str]:
 
 
 def _difference(path: Path, module: nn.Module, inputs: dict[str, Tensor]) -> float | None:
-    """Largest difference of a value between onnxruntime and torch; None without onnxruntime."""
+    """Largest difference of values between onnxruntime and torch; None without onnxruntime."""
     try:
         import onnxruntime
     except ImportError:

@@ -1,11 +1,9 @@
-"""`quantize`: a plain network becomes one on 8-bit integers, by what its layers see in given frames.
+"""`quantize`: converts a plain network to 8-bit integers, using activations for given frames.
 
-No training.
-
-Each activation channel gets the unit in which its 99.995 % point is 255. Weights are rounded one input at a
-time, and what each rounding does to the sums is made up for by the inputs that are still to come (Frantar et
-al. 2022, arXiv:2210.17323, there for language models); before that, each layer is fitted to the float
-network's sums on the rounded inputs it will really see, so errors do not add up.
+No training. Each activation channel gets the unit in which its 99.995 % point is 255. Weights are rounded one
+input at a time, and the effect of each rounding is compensated by the remaining inputs (Frantar et al. 2022,
+arXiv:2210.17323, there for language models). Before that, each layer is fitted to the float network's sums on
+the rounded inputs it will get, so errors do not add up.
 """
 
 from __future__ import annotations
@@ -52,27 +50,26 @@ __all__ = [
 
 
 _SHARES = [1 - 0.05 * step for step in range(14)]
-"""Of the highest activation, tried as what 255 stands for."""
+"""Shares of the highest activation that are tried as the value of 255."""
 _COUNTED = 60_000
-"""Activations of a channel that are looked at for that."""
+"""Activations per channel that are used for that."""
 _FRAMES = 32
-"""That layers are fitted on, at most."""
+"""Most frames that layers are fitted on."""
 _SIDE_PX = 256
-"""Of a frame that is looked at, its middle."""
+"""Side of the part of a frame that is used, from its middle."""
 _PLACES = 1500
-"""Of a frame that layers are fitted on."""
+"""Positions per frame that layers are fitted on."""
 _DAMPING = 1e-4
-"""Of the mean square of inputs, added to all, so that those that hardly ever speak keep their weights."""
+"""Relative to the mean square of inputs, added to all, so that rarely active inputs keep their weights."""
 _HIGHEST = 127
 
 
 def quantize(network: nn.Module, frames: Sequence[SampleValues], *, seed: int = 0) -> dict[str, Tensor]:
-    """The layers of a `Compact` on integers, as `models.layers.int8.read_layers` reads them.
+    """The integer layers of a `Compact`, as read by `models.layers.int8.read_layers`.
 
-    `head.limited`, `head.full`, `body.N`, `tail`.
-
-    frames: 8-bit, one each, of one size, as the network will see them. The first layer takes codes: its
-    weights hold their offset and span, which differ by range. Raises UsageError for another network.
+    Keys: `head.limited`, `head.full`, `body.N`, `tail`. frames: 8-bit, one each, of one size, like the
+    network's input. The first layer takes sample values: its weights include their offset and span, which
+    depend on the range. Raises UsageError for another network.
     """
     if not isinstance(network, Compact):
         raise UsageError("int8 is for plain networks of the architecture compact")
@@ -133,7 +130,7 @@ def quantize(network: nn.Module, frames: Sequence[SampleValues], *, seed: int = 
 
 
 def code_ranges(*, full: bool) -> tuple[Tensor, Tensor]:
-    """(6,) offset and span of the packed channels' codes."""
+    """(6,) offset and span of the packed channels' sample values."""
     pairs = [code_values(8, full, chroma=channel >= 4) for channel in range(CHANNELS)]
     offsets, spans = (torch.tensor(values) for values in zip(*pairs, strict=True))
     return offsets, spans
@@ -148,7 +145,7 @@ def packed_codes(frame: SampleValues) -> Tensor:
 
 
 def as_full(codes: Tensor) -> Tensor:
-    """The same frames in codes of full range."""
+    """The same frames in full range."""
     offsets, spans = code_ranges(full=False)
     to_offsets, to_spans = code_ranges(full=True)
     values = (codes - offsets[:, None, None]) / spans[:, None, None]
@@ -156,7 +153,7 @@ def as_full(codes: Tensor) -> Tensor:
 
 
 def _units(activations: Tensor) -> Tensor:
-    """(C,) of (B,C,H,W) that are not negative.
+    """(C,) units of non-negative activations (B,C,H,W).
 
     Those with the least square error of rounding and clipping together.
     """
@@ -176,7 +173,7 @@ def _units(activations: Tensor) -> Tensor:
 def fitted_layer(
     weight: Tensor, bias: Tensor, seen: Tensor, sums: Tensor, unit: Tensor, generator: torch.Generator
 ) -> dict[str, Tensor]:
-    """One layer: weights for the codes it sees, so that it gives `sums` in multiples of `unit`.
+    """One layer: integer weights for its inputs, so that it gives `sums` in multiples of `unit`.
 
     weight: (O,I,3,3) for `seen`, (B,I,H+2,W+2). sums: (B,O,H,W) of the float network.
     """
@@ -196,7 +193,7 @@ def fitted_layer(
 
 
 def _sampled(seen: Tensor, sums: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """(N,I·9) and (N,O) at places taken at random."""
+    """(N,I·9) and (N,O) at random positions."""
     height, width = sums.shape[-2:]
     inputs, targets = [], []
     for frame, made in zip(seen, sums, strict=True):
@@ -210,8 +207,9 @@ def _sampled(seen: Tensor, sums: Tensor, generator: torch.Generator) -> tuple[Te
 
 
 def _rounded(weights: Tensor, scale: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
-    """Whole weights (O,N) and the bias (O,) of (O,N+1) weights, the last the bias, which is not rounded and
-    makes up for the rest.
+    """Integer weights (O,N) and the bias (O,) for (O,N+1) weights.
+
+    The last one is the bias, which is not rounded and compensates the rest.
     """
     weights = weights.clone()
     count = weights.shape[1] - 1
@@ -230,7 +228,7 @@ def _rounded(weights: Tensor, scale: Tensor, squares: Tensor) -> tuple[Tensor, T
 
 
 def _run(layer: dict[str, Tensor], seen: Tensor) -> Tensor:
-    """What `models.layers.int8.Int8Chain` gives for one layer but the last, in float."""
+    """The output of `models.layers.int8.Int8Chain` for a layer other than the last, in float."""
     made = (
         F.conv2d(seen, layer["weight"].float()) * layer["scale"][:, None, None] + layer["bias"][:, None, None]
     )
@@ -238,9 +236,9 @@ def _run(layer: dict[str, Tensor], seen: Tensor) -> Tensor:
 
 
 def calibration_frames(sources: Iterable[Path]) -> list[SampleValues]:
-    """The middles of pictures and of a few frames of each video, evenly from all there are.
+    """The middles of images and of a few frames of each video, evenly spread.
 
-    Raises UsageError where none is large enough.
+    Raises UsageError if none is large enough.
     """
     infos = [probe(path) for path in find_inputs(sources)]
     step = max(1, len(infos) // _FRAMES)
@@ -268,12 +266,11 @@ def calibration_frames(sources: Iterable[Path]) -> list[SampleValues]:
 
 
 def add_integers(weights: Path, layers: Mapping[str, Tensor], record: Mapping[str, Any]) -> None:
-    """Put layers on 8-bit integers into a weights file of ours, in place of earlier ones, and what is known
-    of them on its card.
+    """Put integer layers into one of our weights files, and facts about them on its card.
 
-    record: for the card's table `int8`: `cost_db`, and how it was measured. The other tensors stay as they
-    are. The card is written
-    last: where that fails, its hash does not fit, which is noticed.
+    Earlier ones are replaced; other tensors are unchanged. record: for the card's table `int8`: `cost_db`,
+    and how it was measured. The card is written last: if that fails, its hash does not match, which is
+    noticed.
     """
     tensors = {
         name: tensor for name, tensor in load(weights.read_bytes()).items() if not name.startswith(INTEGERS)

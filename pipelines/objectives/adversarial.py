@@ -1,6 +1,4 @@
-"""`AdversarialObjective`: the adversarial objective: generator and discriminator learn in turns, a step each
-(Goodfellow et al. 2014).
-"""
+"""`AdversarialObjective`: generator and discriminator learn in turns (Goodfellow et al. 2014)."""
 
 from __future__ import annotations
 
@@ -25,14 +23,14 @@ __all__ = ["AdversarialObjective"]
 
 
 _RATE = 2.0
-"""Of the discriminator, over the generator's: it must keep ahead to have something to say (TTUR, Heusel et
-al. 2017, arXiv:1706.08500)."""
+"""Learning rate of the discriminator relative to the generator's: it must stay ahead to be useful (TTUR,
+Heusel et al. 2017, arXiv:1706.08500)."""
 
 
 class AdversarialObjective(Reconstruction):
-    """Reconstruction, and `adversarial` times what a discriminator says of the result.
+    """Reconstruction, plus `adversarial` times the loss given by a discriminator.
 
-    The discriminator learns to tell.
+    The discriminator learns to distinguish results from ground truth.
     """
 
     repeats = False
@@ -55,11 +53,11 @@ class AdversarialObjective(Reconstruction):
         self._made: Planes | None = None
 
     def prepare(self, batch: Batch) -> Batch:
-        """Leave the batch as it is: the discriminator wants to see the result in full."""
+        """Leave the batch as it is: the discriminator needs the full result."""
         return batch
 
     def loss(self, batch: Batch, step: int) -> Tensor:
-        """The generator's."""
+        """Loss of the generator."""
         del step
         luma, chroma = forward(self.network, batch.low, batch.frames, batch.levels)
         made = luma.float(), chroma.float()
@@ -72,7 +70,7 @@ class AdversarialObjective(Reconstruction):
         )
 
     def after(self, batch: Batch, rate: float) -> None:
-        """The discriminator's step, on the same pictures."""
+        """Make the discriminator's step, on the same images."""
         assert self._made is not None
         self.discriminator.train().requires_grad_(requires_grad=True)
         both = torch.cat([batch.truth[0], self._made[0]]), torch.cat([batch.truth[1], self._made[1]])
@@ -91,6 +89,6 @@ class AdversarialObjective(Reconstruction):
         return {"discriminator": self.discriminator.state_dict(), "optimizer": self._optimizer.state_dict()}
 
     def load_state_dict(self, content: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Restore from a checkpoint."""
         self.discriminator.load_state_dict(content["discriminator"])
         self._optimizer.load_state_dict(content["optimizer"])

@@ -1,6 +1,6 @@
-"""`DiffusionObjective` and `Distillation`.
+"""`DiffusionObjective` and `Distillation`: objectives of a diffusion network.
 
-The objectives of a diffusion network: to see the noise in a picture; to do at once what took steps.
+To predict the noise in an image; to do in one step what took several.
 """
 
 from __future__ import annotations
@@ -29,11 +29,10 @@ __all__ = ["DiffusionObjective", "Distillation"]
 
 
 class DiffusionObjective(Reconstruction):
-    """Mean squared error of v = cos·ε - sin·x, or of ε, at a time of the way for each picture (Ho et al.
-    2020, arXiv:2006.11239).
+    """Mean squared error of v = cos·ε - sin·x, or of ε, at a random time for each image.
 
-    Times are those at which `Diffusion.sample` asks, in equal shares: of a few steps each is a task of its
-    own, and a network this small has nothing to spare for the times between.
+    Ho et al. 2020, arXiv:2006.11239. Times are those used by `Diffusion.sample`, with equal shares: each of
+    the few steps is a separate task, and a network this small has no capacity for times between them.
     """
 
     repeats = False
@@ -50,11 +49,11 @@ class DiffusionObjective(Reconstruction):
         self._diffusion = network
 
     def prepare(self, batch: Batch) -> Batch:
-        """Take the classical upscale out of the step."""
+        """Compute the classical upscale outside the step."""
         return self._with_target(batch, self._diffusion)
 
     def loss(self, batch: Batch, step: int) -> Tensor:
-        """Of the prediction."""
+        """Loss of the prediction."""
         network, generator = self._diffusion, self.drawn(step)
         assert batch.target is not None
         clean = batch.target / network.deviation
@@ -67,15 +66,16 @@ class DiffusionObjective(Reconstruction):
         return self._mean(network.predict(signal * clean + hidden * noise, pack(batch.low), time) - wanted)
 
     def _mean(self, difference: Tensor) -> Tensor:
-        """Of squares, chroma weighted."""
+        """Mean of squares, with weighted chroma."""
         means = difference.square().mean((0, 2, 3))
         split = len(means) * 2 // 3
         return means[:split].mean() + self.settings.chroma_weight * means[split:].mean()
 
 
 class Distillation(DiffusionObjective):
-    """One step of the network should lead where the teacher's steps lead from the same noise (Luhman & Luhman
-    2021, arXiv:2101.02388).
+    """One step of the network should give the result of the teacher's steps from the same noise.
+
+    Luhman & Luhman 2021, arXiv:2101.02388.
     """
 
     def __init__(
@@ -96,11 +96,11 @@ class Distillation(DiffusionObjective):
         self._teacher: Diffusion = teacher.to(device).to(memory_format=torch.channels_last)
 
     def prepare(self, batch: Batch) -> Batch:
-        """Leave the batch as it is: the truth is the teacher's."""
+        """Leave the batch as it is: the target is the teacher's result."""
         return batch
 
     def loss(self, batch: Batch, step: int) -> Tensor:
-        """Of where both end."""
+        """Difference of both results."""
         network, frame = self._diffusion, pack(batch.low)
         shape = (frame.shape[0], network.deviation.shape[1], *frame.shape[2:])
         # As it is used: the noise of both has the student's temperature.

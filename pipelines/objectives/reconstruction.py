@@ -1,7 +1,6 @@
-"""`Reconstruction`: the plain objective: the network's result should be the truth, by pixels and by deep
-features.
+"""`Reconstruction`: the plain objective: difference from the ground truth, in pixels and deep features.
 
-Other objectives build on it (`objectives`). Whatever one draws follows from the seed and the step's number.
+Other objectives extend it (`registry`). Everything random follows from the seed and the step number.
 """
 
 from __future__ import annotations
@@ -45,30 +44,29 @@ class Reconstruction:
     """`loss` of luma and chroma, and terms on deep features and structure."""
 
     repeats: ClassVar[bool] = True
-    """A step's kernels are the same for every batch and step, nothing is drawn among them: they can be
-    recorded as a CUDA graph."""
+    """Whether a step runs the same kernels for every batch, without random draws, so that a CUDA graph can
+    record it."""
 
     def __init__(
         self, settings: TrainSettings, network: nn.Module, device: torch.device, autocast: Callable[[], Any]
     ) -> None:
         """autocast: a context for forward passes in the training's precision.
 
-        Raises UsageError for a network it is not for.
+        Raises UsageError for an unsuitable network.
         """
         self.settings, self.network, self.device, self.autocast = settings, network, device, autocast
         self.share = (0, 1)
-        """(number, count) of the equal parts of each batch, where processes train together: the part that is
-        this one's."""
+        """(number, count) of this process's part of each batch, if several processes train together."""
         objective = settings.objective
         self._features: Features | None = None
         if objective.cosine or objective.perceptual or objective.statistics:
             self._features = load_features(objective.features, device, objective.stages)
 
     def prepare(self, batch: Batch) -> Batch:
-        """Take what is the same for any weights out of the step: the upscale that the residual is added to.
+        """Compute everything that doesn't depend on weights outside the step: the bicubic upscale.
 
-        Where the loss counts samples one by one, their order does not matter, so the difference is brought
-        into the order of the last layer's channels, and neither resampling nor shuffling is left in the step.
+        If the loss is a mean over samples, their order does not matter, so the difference is brought into the
+        channel order of the last layer, and the step contains neither resampling nor shuffling.
         """
         objective = self.settings.objective
         if (
@@ -89,7 +87,7 @@ class Reconstruction:
         return replace(batch, target=target.contiguous(memory_format=torch.channels_last))
 
     def loss(self, batch: Batch, step: int) -> Tensor:
-        """What the network is to make small."""
+        """The loss to minimise."""
         del step  # nothing is drawn here
         if batch.target is None:
             return self._of_planes(forward(self.network, batch.low, batch.frames, batch.levels), batch)
@@ -103,7 +101,7 @@ class Reconstruction:
         return self.settings.objective.pixel * self._of_residual(residual, batch.target)
 
     def _of_planes(self, result: Planes, batch: Batch) -> Tensor:
-        """All terms of a result in full."""
+        """All terms of a full result."""
         settings, objective, loss_of = self.settings, self.settings.objective, LOSSES[self.settings.loss]
         luma, chroma = result[0].float(), result[1].float()
         wanted = sharpened(batch.truth[0], self._amount(batch)) if objective.sharpen else batch.truth[0]
@@ -133,7 +131,7 @@ class Reconstruction:
         return loss
 
     def _amount(self, batch: Batch) -> float | Tensor:
-        """Of sharpening: what was ruined comes out softer."""
+        """Amount of sharpening: more for degraded inputs, whose results are softer."""
         objective = self.settings.objective
         if batch.levels is None:
             return objective.sharpen
@@ -141,7 +139,7 @@ class Reconstruction:
         return objective.sharpen * (1 + objective.sharpen_ruined * each)
 
     def _of_residual(self, residual: Tensor, target: Tensor) -> Tensor:
-        """`loss` by the channels of the last layer: two thirds of luma, one of chroma."""
+        """`loss` by the channels of the last layer: two thirds luma, one third chroma."""
         # Channels lie innermost, so this is a view; a matrix keeps the loops over it simple and fast.
         found, wanted = (x.permute(0, 2, 3, 1).reshape(-1, x.shape[1]) for x in (residual.float(), target))
         means = SAMPLES[self.settings.loss](found - wanted).mean(0)  # (6·packing²,)
@@ -149,43 +147,42 @@ class Reconstruction:
         return means[:split].mean() + self.settings.chroma_weight * means[split:].mean()
 
     def after(self, batch: Batch, rate: float) -> None:
-        """What else learns, once the network has made its step.
+        """Update other learned parts, after the network's step.
 
-        rate: the share of the highest learning rate that this step has.
+        rate: this step's learning rate, relative to the highest one.
         """
 
     def state_dict(self) -> dict[str, Any]:
-        """What else has learned, for a checkpoint."""
+        """State of other learned parts, for a checkpoint."""
         return {}
 
     def load_state_dict(self, content: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Restore from a checkpoint."""
 
     def part(self, whole: Tensor) -> Tensor:
-        """Of something for each picture of the batch, what is for this process's pictures."""
+        """The part of a tensor, with an entry for each image of the batch, that belongs to this process."""
         number, count = self.share
         return whole.chunk(count)[number]
 
     def noise(self, shape: Sequence[int], generator: torch.Generator) -> Tensor:
-        """Normal, (B,...) for this process's pictures.
+        """Normal noise, (B,...) for this process's images.
 
-        Drawn for the whole batch, so that it is the same however that is shared out.
+        Drawn for the whole batch, so that it doesn't depend on the number of processes.
         """
         whole = torch.randn((shape[0] * self.share[1], *shape[1:]), generator=generator, device=self.device)
         return self.part(whole)
 
     def drawn(self, step: int) -> torch.Generator:
-        """Randomness of a step."""
+        """Random generator of a step."""
         seed = np.random.Philox(key=[self.settings.seed, step]).random_raw()
         return torch.Generator(self.device).manual_seed(int(seed) % (1 << 63))
 
 
 def forward(network: nn.Module, low: Planes, frames: int, levels: Tensor | None = None) -> Planes:
-    """Clips through a network in training.
+    """Run clips through a network in training.
 
-    Luma (B·T,1,H,W), chroma (B·T,2,H/2,W/2) -> the same at `scale` times the size.
-
-    T frames a clip, T running fastest; a recurrent network sees them one after the other, the ends repeated.
+    Luma (B·T,1,H,W), chroma (B·T,2,H/2,W/2) -> the same at `scale` times the size. T frames per clip, as the
+    fastest index; a recurrent network gets them one after another, with the ends repeated.
     """
     contract: Any = network.contract
     if isinstance(network, Restoring):

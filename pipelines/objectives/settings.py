@@ -1,4 +1,4 @@
-"""`TrainSettings`: a network and how it is trained, as a file under configs/train says it."""
+"""`TrainSettings`: a network and its training, as in a file under configs/train."""
 
 from __future__ import annotations
 
@@ -15,61 +15,62 @@ __all__ = ["ObjectiveSettings", "OptimizerSettings", "TrainSettings", "learning_
 
 @dataclass(frozen=True)
 class OptimizerSettings:
-    """How weights move."""
+    """Settings of the optimizer."""
 
     kind: Literal["adam", "rmsprop"] = "adam"
     learning_rate: float = 1e-3
-    """At its height, after the warm-up; then down to a thousandth of it along a half cosine."""
+    """Maximum, after the warm-up; then it decreases to a thousandth along a half cosine."""
     warmup_steps: int = 300
     betas: tuple[float, ...] = (0.9, 0.99)
-    """Of Adam; the second one is RMSprop's smoothing, too."""
+    """Of Adam; the second one is also RMSprop's smoothing."""
     clip_norm: float = 1.0
-    """Gradients longer than this are shortened to it."""
+    """Longer gradients are shortened to it."""
 
 
 @dataclass(frozen=True)
 class ObjectiveSettings:
-    """What is asked of a network; weights of terms that are added up, 0 leaves one out."""
+    """Terms of the objective, with weights; 0 leaves a term out."""
 
     kind: Literal["reconstruction", "adversarial", "variational", "denoising", "distillation"] = (
         "reconstruction"
     )
     """One of pipelines.objectives.registry."""
     pixel: float = 1.0
-    """Of `loss`."""
+    """Weight of `loss`."""
     sharpen: float = 0.0
-    """Amount of an unsharp mask on the luma that `loss` compares with: a soft result needs it to look like
-    the truth."""
+    """Amount of an unsharp mask on the luma that `loss` is compared with: a soft result needs it to look like
+    the ground truth."""
     sharpen_ruined: float = 0.0
-    """How much more of it, as a share, at restoration level 1."""
+    """Relative increase of it at restoration level 1."""
     ssim: float = 0.0
-    """Of 1 - SSIM of luma."""
+    """Weight of 1 - SSIM of luma."""
     cosine: float = 0.0
-    """Of the cosine distance between deep features."""
+    """Weight of the cosine distance between deep features."""
     perceptual: float = 0.0
-    """Of the difference of deep features."""
+    """Weight of the difference of deep features."""
     statistics: float = 0.0
-    """Of the distance of means and deviations of deep features, in the form of DISTS."""
+    """Weight of the distance of means and deviations of deep features, in the form of DISTS."""
     information: float = 0.0
-    """Of the share of luma's information that is lost."""
+    """Weight of the share of luma's information that is lost."""
     features: str = ""
-    """What those are taken from: name or file of an autoencoder, or a file with the weights of VGG19."""
+    """Source of the features: name or file of an autoencoder, or a file with weights of VGG19 or VGG16."""
     stages: int = 3
-    """Weights of VGG16, the network of the compared features."""
+    """Number of VGG16's stages that are compared."""
     tone: float = 0.0
-    """Of the difference of means over 8x8 pixels: what makes detail must not touch brightness and colour."""
+    """Weight of the difference of means over 8x8 pixels: added detail must not change brightness and
+    colour."""
     discriminator: Literal["patch", "unet"] = "patch"
     """One of models.losses.discriminator.DISCRIMINATORS."""
     adversarial: float = 0.0
-    """Of what the discriminator says."""
+    """Weight of the discriminator's loss."""
     form: str = "non-saturating"
     """One of models.losses.functions.ADVERSARIAL."""
     kl: float = 0.0
-    """β: of the divergence of codes from the normal distribution."""
+    """β: weight of the divergence of latents from the normal distribution."""
     teacher: str = ""
-    """Of a distillation: name or file of a diffusion network."""
+    """For a distillation: name or file of a diffusion network."""
     keep: Literal["best", "last"] = "best"
-    """Which average weights become the result: those of the highest PSNR, or the last ones, where PSNR is not
+    """Which average weights become the result: those with the highest PSNR, or the last ones, if PSNR is not
     the aim."""
 
     def __post_init__(self) -> None:
@@ -100,7 +101,7 @@ class ObjectiveSettings:
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """A network and how it is trained."""
+    """A network and its training."""
 
     name: str
     """Of the result: FAMILY-xSCALE."""
@@ -110,12 +111,12 @@ class TrainSettings:
     """The architecture's arguments besides the scale."""
     description: str = ""
     init: str = ""
-    """Name or file of a network to start from; a smaller one of the family is grown into this one."""
+    """Name or file of a network to start from; a smaller one of the family is extended to this one."""
     changes: str = ""
-    """Name or file of a network of another scale that restores: what it learned beyond its level 0 is added
-    to where this one starts."""
+    """Name or file of a restoring network of another scale: what it learned beyond its level 0 is added to
+    the initial weights."""
     frozen: tuple[str, ...] = ()
-    """Beginnings of names of weights that stay as they begin."""
+    """Prefixes of names of weights that are not trained."""
     steps: int = 60_000
     loss: str = "l1"
     """One of models.losses.functions.LOSSES, on luma and chroma."""
@@ -126,10 +127,10 @@ class TrainSettings:
     checkpoint_seconds: float = 180.0
     seed: int = 0
     precision: Literal["auto", "bf16", "fp32"] = "auto"
-    """Of the forward and backward pass; weights and sums are fp32. "auto": bf16 where the device multiplies
-    it faster."""
+    """Precision of the forward and backward pass; weights and sums are fp32. "auto": bf16 if the device
+    multiplies it faster."""
     threads: int = 0
-    """Of torch on the CPU; 0: as many as torch takes. Part of what makes two runs bit-equal."""
+    """torch's threads on the CPU; 0: torch's default. Affects bits."""
     batch: BatchSettings = field(default_factory=BatchSettings)
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
@@ -143,9 +144,9 @@ class TrainSettings:
             raise UsageError("steps, validate_every and validation_pairs: expected at least 1")
 
     def identity(self) -> dict[str, Any]:
-        """All that a checkpoint depends on, as plain values.
+        """Everything that a checkpoint depends on, as plain values.
 
-        An objective that is the plain one is left out.
+        The plain objective is left out.
         """
         table = asdict(self)
         if self.objective == ObjectiveSettings():
@@ -172,7 +173,7 @@ class TrainSettings:
 
 
 def learning_rate(settings: TrainSettings, step: int) -> float:
-    """Up along a line, then down along a half cosine to a thousandth of the height."""
+    """Linear warm-up, then a half cosine down to a thousandth of the maximum."""
     choice = settings.optimizer
     warm = min(1.0, (step + 1) / max(1, choice.warmup_steps))
     return choice.learning_rate * max(1e-3, warm * (0.5 + 0.5 * math.cos(math.pi * step / settings.steps)))

@@ -1,6 +1,4 @@
-"""`VariationalObjective`: the objective of a variational autoencoder: reconstruction from a drawn code, and
-β·KL (Higgins et al. 2017 for β).
-"""
+"""`VariationalObjective`: reconstruction from a sampled latent, plus β·KL (Higgins et al. 2017 for β)."""
 
 from __future__ import annotations
 
@@ -25,7 +23,7 @@ __all__ = ["VariationalObjective"]
 
 
 class VariationalObjective(Reconstruction):
-    """`loss` of what the decoder makes of μ + σ·ε, and `kl` times the divergence of the codes."""
+    """`loss` of the decoder's result for μ + σ·ε, plus `kl` times the divergence of the latents."""
 
     repeats = False
 
@@ -41,7 +39,7 @@ class VariationalObjective(Reconstruction):
         self._vae = network
 
     def prepare(self, batch: Batch) -> Batch:
-        """Take the classical upscale out of the step."""
+        """Compute the classical upscale outside the step."""
         return self._with_target(batch, self._vae)
 
     def loss(self, batch: Batch, step: int) -> Tensor:

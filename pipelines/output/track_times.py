@@ -32,8 +32,9 @@ _MOST_WITHOUT_TIME = 64
 
 
 def with_decode_times(packets: Iterable[Packet], films: Container[int]) -> Iterator[Packet]:
-    """Pass packets on; the first ones of a video with B-frames, without decode times in Matroska, get them
-    from those after them.
+    """Yield packets, and fill in missing decode times of the first packets of videos with B-frames.
+
+    Matroska lacks them; they follow from later packets.
 
     films: indexes of the video streams that are passed on.
     """
@@ -123,8 +124,9 @@ def cut_to(packet: Packet, window: tuple[Fraction, Fraction], base: Fraction) ->
 
 
 def begun_by(packet: Packet, start: int) -> bool:
-    """Let a subtitle that is up before a tick begin there, and end when it was to; False where it is over by
-    then.
+    """Let a subtitle that is shown before a tick begin there; False if it has ended by then.
+
+    Its end stays the same.
 
     FFmpeg's MP4 muxer miscounts what fills the gaps of timed text that begins before 0.
     """

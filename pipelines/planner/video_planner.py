@@ -103,11 +103,9 @@ def chosen_model(settings: RunSettings) -> str:
 def _restoring(
     settings: RunSettings, info: VideoInfo, *, full: bool, prefilter: str
 ) -> tuple[str, RestoreLevels, list[str]]:
-    """Which networks, the restoration levels for those that take one, and what a person should know of the
-    choice.
+    """The networks, the restoration levels for those that take one, and notes on the choice.
 
-    Where nobody names a network, a film with shots above the level at which those for compressed footage are
-    better gets one of them.
+    If no network is named, a film with shots above a certain level gets a network for compressed footage.
     """
     model = chosen_model(settings)
     restoring = restoring_model(model) if settings.model == "auto" else None

@@ -1,13 +1,15 @@
-"""`estimate_levels`: how damaged a film is, shot by shot, as restoration levels 0..1, by what its decoded
-frames look like (`level_estimator`) and by what its encoder rounded to (`quantisers`), whichever says more.
+"""`estimate_levels`: how degraded a film is, shot by shot, as restoration levels 0..1.
 
-A film encoded at CRF 32 and again at CRF 16 has the blocks of the first and the quantiser of the second; one
-full of fur or leaves looks whole at any quantiser. Estimates of one place differ by about 0.1 with what is
-shown. So most films have one level. Only where several places in a row are clearly more or less damaged than
-those around, an archive's shots in a documentary, the level is another from one cut to the next.
+The level is the higher one of two estimates: from decoded frames (`level_estimator`), and from the quantisers
+of the encoder (`quantisers`). A film encoded at CRF 32 and again at CRF 16 has the blocks of the first and the
+quantiser of the second. A film full of fur or leaves looks undamaged at any quantiser.
 
-A short film is read through; a longer one is looked at here and there, and where the level changes between
-two places, what lies between is halved until it is short enough to be read through for the cut.
+Estimates at one place vary by about 0.1 with the content, so most films have one level. The level changes at a
+cut only if several consecutive places are clearly more or less degraded than their surroundings, such as the
+archive shots of a documentary.
+
+A short film is decoded completely; a longer one at sample places. If the level changes between two places, the
+range between them is halved until it is short enough to be decoded completely to find the cut.
 """
 
 from __future__ import annotations
@@ -60,12 +62,11 @@ _LEAST_STEP = 0.2
 def estimate_levels(
     info: VideoInfo, *, full: bool, part: tuple[int, int] | None = None, prefilter: str = ""
 ) -> RestoreLevels:
-    """Levels of two decimals; empty where nothing can be told: nothing but flat or
-    tiny pictures.
+    """Levels rounded to two decimals; empty if all frames are flat or tiny.
 
-    full: full range. part: frames [start, stop) that are wanted, where the film can be entered anywhere; the
-    first level is from its start on. prefilter: what frames go through before the networks, which is judged
-    then, and by its looks alone.
+    full: full range. part: frames [start, stop), for films that can be decoded from anywhere; the first level
+    applies from its start. prefilter: filters before the networks; their output is then estimated, without the
+    quantisers.
     """
     pixels = planar_format(info.pix_fmt)
     if pixels.is_float:

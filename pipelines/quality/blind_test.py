@@ -1,4 +1,4 @@
-"""`blind_test`: moments of two results for people to judge who do not know which is which."""
+"""`blind_test`: moments of two results, to be judged without knowing which is which."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ __all__ = ["BlindTest", "BlindTrial", "blind_test"]
 
 
 _SIDE_PX = (480, 640)
-"""Of each picture: two of them stand side by side, at pixel size."""
+"""Size of each image: two are shown side by side, at full size."""
 _CLIP_SECONDS = Fraction(3, 2)
 _LOOKS = 6
-"""Moments of each part of the film among which the one is chosen that shows most of the difference."""
+"""Moments of each part of the film among which the one with the largest difference is chosen."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +43,15 @@ class BlindTrial:
     pictures: tuple[bytes, bytes]
     """PNG files of one place, at the pixels of the larger video: of the first result, of the second."""
     clips: tuple[bytes, ...] = ()
-    """MP4 files (H.264) of the same place and the moments around, where they were asked for."""
+    """MP4 files (H.264) of the same place over a second, if requested."""
 
 
 @dataclass(frozen=True)
 class BlindTest:
-    """Event, the last one: what is to be judged."""
+    """Event, the last one: the complete test."""
 
     id: str
-    """The same for the same pictures."""
+    """The same for the same images."""
     names: tuple[str, str]
     trials: tuple[BlindTrial, ...]
     findings: tuple[Misaligned, ...]
@@ -69,10 +69,8 @@ def blind_test(
 ) -> Iterator[Misaligned | BlindTest]:
     """Choose one moment of each of `shots` equal parts, at the place where both differ most.
 
-    Yields first what does not line up.
-
-    range_, align: as in `compare`. clips: show a second of motion, too, as flicker and crawling edges show in
-    nothing else. Raises UsageError where no difference was found.
+    Yields mismatches first. range_, align: as in `compare`. clips: also show a second of motion, in which
+    flicker and crawling edges are visible. Raises UsageError if there is no difference.
     """
     matched = Matched([opened(first), opened(second)], range_=range_, align=align)
     yield from matched.findings
@@ -114,7 +112,7 @@ def blind_test(
 
 
 def _clips(matched: Matched, place: int, box: tuple[int, int, int, int]) -> tuple[bytes, ...]:
-    """A second around a moment, of a place of each video, as browsers play it.
+    """A second around a moment, of a place of each video, in a format that browsers play.
 
     H.264 at a quality that hides nothing.
     """
@@ -150,7 +148,7 @@ def _clips(matched: Matched, place: int, box: tuple[int, int, int, int]) -> tupl
 
 
 def _difference(frames: list[SampleValues], size: tuple[int, int]) -> float:
-    """Mean absolute difference of luma, as a share of all codes."""
+    """Mean absolute difference of luma, relative to its range."""
     bits = max(c.bits for c in frames)
     one, other = (fit(c, *size, bits).luma for c in frames)
     return float(np.abs(np.subtract(one, other, dtype=np.int32)).mean()) / (1 << bits)

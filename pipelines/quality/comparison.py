@@ -1,13 +1,12 @@
-"""`compare`: a result, or two, against a reference: figures over time, what does not belong together, and the
-worst moments as pictures.
+"""`compare`: measures one or two results against a reference: metrics, mismatches, worst moments.
 
-Everything is measured at the size of the reference: what is larger is shrunk to it (antialiased bicubic),
-what is smaller enlarged. Without a reference the smaller of two files is it, and of two equally large ones
-the first. Of a result held against its source the figures therefore say how faithful it is, not how sharp.
+Everything is measured at the size of the reference: larger frames are scaled down to it (antialiased
+bicubic), smaller ones up. Without a reference the smaller of two files is used, and of two equally large ones
+the first. So for a result compared with its source, the metrics show fidelity, not sharpness.
 
-PSNR is of luma in 8-bit limited-range codes with a peak of 255; of a clip, of the mean squared error of all
-its frames. Flicker is the mean absolute difference between the change from frame to frame of a result and of
-the reference, in 8-bit codes.
+PSNR is for luma in 8-bit limited range with a peak of 255; for a clip, from the mean squared error of all its
+frames. Flicker is the mean absolute difference between the change from frame to frame of a result and of the
+reference, in 8-bit values.
 """
 
 from __future__ import annotations
@@ -56,12 +55,12 @@ __all__ = [
 _PEAK = 255.0
 _GREY = ColorTags(range=int(Range.LIMITED))
 _LEAST_SIDE = 32
-"""Pixels; VMAF looks at a picture at a sixteenth of its size."""
+"""Pixels; VMAF uses a sixteenth of the size."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """What a figure is called, and which way it is better."""
+    """Name of a metric, and which direction is better."""
 
     name: str
     label: str
@@ -70,7 +69,7 @@ class Metric:
     higher_is_better: bool = True
     least: float = 0.0
     most: float = math.inf
-    """No value lies beyond, and no axis goes there."""
+    """Largest possible value, and end of the axis."""
 
 
 METRICS = (
@@ -87,7 +86,7 @@ METRICS = (
 
 @dataclass(frozen=True)
 class Measured:
-    """Event: so many moments have been looked at."""
+    """Event: so many moments have been measured."""
 
     frames: int
     total: int
@@ -95,12 +94,11 @@ class Measured:
 
 @dataclass(frozen=True, eq=False)
 class Figures:
-    """Of one result."""
+    """Metrics of one result."""
 
     file: str
     values: dict[str, np.ndarray]
-    """Name of a metric -> a value a moment; infinite dB: equal. Flicker of the first moment is not a
-    number."""
+    """Name of a metric -> one value per moment; infinite dB: equal. Flicker of the first moment is NaN."""
     overall: dict[str, float]
 
 
@@ -115,16 +113,16 @@ class WorstMoment:
     scores: tuple[dict[str, float], ...]
     """Of each result."""
     overview: bytes = b""
-    """PNG file of the whole reference, small, with that place marked."""
+    """PNG file of the whole reference, scaled down, with that place marked."""
 
 
 @dataclass(frozen=True, eq=False)
 class Compared:
-    """Event, the last one: everything that was found."""
+    """Event, the last one: all results."""
 
     reference: str
     size: tuple[int, int]
-    """Width and height at which was measured."""
+    """Width and height of the measurement."""
     model: str
     """Of VMAF."""
     figures: tuple[Figures, ...]
@@ -139,15 +137,15 @@ class CompareOptions(TypedDict, total=False):
     """How results are compared."""
 
     reference: Path | None
-    """The truth; None: one of the two, by the rule of this module."""
+    """The ground truth; None: one of the two, by the rule of this module."""
     source: Path | None
-    """What results were made from; they are also held against it at its size."""
+    """The source of the results; they are also compared with it at its size."""
     range_: str | None
     """FROM-TO."""
     align: Align
-    """How frames are paired."""
+    """How frames are matched."""
     worst: int
-    """So many moments are shown."""
+    """Number of moments to show."""
 
 
 def compare(
@@ -155,8 +153,8 @@ def compare(
 ) -> Iterator[Measured | Misaligned | Compared]:
     """Measure one or two results against a reference.
 
-    Yields what does not belong together as soon as it is known. Raises MediaError for what can't be read,
-    VerificationError where no frames belong together.
+    Yields mismatches as soon as they are known. Raises MediaError for unreadable files, VerificationError if
+    no frames match.
     """
     reference, source, range_ = options.get("reference"), options.get("source"), options.get("range_")
     align, worst = options.get("align", "pts"), options.get("worst", 5)
@@ -299,7 +297,7 @@ class _Measuring:
         )
 
     def notes(self) -> Iterator[str]:
-        """How different sizes came together."""
+        """How different sizes were matched."""
         labels, (width, height) = self._matched.labels, self.size
         for place in range(self._results):
             own = self._matched.size(place + 1)
@@ -345,7 +343,7 @@ def _shifts(finder: LagFinder, name: str, matched: Matched) -> Iterator[Misalign
 
 
 def _worst(figures: Sequence[Figures], count: int, rate: float) -> list[int]:
-    """Moments with the lowest VMAF of any result, not all of one second; ascending."""
+    """Moments with the lowest VMAF of any result, not all from one second; ascending."""
     vmaf = np.min([f.values["vmaf"] for f in figures], axis=0)
     psnr = np.min([f.values["psnr"] for f in figures], axis=0)
     gap = max(1, min(round(rate), len(vmaf) // 10))
@@ -369,10 +367,9 @@ def _show(matched: Matched, places: Sequence[int], figures: Sequence[Figures]) -
 def cut_out(
     matched: Matched, frames: Sequence[SampleValues], most_px: tuple[int, int] = SHOWN_PX
 ) -> tuple[tuple[bytes, ...], bytes]:
-    """PNG files of the place where frames differ most from the first one, at the pixels of the largest video,
-    and of the first one with it marked.
+    """PNG files of the place where frames differ most from the first, and of the first with it marked.
 
-    most_px: height and width of the place, or all of a smaller picture.
+    At the pixels of the largest video. most_px: height and width of the place, or all of a smaller image.
     """
     fitted = fitted_frames(matched, frames)
     box = differing_place(fitted, most_px)
@@ -386,13 +383,13 @@ def cut_out(
 
 
 def fitted_frames(matched: Matched, frames: Sequence[SampleValues]) -> list[SampleValues]:
-    """Frames at the size of the largest video, all of one depth."""
+    """Frames at the size of the largest video, all at one bit depth."""
     bits = max(c.bits for c in frames)
     return [fit(c, *matched.largest, bits) for c in frames]
 
 
 def differing_place(fitted: Sequence[SampleValues], most_px: tuple[int, int]) -> tuple[int, int, int, int]:
-    """(top, left, height, width) of the place where frames of one size differ most from the first one."""
+    """(top, left, height, width) of the place where frames of one size differ most from the first."""
     truth = fitted[0].luma[0].astype(np.float32)
     error = sum((np.square(c.luma[0] - truth) for c in fitted[1:]), start=np.zeros_like(truth))
     rows, columns = (min(most, side) for most, side in zip(most_px, truth.shape, strict=True))

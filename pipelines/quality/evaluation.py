@@ -1,21 +1,20 @@
-"""`evaluate`: networks on pictures, videos and data sets, scored against the truth, beside bicubic and
-Lanczos.
+"""`evaluate`: scores networks on images, videos and data sets, with bicubic and Lanczos as baselines.
 
-The protocol, so that figures compare with papers:
-- pictures: truth cut to a multiple of the scale (of twice the scale for 4:2:0), R'G'B' shrunk by antialiased
-  bicubic (Keys a = -0.5, MATLAB's `imresize`), rounded to 8 bits; luma by BT.601;
+The protocol, so that scores are comparable with papers:
+- images: ground truth cropped to a multiple of the scale (of twice the scale for 4:2:0), R'G'B' downscaled by
+  antialiased bicubic (Keys a = -0.5, MATLAB's `imresize`), rounded to 8 bits; luma by BT.601;
 - videos: the same on their own luma and chroma planes;
-- cases: "h264-23" encodes the small clip and decodes it again, "noise-10" adds noise to it, "blur-1.5" blurs
-  the truth before it is shrunk; a picture is a video of one frame then (4:2:0, BT.601);
-- luma compared in 8-bit limited-range codes with a peak of 255 and `scale` pixels left out along the border;
-  results are rounded to codes first, as a file holds them; PSNR of a clip is the mean over its frames, a
-  set's figure the mean over its pictures or clips;
-- LPIPS, DISTS and the deep-feature distance see 8-bit R'G'B' of 4:2:0, of result and truth alike, with the
-  same border left out (the last every eighth frame), ColorVideoVDP whole clips of it; VMAF and XPSNR the
-  whole frame in 8-bit 4:2:0.
+- cases: "h264-23" encodes and decodes the downscaled clip, "noise-10" adds noise to it, "blur-1.5" blurs the
+  ground truth before downscaling; an image is then a video of one frame (4:2:0, BT.601);
+- luma compared in 8-bit limited range with a peak of 255 and a border of `scale` pixels excluded; results are
+  rounded to integers first, as in a file; PSNR of a clip is the mean over its frames, a set's score the mean
+  over its images or clips;
+- LPIPS, DISTS and the deep-feature distance use 8-bit R'G'B' made from 4:2:0, for result and ground truth,
+  with the same border excluded (the last every eighth frame), ColorVideoVDP whole clips of it; VMAF and XPSNR
+  the whole frame in 8-bit 4:2:0.
 
-What is not named is chosen by what is judged: pictures clean, by PSNR and SSIM; films clean and encoded at a
-few qualities, by PSNR, VMAF-NEG, flicker and, where its weights are installed, the deep-feature distance.
+Defaults depend on the data: images clean, by PSNR and SSIM; films clean and encoded at a few qualities, by
+PSNR, VMAF-NEG, flicker and, if its weights are installed, the deep-feature distance.
 """
 
 from __future__ import annotations
@@ -57,13 +56,13 @@ PICTURE_METRICS, VIDEO_METRICS = ("psnr", "ssim"), ("psnr", "vmaf-neg", "flicker
 
 @dataclass(frozen=True)
 class Judging:
-    """Event: how far the work is."""
+    """Event: progress of the work."""
 
     frames: int
-    """Of all networks, weighed by what each costs, so that what is left is as far as they say."""
+    """Of all networks, weighted by their cost, so that the remaining time can be estimated."""
     total: int
     text: str
-    """What is under way."""
+    """The current step."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ class Judged:
 
 @dataclass
 class EvaluationRow:
-    """Event at the end: one line of the table, means over a set."""
+    """Final event: one result row, with mean scores over a data set."""
 
     model: str
     scale: int
@@ -89,10 +88,10 @@ class EvaluationRow:
     count: int = 0
     scores: dict[str, float] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
-    """Items that each score is the mean of: a picture has no flicker."""
+    """Items in the mean of each score: images have no flicker."""
 
     def add(self, scores: dict[str, float]) -> None:
-        """Take one more item into the means."""
+        """Add the scores of one more item to the means."""
         for key, value in scores.items():
             seen = self.counts.get(key, 0)
             self.scores[key] = (self.scores.get(key, 0.0) * seen + value) / (seen + 1)
@@ -103,11 +102,11 @@ class EvaluationRow:
 def evaluate(
     models: Iterable[str], data: Iterable[str | Path], settings: EvaluateSettings
 ) -> Iterator[Note | Judging | Judged | EvaluationRow]:
-    """Score models on data: folders of pictures, videos, data sets made by `dataset`.
+    """Score models on data: folders of images, videos, data sets made by `vsr dataset`.
 
-    Yields a Note of what is left out, a Judging for every frame, a Judged for every picture or clip and
-    model, then all Rows. Raises UsageError for names that mean nothing, and for data sets where other cases
-    than "clean" are asked for: their pairs were degraded when they were made.
+    Yields a Note for skipped files, a Judging for every frame, a Judged for every item and model, then all
+    EvaluationRows. Raises UsageError for unknown names, and for data sets with other cases than "clean":
+    their pairs were degraded when they were made.
     """
     sources = list(map(Path, data))
     fixed = [source for source in sources if is_dataset(source)]
@@ -142,14 +141,14 @@ def evaluate(
 
 
 def _cases_of(material: Material, settings: EvaluateSettings) -> tuple[str, ...]:
-    """In which cases it is judged."""
+    """The cases for this material."""
     if material.pairs is not None:
         return (AS_MADE,)
     return settings.cases or (VIDEO_CASES if material.has_videos else ("clean",))
 
 
 def _by_scale(models: Iterable[str], scale: int | None) -> dict[int, dict[str, Card]]:
-    """Scale -> the cards to judge at it; classical scalers are always there as baselines."""
+    """Scale -> the cards to judge at it; classical scalers are always included as baselines."""
     found: dict[int, dict[str, Card]] = {scale: {}} if scale else {}
     named: dict[int, list[tuple[str, Card]]] = {}
     for name in models:
@@ -187,7 +186,7 @@ def _judge_all(
     settings: EvaluateSettings,
     work: _Work,
 ) -> Iterator[Judging | Judged]:
-    """Score one item: result by result, so that no more than one of them is held."""
+    """Score one item: result by result, so that only one of them is in memory."""
     scale, set_name, case = where
     chosen = replace(settings, metrics=settings.metrics or _metrics_of(item))
     low, truth = item.low_planes, item.truth_planes
@@ -229,14 +228,14 @@ def _judge_all(
 
 
 def _metrics_of(item: EvaluationItem) -> tuple[str, ...]:
-    """Which ones, where none are named."""
+    """Default metrics for an item."""
     if not item.is_video:
         return PICTURE_METRICS
     return (*VIDEO_METRICS, "deep-distance") if DeepDistance.is_installed() else VIDEO_METRICS
 
 
 def _as_it_runs(network: LoadedNetwork, item: EvaluationItem, settings: EvaluateSettings) -> LoadedNetwork:
-    """A network that restores as a run would have it for the item."""
+    """A restoring network at the level that a run would use for the item."""
     if not isinstance(network.module, Restoring):
         return network
     level = settings.restore
@@ -247,7 +246,7 @@ def _as_it_runs(network: LoadedNetwork, item: EvaluationItem, settings: Evaluate
 
 
 def items(source: Path, scale: int, case: str, settings: EvaluateSettings) -> Iterator[EvaluationItem]:
-    """What there is to judge by in a folder of pictures, a video or the held-out part of a data set."""
+    """Items of a folder of images, a video or the held-out part of a data set."""
     yield from _material(source, settings).items(scale, case)
 
 
@@ -256,11 +255,12 @@ def _material(source: Path, settings: EvaluateSettings) -> Material:
 
 
 _COST_OF_JUDGING = 40.0
-"""GFLOP a megapixel that decoding, scalers and PSNR and SSIM come to, beside those of the networks; rough."""
+"""Approximate cost of decoding, scalers, PSNR and SSIM in GFLOP per megapixel, in addition to the
+networks."""
 
 
 class _Work:
-    """How much there is to do, and how much is done, in megapixels of input times what each network costs."""
+    """Total and finished work, in megapixels of input times the cost of each network."""
 
     def __init__(
         self, cards: dict[int, dict[str, Card]], material: list[tuple[Material, tuple[str, ...]]]
@@ -279,7 +279,7 @@ class _Work:
         self._done = 0.0
 
     def judging(self, text: str, scale: int = 1, name: str = "", low: Planes | None = None) -> Judging:
-        """How far it is, with one more frame like those of `low` through that network."""
+        """Progress after one more frame like those of `low` through that network."""
         if low is not None:
             self._done += low[0].shape[-2] * low[0].shape[-1] / 1e6 * self._costs[scale, name]
         return Judging(

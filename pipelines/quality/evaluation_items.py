@@ -1,6 +1,4 @@
-"""`Material`: the pictures, clips and pairs that networks are judged by, shrunk or degraded.
-
-`EvaluationItem`: one of them.
+"""`Material`: images, clips and pairs for scoring, downscaled or degraded; `EvaluationItem`: one of them.
 
 How they are made is part of the protocol of `evaluation`.
 """
@@ -36,14 +34,14 @@ __all__ = ["EvaluationItem", "Material"]
 
 @dataclass(frozen=True, eq=False)
 class EvaluationItem:
-    """One picture or clip to judge by."""
+    """One image or clip for scoring."""
 
     name: str
     low: SampleValues | Planes
-    """Input; pictures as float planes of 8-bit R'G'B', which have no 4:2:0 codes."""
+    """Input; images as float planes of 8-bit R'G'B', which have no 4:2:0 integers."""
     truth: SampleValues | Planes
     low_rgb: torch.Tensor | None = None
-    """(1,3,h,w) 8-bit R'G'B' of a picture, as floats."""
+    """(1,3,h,w) 8-bit R'G'B' of an image, as floats."""
     matrix: int = 5
     rate: float = 25.0
     is_video: bool = False
@@ -55,30 +53,30 @@ class EvaluationItem:
 
     @property
     def truth_planes(self) -> Planes:
-        """Truth as float planes."""
+        """Ground truth as float planes."""
         return to_values(self.truth) if isinstance(self.truth, SampleValues) else self.truth
 
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """What there is to judge by in one place."""
+    """Material for scoring from one place."""
 
     source: Path
     films: list[tuple[VideoInfo, int, int]] = field(default_factory=list)
-    """Pictures and videos, and which frames [start, stop) of them."""
+    """Images and videos, and which frames [start, stop) of them."""
     pairs: Shards | None = None
     """Of a data set."""
     count: int = 0
-    """Of those pairs, so many are taken."""
+    """Number of pairs that are used."""
     notes: tuple[str, ...] = ()
-    """What a person should know of what is left out."""
+    """Messages about skipped files."""
 
     @classmethod
     def read(cls, source: Path, *, limit: int = 0, frames: int = 48, range_: str | None = None) -> Material:
-        """Look at files and shards, without decoding any.
+        """Examine files and shards, without decoding any.
 
-        limit: of pictures or clips; 0: all. frames: of a video, at most. range_: the part of a video that
-        they are the first of. Raises the errors of probing, and UsageError for a range without frames.
+        limit: of images or clips; 0: all. frames: of a video, at most. range_: the part of a video from whose
+        start they are taken. Raises the errors of probing, and UsageError for a range without frames.
         """
         if is_dataset(source):
             pairs = Shards([source], "validation")
@@ -95,7 +93,7 @@ class Material:
         return cls(source, films, notes=tuple(notes))
 
     def work(self) -> float:
-        """Millions of samples of luma of the truth."""
+        """Millions of luma samples of the ground truth."""
         films = sum((stop - start) * info.width * info.height for info, start, stop in self.films)
         return (
             films
@@ -103,16 +101,19 @@ class Material:
         ) / 1e6
 
     def frames(self) -> int:
-        """Frames of all, a pair of a data set counted as one."""
+        """Total number of frames, a pair of a data set counted as one."""
         return self.count + sum(stop - start for _, start, stop in self.films)
 
     @property
     def has_videos(self) -> bool:
-        """Not only pictures."""
+        """Whether there are videos, not only images."""
         return any(not info.is_picture for info, _, _ in self.films)
 
     def items(self, scale: int, case: str, *, pictures: bool = True) -> Iterator[EvaluationItem]:
-        """One after another; pictures: those, too. Raises UsageError for a data set of another scale."""
+        """Yield the items one by one.
+
+        pictures: include images. Raises UsageError for a data set with another scale.
+        """
         if self.pairs is not None:
             yield from _dataset_items(self.source, self.pairs, self.count, scale)
         for info, start, stop in self.films:

@@ -1,9 +1,7 @@
-"""Which frames of two videos belong together.
+"""Which frames of two videos belong together: matched by time, and checked by content.
 
-By their times, and whether what they show then is the same moment; pure.
-
-Times are compared exactly. What is shown is compared by thumbnails against those of the frames before and
-behind: a copy with its pictures one frame late has the right times and the wrong content.
+Times are compared exactly. Content is compared by thumbnails with those of the frames before and after: a
+copy whose content is one frame late has the right times and the wrong content.
 """
 
 from __future__ import annotations
@@ -24,17 +22,16 @@ __all__ = ["Align", "LagFinder", "Misaligned", "Pairing", "pair"]
 
 
 Align = Literal["pts", "start", "part"]
-"""Frames are paired by their times; by those since each video's first frame; or the others show the part of
-the first that is looked at."""
+"""Match frames by their times; by times since each video's first frame; or the others show the examined part
+of the first."""
 
 
 @dataclass(frozen=True)
 class Misaligned:
-    """Event: frames of a video do not belong to those they were held against."""
+    """Event: frames of a video do not match those they are compared with."""
 
     kind: Literal["count", "times", "shift"]
-    """Another number of frames; frames at times where the other has none; right times, but another moment is
-    shown."""
+    """Another number of frames; frames at times without a partner; right times, but other content."""
     file: str
     frames: int
     """count: how many more it has; times: how many of its and of the other's frames have no partner; shift:
@@ -44,22 +41,22 @@ class Misaligned:
 
 @dataclass(frozen=True, eq=False)
 class Pairing:
-    """Which frame goes with which."""
+    """Matched frames."""
 
     pairs: list[tuple[int, int]]
-    """Numbers of frames shown at the same time, of the first and of the second video, ascending."""
+    """Numbers of frames shown at the same time, in the first and the second video, ascending."""
     alone: tuple[list[int], list[int]]
-    """Those of the first and of the second that have no partner."""
+    """Frames of the first and of the second without a partner."""
     apart: float
-    """Most seconds between the times of a pair."""
+    """Largest difference in seconds between the times of a pair."""
 
 
 def pair(first: Timeline, second: Timeline, *, origin: int | None = None) -> Pairing:
-    """Pair the frames of two videos by time.
+    """Match the frames of two videos by time.
 
-    Two frames belong together where their times differ by less than half the way to the nearest neighbour of
-    either, so that what containers round (Matroska: 1 ms) makes no difference. origin: frame of the first
-    video at which the second one begins; None: times are taken as they are.
+    Two frames match if their times differ by less than half the distance to the nearest neighbour of either,
+    so the rounding of containers (Matroska: 1 ms) makes no difference. origin: frame of the first video at
+    which the second one begins; None: times are used as they are.
     """
     unit = lcm(first.time_base.denominator, second.time_base.denominator)
     times = [[int(p * t.time_base * unit) for p in t.pts] for t in (first, second)]
@@ -96,25 +93,22 @@ def pair(first: Timeline, second: Timeline, *, origin: int | None = None) -> Pai
 
 
 def _step(times: Sequence[int], number: int) -> int:
-    """To the nearest neighbour; of a single frame endless."""
+    """Distance to the nearest neighbour; infinite for a single frame."""
     gaps = [abs(times[n] - times[number]) for n in (number - 1, number + 1) if 0 <= n < len(times)]
     return min(gaps, default=1 << 62)
 
 
 _LAGS = 30
-"""As far as is looked, in frames to either side."""
+"""Search range, in frames to either side."""
 _WINDOW = 48
 """Frames that are judged together."""
 _LEAST_WINDOW = 6
 _LEAST_DIFFERENCE = 0.02
-"""Mean difference of thumbnails in 8-bit codes below which nothing moves, so that nothing can be said."""
+"""Mean difference of thumbnails in 8-bit values below which nothing moves, so that nothing can be decided."""
 
 
 class LagFinder:
-    """Of pairs of frames that come one after the other.
-
-    By how many frames one video shows everything later than the other.
-    """
+    """Detects by how many frames the content of one video is late, from pairs of frames in order."""
 
     def __init__(self) -> None:
         self._first: deque[np.ndarray] = deque(maxlen=_LAGS + 1)
@@ -124,9 +118,9 @@ class LagFinder:
         self._found: list[tuple[int, int, int]] = []
 
     def add(self, first: np.ndarray, second: np.ndarray) -> None:
-        """Thumbnails of a pair, in 8-bit codes.
+        """Add thumbnails of a pair, in 8-bit values.
 
-        Their own mean brightness is left out, or a fade would look like a lag.
+        Their mean brightness is removed, or a fade would look like a lag.
         """
         self._first.append(first - first.mean())
         self._second.append(second - second.mean())
@@ -153,8 +147,9 @@ class LagFinder:
         self._sums[:], self._counts[:] = 0, 0
 
     def stretches(self) -> list[tuple[int, int, int]]:
-        """(first pair, one past the last, frames that the second video is late there: negative where it is
-        early), all over the clip.
+        """(first pair, one past the last, frames by which the second video is late: negative if early).
+
+        Over the whole clip.
         """
         if self._counts[_LAGS] >= _LEAST_WINDOW:
             self._judge()

@@ -1,4 +1,4 @@
-"""`judge`: the scores of one result against its truth, by the protocol of `evaluation`."""
+"""`judge`: the scores of one result against its ground truth, by the protocol of `evaluation`."""
 
 from __future__ import annotations
 
@@ -40,34 +40,34 @@ METRICS = (
     "cvvdp",
 )
 VIDEO_CASES = ("clean", "h264-18", "h264-24", "h264-30", "hevc-28")
-"""Of films, where none are named."""
+"""Default cases of films."""
 _DEEP_EVERY = 8
-"""Frames; films change little from one to the next, and the distance costs as much as a network."""
+"""Frame interval; films change little from frame to frame, and the distance costs as much as a network."""
 
 
 @dataclass(frozen=True)
 class EvaluateSettings:
-    """What is compared, and how."""
+    """What is scored, and how."""
 
     scale: int | None = None
-    """Which scale; None: every scale the models have."""
+    """Only this scale; None: every scale of the models."""
     cases: tuple[str, ...] = ()
-    """Degradations of videos and pictures: "clean" or CODEC-QUALITY such as "h264-23", "noise-CODES",
-    "blur-PX"; none: pictures clean, videos by VIDEO_CASES."""
+    """Degradations of videos and images: "clean" or CODEC-QUALITY such as "h264-23", "noise-CODES",
+    "blur-PX"; none: images clean, videos by VIDEO_CASES."""
     metrics: tuple[str, ...] = ()
-    """Of METRICS; "flicker" is of clips alone, "energy" gradient energy as a share of the truth's, "vmaf"
-    VMAF, VMAF-NEG and XPSNR. None: PICTURE_METRICS or VIDEO_METRICS, and of videos the deep-feature distance
-    where it can be had."""
+    """A subset of METRICS; "flicker" is for clips only, "energy" gradient energy relative to the ground
+    truth, "vmaf" VMAF, VMAF-NEG and XPSNR. None: PICTURE_METRICS or VIDEO_METRICS, and for videos the
+    deep-feature distance if available."""
     restore: float | Literal["auto"] = "auto"
     """Level for networks that restore; "auto": what a run would estimate."""
     detail: float = 0.75
-    """Of networks with both sets of weights: from the faithful (0) to the crisp ones (1)."""
+    """For networks with both sets of weights: from the faithful (0) to the crisp ones (1)."""
     frames: int = 48
-    """At most so many frames of a video."""
+    """Most frames of a video."""
     range: str | None = None
-    """The part of a video that they are the first of; None: all of it. See `parse_range`."""
+    """The part of a video from whose start they are taken; None: all of it. See `parse_range`."""
     limit: int = 0
-    """At most so many pictures or clips of a set; 0: all."""
+    """Most images or clips of a set; 0: all."""
     bf16: bool = False
     """Run networks as on a CPU with AMX or a GPU; else in fp32."""
     niqe_model: str = ""
@@ -77,7 +77,7 @@ class EvaluateSettings:
     dists_weights: tuple[str, ...] = ()
     """Files of its alpha and beta and of VGG16; see models.losses.dists."""
     strips: str = ""
-    """Folder for picture strips (input, Lanczos, model, truth); empty: none."""
+    """Folder for image strips (input, Lanczos, model, ground truth); empty: none."""
 
     def __post_init__(self) -> None:
         unknown = [m for m in self.metrics if m not in METRICS]
@@ -107,7 +107,7 @@ def judge(
     rate: float = 25.0,
     matrix: int = 5,
 ) -> dict[str, float]:
-    """Scores of one result (T,1,H,W) and (T,2,H/2,W/2) by the protocol of this module.
+    """Scores of one result (T,1,H,W) and (T,2,H/2,W/2) by the protocol of `evaluation`.
 
     matrix: of its colour (H.273).
     """
@@ -152,7 +152,7 @@ def _read_learned(name: str, paths: tuple[str, ...]) -> Lpips | Dists | DeepDist
 
 
 def _learned(settings: EvaluateSettings) -> dict[str, Lpips | Dists | DeepDistance]:
-    """The metrics that have weights of their own."""
+    """The metrics with learned weights."""
     weights = {"lpips": settings.lpips_weights, "dists": settings.dists_weights, "deep_distance": ()}
     return {
         name: _read_learned(name, paths)
@@ -168,11 +168,11 @@ def rgb_of(planes: Planes, index: int, matrix: int, border_px: int) -> torch.Ten
 
 
 def _even(planes: Planes) -> Planes:
-    """Without the last row or column of odd sides, which 4:2:0 can't hold."""
+    """Without the last row or column of odd sides, which 4:2:0 does not support."""
     height, width = (side // 2 * 2 for side in planes[0].shape[-2:])
     return planes[0][..., :height, :width], planes[1][..., : height // 2, : width // 2]
 
 
 def luma_codes(planes: Planes) -> torch.Tensor:
-    """(T,H,W) luma in 8-bit limited-range codes, not rounded."""
+    """(T,H,W) luma in 8-bit limited range, not rounded."""
     return (planes[0][:, 0] * 219 + 16).clamp(0, 255)

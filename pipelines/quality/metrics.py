@@ -1,9 +1,7 @@
-"""How good a picture is: PSNR, NIQE, gradient energy and flicker here; SSIM by torchmetrics.
+"""Image metrics: PSNR, NIQE, gradient energy and flicker; SSIM by torchmetrics; VMAF and XPSNR by FFmpeg.
 
-VMAF, VMAF-NEG and XPSNR by FFmpeg.
-
-All on luma planes in 8-bit limited-range code values (black 16, white 235) with a peak of 255, as papers
-count "PSNR-Y".
+All on luma planes in 8-bit limited range (black 16, white 235) with a peak of 255, as papers compute
+"PSNR-Y".
 """
 
 from __future__ import annotations
@@ -33,7 +31,7 @@ __all__ = ["NiqeModel", "by_ffmpeg", "flicker", "gradient_energy", "niqe", "psnr
 
 PEAK = 255.0
 _SSIM_REACH = 5
-"""Of its window of 11x11 around the middle."""
+"""Half the size of its 11x11 window."""
 
 
 def trim(plane: Tensor, border_px: int) -> Tensor:
@@ -46,19 +44,19 @@ def trim(plane: Tensor, border_px: int) -> Tensor:
 
 
 def psnr(result: Tensor, truth: Tensor) -> float:
-    """Peak signal-to-noise ratio in dB of (..., H, W) luma codes over all samples together.
+    """Peak signal-to-noise ratio in dB of (..., H, W) luma over all samples together.
 
-    Infinite where they are equal.
+    Infinite if they are equal.
     """
     error = (result.double() - truth.double()).square().mean().item()
     return math.inf if error == 0 else 10 * math.log10(PEAK * PEAK / error)
 
 
 def ssim(result: Tensor, truth: Tensor) -> float:
-    """Mean structural similarity of (T,H,W) luma codes, sides of 11 or more; at most 1, which means equal.
+    """Mean structural similarity of (T,H,W) luma, sides of 11 or more; at most 1, which means equal.
 
     Wang et al. 2004: Gaussian window of 11x11 with sigma 1.5, K1 = 0.01, K2 = 0.03, only where the window
-    fits. Raises UsageError where torchmetrics is missing.
+    fits. Raises UsageError if torchmetrics is missing.
     """
     try:
         from torchmetrics.functional.image import structural_similarity_index_measure as measure
@@ -77,12 +75,10 @@ def ssim(result: Tensor, truth: Tensor) -> float:
 
 
 def gradient_energy(result: Tensor, truth: Tensor) -> float:
-    """How much detail (T,H,W) luma codes have.
+    """Detail of (T,H,W) luma relative to the ground truth.
 
-    Mean square of differences of neighbours, as a share of the truth's; 1 is as sharp.
-
-    Below 1 the picture is soft (bicubic), above it is sharpened or noisy. Infinite for detail where the truth
-    is flat.
+    Ratio of the mean squares of neighbour differences; 1 is equally sharp. Below 1 the result is soft
+    (bicubic), above it is sharpened or noisy. Infinite for detail where the ground truth is flat.
     """
     energy = [
         x.double().diff(dim=-1).square().mean().item() + x.double().diff(dim=-2).square().mean().item()
@@ -92,11 +88,10 @@ def gradient_energy(result: Tensor, truth: Tensor) -> float:
 
 
 def flicker(result: Tensor, truth: Tensor) -> float:
-    """How much a clip's change from frame to frame differs from the truth's.
+    """How much a clip's change from frame to frame differs from that of the ground truth.
 
-    Mean absolute difference, in codes.
-
-    result, truth: (T,H,W) luma codes, T of 2 or more. 0 means that nothing moves that should not.
+    Mean absolute difference, in 8-bit values. result, truth: (T,H,W) luma, T of 2 or more. 0 means no
+    flicker.
     """
     if result.shape[0] < 2:
         raise UsageError(f"flicker is between frames; a clip of {result.shape[0]} frame(s) has none")
@@ -106,7 +101,7 @@ def flicker(result: Tensor, truth: Tensor) -> float:
 
 @dataclass(frozen=True, eq=False)
 class NiqeModel:
-    """What patches of pristine pictures are like: the mean and covariance that NIQE compares with."""
+    """Statistics of patches of pristine images: the mean and covariance that NIQE compares with."""
 
     mean: np.ndarray
     """(36,)"""
@@ -117,7 +112,7 @@ class NiqeModel:
     def read(cls, path: str | Path) -> NiqeModel:
         """Read the .npz that BasicSR distributes (mu_pris_param, cov_pris_param).
 
-        Raises MediaError where it is none.
+        Raises MediaError for any other file.
         """
         try:
             with np.load(path, allow_pickle=False) as file:
@@ -132,7 +127,7 @@ _NIQE_PATCH_PX = 96
 
 
 def niqe(luma: Tensor, model: NiqeModel) -> float:
-    """Natural image quality evaluator (Mittal et al. 2013) of one (H,W) plane of codes, sides of 96 or more.
+    """Natural image quality evaluator (Mittal et al. 2013) of one (H,W) plane, sides of 96 or more.
 
     Lower is better.
     """
@@ -199,9 +194,7 @@ def _fit(block: np.ndarray) -> tuple[float, float, float]:
 
 
 def _features(block: np.ndarray) -> list[float]:
-    """18 numbers of one patch: the fit of its coefficients and of the products of neighbours in four
-    directions.
-    """
+    """18 numbers of one patch: fits of its coefficients, and of products of neighbours in four directions."""
     shape, left, right = _fit(block)
     found = [shape, (left + right) / 2]
     for shift in ((0, 1), (1, 0), (1, 1), (1, -1)):
@@ -218,10 +211,9 @@ def _features(block: np.ndarray) -> list[float]:
 def by_ffmpeg(
     result: SampleValues, truth: SampleValues, *, rate: Fraction | int = 25, threads: int = 2
 ) -> dict[str, float]:
-    """VMAF and VMAF-NEG (0 to 100, the model that fits the size) and XPSNR of luma (dB) of a clip, by
-    `meter`.
+    """VMAF, VMAF-NEG (0 to 100, with the model for the size) and XPSNR of luma (dB) of a clip, by `Meter`.
 
-    Raises UsageError where the packages for it are missing, MediaError where FFmpeg fails.
+    Raises UsageError if the packages for it are missing, MediaError if FFmpeg fails.
     """
     with Meter(truth.luma.shape[2], truth.luma.shape[1], truth.bits, rate=rate, threads=threads) as meter:
         for number in range(len(truth.luma)):
@@ -231,11 +223,10 @@ def by_ffmpeg(
 
 
 def cvvdp(result: Tensor, truth: Tensor, *, rate: float = 25.0) -> float:
-    """ColorVideoVDP (Mantiuk et al. 2024, arXiv:2401.11485) of (T,3,H,W) of 8-bit R'G'B', 0..1, on a 4K
-    screen.
+    """ColorVideoVDP of (T,3,H,W) of 8-bit R'G'B', 0..1, on a 4K screen.
 
-    10 where nobody sees a difference, one less for each just-objectionable one. Raises UsageError where the
-    package cvvdp is missing.
+    Mantiuk et al. 2024, arXiv:2401.11485. 10 for no visible difference, one less for each just-objectionable
+    one. Raises UsageError if the package cvvdp is missing.
     """
     try:
         import pycvvdp

@@ -1,5 +1,6 @@
-"""`Matched`: several videos of the same film, frame beside frame: paired by time, upright, and brought to one
-size and depth.
+"""`Matched`: reads several videos of the same film in parallel, matched by time.
+
+Frames are upright, and have one size and bit depth.
 """
 
 from __future__ import annotations
@@ -31,30 +32,31 @@ __all__ = ["Matched", "fit", "opened", "turned", "upright"]
 
 
 def opened(path: Path) -> Footage:
-    """A video to be held against others. Raises MediaError where it is none."""
+    """Open a video for comparison. Raises MediaError if it is not a video."""
     return Footage(probe(path))
 
 
 def _labels(films: Sequence[Footage]) -> tuple[str, ...]:
-    """Short names that tell files apart; of a file that is there twice the whole path."""
+    """Short names that distinguish files; for duplicates the whole path."""
     names = [os.path.basename(f.info.path) for f in films]
     return tuple(n if names.count(n) == 1 else f.info.path for n, f in zip(names, films, strict=True))
 
 
 def upright(film: Footage) -> tuple[int, int]:
-    """(width, height) as it is seen; odd sides lose their last row or column."""
+    """(width, height) of the upright frame; odd sides lose their last row or column."""
     return film.info.orientation.turn(film.width, film.height)
 
 
 def turned(film: Footage, codes: SampleValues) -> SampleValues:
-    """Stored codes of a film as they are seen."""
+    """Stored samples of a film, upright."""
     turn = _turn(film.info.orientation)
     return from_values(oriented(to_values(codes), turn), codes.bits) if turn else codes
 
 
 def fit(codes: SampleValues, width: int, height: int, bits: int) -> SampleValues:
-    """Codes at another size (bicubic, antialiased where it gets smaller) and at least their own depth,
-    unchanged where they fit.
+    """Samples at another size (bicubic, antialiased when smaller) and at least their own bit depth.
+
+    Unchanged if they fit.
     """
     if codes.luma.shape[1:] != (height, width):
         luma, chroma = to_values(codes)
@@ -69,7 +71,7 @@ def fit(codes: SampleValues, width: int, height: int, bits: int) -> SampleValues
 
 
 def _turn(orientation: Orientation) -> int:
-    """As `footage.oriented` counts: flips first, then the transposition."""
+    """In the order of `sample_values.oriented`: flips first, then the transposition."""
     flips = (
         (orientation.flip_y, orientation.flip_x)
         if orientation.transpose
@@ -79,20 +81,20 @@ def _turn(orientation: Orientation) -> int:
 
 
 _PART = 0.1
-"""Of the first video's frames that another one lacks, it may be a part made on purpose."""
+"""If another video lacks this share of the first one's frames, it may be a deliberate part."""
 
 
 class Matched:
-    """Videos held against the first of them.
+    """Videos compared with the first of them.
 
-    `moments` are the frames that all have: for each the number of the frame in every video. What does not fit
-    is in `findings`, what should be known of the figures in `notes`.
+    `moments` are the frames that all have: for each the number of the frame in every video. Mismatches are in
+    `findings`, remarks about the metrics in `notes`.
     """
 
     def __init__(self, films: Sequence[Footage], *, range_: str | None = None, align: Align = "pts") -> None:
-        """range_: FROM-TO, counted from the first video's first frame. align: how frames are paired.
+        """range_: FROM-TO, counted from the first video's first frame. align: how frames are matched.
 
-        Raises VerificationError where no frames are shown at the same time.
+        Raises VerificationError if no frames are shown at the same time.
         """
         self.films = list(films)
         self.labels = _labels(films)
@@ -118,7 +120,7 @@ class Matched:
         self._note_differences()
 
     def _pair(self, number: int, start: int, stop: int, *, align: Align) -> dict[int, int]:
-        """Frame of the first video -> frame of this one; what has no partner becomes a finding."""
+        """Frame of the first video -> frame of this one; frames without a partner become a finding."""
         first, other = self.lines[0], self.lines[number]
         origin = {"pts": None, "start": 0, "part": start}[align]
         pairing = pair(first, other, origin=origin)
@@ -169,7 +171,7 @@ class Matched:
         return {n: m for n, m in pairing.pairs if start <= n < stop}
 
     def _note_differences(self) -> None:
-        """What makes figures say less than they seem to."""
+        """Note differences that limit what the metrics mean."""
         first, *others = self.films
         for name, film in zip(self.labels[1:], others, strict=True):
             if film.tags.matrix != first.tags.matrix and "rgb" not in {
@@ -197,22 +199,23 @@ class Matched:
             self.notes.append("interlaced video is compared as it is stored, both fields in one picture")
 
     def size(self, number: int) -> tuple[int, int]:
-        """(width, height) of one video as it is seen."""
+        """(width, height) of one video, upright."""
         return upright(self.films[number])
 
     @property
     def largest(self) -> tuple[int, int]:
-        """(width, height) of the one with the most pixels."""
+        """(width, height) of the video with the most pixels."""
         return max(map(upright, self.films), key=lambda size: size[0] * size[1])
 
     def seconds(self, place: int) -> float:
-        """When a moment is shown, from the first video's first frame."""
+        """Time of a moment, from the first video's first frame."""
         line = self.lines[0]
         return float((line.pts[self.moments[place][0]] - line.pts[0]) * line.time_base)
 
     def frames(self, places: Sequence[int] | None = None) -> Iterator[list[SampleValues]]:
-        """Of each moment (of those at `places`, ascending) one frame of every video, upright, at its own size
-        and depth.
+        """For each moment (or those at `places`, ascending), yield one frame of every video, upright.
+
+        At its own size and bit depth.
         """
         moments = self.moments if places is None else [self.moments[p] for p in places]
         yield from map(
@@ -241,11 +244,11 @@ def _seconds(line: Timeline, number: int) -> float:
 
 
 _NEAR = 8
-"""Frames so near to each other are decoded in one go."""
+"""Frames this close to each other are decoded together."""
 
 
 def _stretches(numbers: Sequence[int]) -> list[tuple[int, int]]:
-    """Runs [start, stop) that hold ascending numbers."""
+    """Runs [start, stop) that contain ascending numbers."""
     found: list[tuple[int, int]] = []
     for n in numbers:
         if found and n <= found[-1][1] + _NEAR:

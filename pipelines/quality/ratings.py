@@ -1,4 +1,4 @@
-"""`merged`: what several people said of two results in a blind test."""
+"""`merged`: merges the ratings of several people in a blind test."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ __all__ = ["FORMAT", "Opinion", "Opinions", "merged"]
 
 
 FORMAT = "vsr-blind-1"
-"""What the page writes into the files it saves."""
+"""Format name in files saved by the page."""
 _SIGMAS = 1.96
 """Of a normal distribution, on either side: 95 %."""
 
 
 @dataclass(frozen=True)
 class Opinion:
-    """What was said of one result."""
+    """Ratings of one result."""
 
     name: str
     mean: float
@@ -36,15 +36,15 @@ class Opinion:
 
 @dataclass(frozen=True)
 class Opinions:
-    """Of all raters together."""
+    """Ratings of all raters together."""
 
     test: str
     raters: int
     ratings: int
-    """Pairs of ratings."""
+    """Number of pairs of ratings."""
     opinions: tuple[Opinion, Opinion]
     preferred: tuple[int, int, int]
-    """How often the first was rated above the second, as high, below."""
+    """How often the first was rated higher, equal, lower."""
     rate: float
     """Preference rate of the first: how often it was rated higher, ties counted half."""
     low: float
@@ -53,10 +53,10 @@ class Opinions:
 
 
 def merged(paths: Sequence[Path]) -> Opinions:
-    """Put files together that a blind test's page saved.
+    """Merge files saved by a blind test's page.
 
-    Raises UsageError where a file is none, is of another test than the first one, or is by a rater who was
-    read before.
+    Raises UsageError if a file has another format, is from another test than the first one, or from a rater
+    who was read before.
     """
     pairs: list[tuple[int, int]] = []
     raters: dict[str, Path] = {}

@@ -1,6 +1,4 @@
-"""`rounding_cost`: what a network loses where it runs on 8-bit integers, against the truth and against itself
-in fp32.
-"""
+"""`rounding_cost`: loss of a network on 8-bit integers, against ground truth and against fp32."""
 
 from __future__ import annotations
 
@@ -30,24 +28,22 @@ __all__ = ["RoundingCost", "rounding_cost"]
 
 @dataclass(frozen=True)
 class RoundingCost:
-    """Means over pictures and clips, of luma after rounding to codes."""
+    """Means over images and clips, of luma after rounding to integers."""
 
     cost_db: float
-    """PSNR against the truth in fp32, minus that on integers."""
+    """PSNR against ground truth in fp32, minus that on integers."""
     near_db: float
-    """PSNR of the result on integers against the one in fp32."""
+    """PSNR of the integer result against the fp32 result."""
     count: int
 
 
 def rounding_cost(
     network: LoadedNetwork, layers: Mapping[str, torch.Tensor], sources: Iterable[Path], *, limit: int = 0
 ) -> RoundingCost:
-    """Compare both on pictures and clips that are shrunk by the network's scale.
+    """Compare both on images and clips downscaled by the network's scale.
 
-    Of a clip, its first frame counts.
-
-    limit: of pictures or clips of a source; 0: all. Raises UsageError where this CPU has no exact integers,
-    or there is nothing to judge by.
+    For a clip, its first frame is used. limit: of images or clips of a source; 0: all. Raises UsageError if
+    this CPU has no exact integer sums, or there is no material.
     """
     if not int8_is_exact():
         raise UsageError(
@@ -83,7 +79,7 @@ def rounding_cost(
 
 
 def _luma(way: FusedNetwork, codes: SampleValues, scale: int) -> np.ndarray:
-    """Luma that a way of running a network makes of the first frame."""
+    """Luma of the first frame with a given implementation of a network."""
     planes = [np.ascontiguousarray(p) for p in (codes.luma[0], *codes.chroma[0])]
     height, width = planes[0].shape
     made = [np.empty((p.shape[0] * scale, p.shape[1] * scale), np.uint8) for p in planes]

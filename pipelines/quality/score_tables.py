@@ -33,7 +33,7 @@ _DIGITS = {
 
 
 def gain_over(baseline: str, row: EvaluationRow, rows: Sequence[EvaluationRow]) -> float | None:
-    """PSNR of a row less that of a baseline on the same data, in dB."""
+    """PSNR of a row minus that of a baseline on the same data, in dB."""
     for other in rows:
         same = (other.scale, other.set, other.case) == (row.scale, row.set, row.case)
         if same and other.model == baseline and "psnr" in row.scores:
@@ -42,7 +42,7 @@ def gain_over(baseline: str, row: EvaluationRow, rows: Sequence[EvaluationRow]) 
 
 
 def as_table(rows: Sequence[EvaluationRow], style: str) -> str:
-    """style: "terminal", "markdown" or "json". PSNR comes with its gain over bicubic."""
+    """style: "terminal", "markdown" or "json". PSNR is shown with its gain over bicubic."""
     if style == "json":
         return json.dumps([_plain(r, gain_over("bicubic", r, rows)) for r in rows], indent=1, allow_nan=False)
     names = [n for n in _DIGITS if any(n in r.scores for r in rows)]
@@ -54,8 +54,9 @@ def as_table(rows: Sequence[EvaluationRow], style: str) -> str:
 
 
 def as_grid(rows: Sequence[EvaluationRow], style: str, metric: str = "psnr") -> str:
-    """Data sets by degradations: one figure a cell, a line for each model on each set, a column for each
-    case; PSNR with its gain.
+    """Data sets by degradations: a line for each model and set, a column for each case.
+
+    PSNR with its gain.
     """
     cases = list(dict.fromkeys(r.case for r in rows))
     found = {(r.set, r.scale, r.model, r.case): r for r in rows}
@@ -71,7 +72,7 @@ def as_grid(rows: Sequence[EvaluationRow], style: str, metric: str = "psnr") -> 
 
 
 def _plain(row: EvaluationRow, gain: float | None) -> dict[str, Any]:
-    """As JSON can hold it, which knows no infinity: null where result and truth are equal."""
+    """For JSON, which has no infinity: null if result and ground truth are equal."""
     scores = {name: value if math.isfinite(value) else None for name, value in row.scores.items()}
     return {
         **asdict(row),
@@ -92,7 +93,7 @@ def _figures(row: EvaluationRow, rows: Sequence[EvaluationRow], names: Sequence[
 
 
 def _markdown(head: list[str], lines: list[list[str]], names: int) -> str:
-    """names: how many of the first columns are words."""
+    """names: number of leading text columns."""
     rule = ["---"] * names + ["---:"] * (len(head) - names)
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, rule, *lines])
 

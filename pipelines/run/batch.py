@@ -1,6 +1,6 @@
-"""`upscale_videos`: several videos, one after the other.
+"""`upscale_videos`: several videos, one after another.
 
-On a cluster the next begins where the last leaves workers idle.
+On a cluster the next one begins as soon as workers are idle.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ __all__ = ["upscale_videos"]
 
 
 _OPEN = 32
-"""Videos that may be under way at once: each holds its plan in memory."""
+"""Videos that may be in progress at once: each holds its plan in memory."""
 _AHEAD = 2
-"""So many are open even while there is enough to do, so that the next is planned when the first runs out of
-chunks."""
+"""Videos that are in progress even if there is enough work, so that the next is planned when the first runs
+out of chunks."""
 
 
 def upscale_videos(
@@ -46,10 +46,9 @@ def upscale_videos(
 ) -> Iterator[tuple[Path, Event | VsrError]]:
     """Upscale videos as `upscale_video` does.
 
-    Yields (source, event), and (source, error) for one that failed.
-
-    No two of them get the same name, and none that of an input. stop: when set, what is under way is finished
-    and kept, and nothing else begun. Raises UsageError where the cluster of the settings can't be joined.
+    Yields (source, event), and (source, error) for one that failed. No two outputs get the same name, and
+    none that of an input. stop: when set, current chunks are finished and kept, and nothing else is begun.
+    Raises UsageError if the cluster of the settings can't be joined.
     """
     each = _Each(inputs, settings, stop or threading.Event(), overwrite=overwrite, fresh=fresh)
     if settings.cluster is None or len(inputs) == 1:
@@ -71,7 +70,7 @@ def upscale_videos(
 
 
 class _Each:
-    """How every video of a batch is upscaled; safe to call from several threads."""
+    """Upscales each video of a batch; safe to call from several threads."""
 
     def __init__(
         self,
@@ -98,7 +97,7 @@ class _Each:
                 ) from error
 
         prepared: list[Prepared] = []
-        """The plan by which the result was named elsewhere."""
+        """The plan from which the output was named for its remote location."""
 
         def run() -> Iterator[Event]:
             return upscale_video(
@@ -126,7 +125,7 @@ class _Each:
         return upscale_remote(trip, name_of, run)
 
     def _claim(self, target: Path, source: Path) -> None:
-        """Take a result's name for one source. Raises UsageError where it is another's."""
+        """Reserve an output name for one source. Raises UsageError if it belongs to another."""
         key = same_name_key(target)
         with self._lock:
             owner = self._taken.setdefault(key, source)
@@ -143,7 +142,7 @@ class _Each:
 
 
 class _Batch:
-    """Videos under way at once, each in a thread of its own; the workers serve the one that came first."""
+    """Videos in progress, each in a separate thread; workers serve the first one first."""
 
     def __init__(self, inputs: Sequence[Input], each: _Each, workers: WorkerPool) -> None:
         self._waiting = deque(inputs)
@@ -154,7 +153,7 @@ class _Batch:
         self._planning: set[Path] = set()
 
     def events(self) -> Iterator[tuple[Path, Event | VsrError]]:
-        """What happens, of all videos, until all are done."""
+        """Yield the events of all videos until all are done."""
         interrupted: tuple[Path, Interrupted] | None = None
         while self._begin_more() or self._open:
             try:
@@ -182,7 +181,7 @@ class _Batch:
             yield interrupted
 
     def _begin_more(self) -> bool:
-        """Begin videos while there is too little to do; whether any is left."""
+        """Begin videos while there is too little work; returns whether any is left."""
         hungry = len(self._open) < _AHEAD or (not self._planning and self._workers.waiting() == 0)
         if self._waiting and hungry and len(self._open) < _OPEN and not self._stop.is_set():
             one = self._waiting.popleft()
@@ -210,7 +209,7 @@ class _Batch:
         return False
 
     def close(self) -> None:
-        """End what is under way."""
+        """Stop everything in progress."""
         self._closing.set()
         for thread in self._open.values():
             thread.join()

@@ -1,4 +1,4 @@
-"""Runs the chunks a plan still lacks, with fewer workers or smaller tiles where memory runs out."""
+"""Makes the chunks that a plan still lacks, with fewer workers or smaller tiles if memory runs out."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def plan_as_begun(
 
 
 def with_found_rate(plan: Plan, found: RateTarget | None, encode: EncodeSettings) -> Plan:
-    """The plan with the CRF that was found before for its very target, if one was."""
+    """The plan with the CRF that was found before for its target, if any."""
     if found is None or found.is_open or plan.target is None or found.asked != plan.target.asked:
         return plan
     return with_rate(plan, found, encode)
@@ -80,7 +80,7 @@ def with_found_rate(plan: Plan, found: RateTarget | None, encode: EncodeSettings
 def settle_rate(
     planned: Planned, journal: Journal, encode: EncodeSettings, execution: Execution, *, fresh: bool
 ) -> Generator[Event, None, Planned]:
-    """Find the CRF for a target that has none yet; the work directory becomes that plan's.
+    """Find the CRF for a target that has none yet; the work directory is assigned to that plan.
 
     Chunks of another command are refused first.
     """
@@ -94,21 +94,21 @@ def settle_rate(
 
 
 def _of_all_tiles(plan: Plan) -> dict[str, Plan]:
-    """The plan, and those that differ from it by smaller tiles alone, by their ids."""
+    """The plan, and those that differ only by smaller tiles, by their ids."""
     return {one.id: one for one in (plan, *with_smaller_tiles(plan))}
 
 
 def adopt_plan(plan: Plan, planned: Planned, journal: Journal) -> Planned:
-    """With another plan that the run has come to.
+    """Switch to another plan.
 
-    The work directory becomes that one's, so that a later run resumes from it.
+    The work directory is assigned to it, so that a later run resumes from it.
     """
     journal.adopt(plan.id, plan.to_json(), planned.input, supersede=True)
     return replace(planned, plan=plan)
 
 
 def replan_with_smaller_tiles(planned: Planned, journal: Journal, error: NoMemoryError) -> Planned:
-    """The next plan. Raises NoMemoryError where there is none."""
+    """The plan with the next smaller tiles. Raises NoMemoryError if there is none."""
     smaller = next(with_smaller_tiles(planned.plan), None)
     if smaller is None:
         raise error
@@ -122,7 +122,7 @@ def replan_with_smaller_tiles(planned: Planned, journal: Journal, error: NoMemor
 def make_chunks(
     planned: Planned, journal: Journal, execution: Execution, *, fresh: bool
 ) -> Generator[Event, None, MadeChunks]:
-    """Bring every chunk of the plan to the disk; its records come back as the generator's value."""
+    """Make and store every chunk of the plan; returns its records."""
     plan = planned.plan
     if fresh:
         journal.clear()
@@ -138,7 +138,7 @@ def make_chunks(
 
 
 class _ChunkLoop:
-    """What workers report becomes records of the journal, and events."""
+    """Turns reports of workers into records of the journal, and events."""
 
     def __init__(
         self,
@@ -156,11 +156,11 @@ class _ChunkLoop:
         self._refusals: set[str] = set()
         self._assumed: deque[str] = deque()
         self._partly: dict[int, int] = {}
-        """Span -> frames made of its chunks that are not done."""
+        """Span -> finished frames of its unfinished chunks."""
         self._ends = False
 
     def run(self) -> Generator[Event, None, MadeChunks]:
-        """Make the chunks that are not recorded yet. Raises Interrupted where it was stopped before."""
+        """Make the chunks that are not recorded yet. Raises Interrupted if it was stopped before."""
         chunks = self._plan.chunks
         while len(self._records) < len(chunks):
             yield from self._pass()
@@ -175,7 +175,10 @@ class _ChunkLoop:
         return MadeChunks([self._records[c.index] for c in chunks], self._seconds, self._made)
 
     def _pass(self) -> Iterator[Event]:
-        """Run what is left once; no worker admitted leads to another, where none is bound to the class."""
+        """Run the remaining chunks once.
+
+        If no worker was admitted, allow another numerics class if possible.
+        """
         self._partly, self._ends = {}, False
         execution = self._execution
         admit = _admission(self._journal, self._assumed, mixed=execution.settings.mixed_hardware)
@@ -209,7 +212,7 @@ class _ChunkLoop:
             self._admit_others(error)
 
     def _admit_others(self, error: NoneAdmittedError) -> None:
-        """Forget the numerics class where no chunk is bound to it. Raises where one is, or none was set."""
+        """Forget the numerics class if no chunk depends on it. Raises if one does, or none was set."""
         if self._records:
             raise UsageError(
                 f"{self._journal.folder}: {len(self._records)} of {len(self._plan.chunks)} chunks are kept,"
@@ -220,7 +223,7 @@ class _ChunkLoop:
             raise ResourceError(f"no worker takes part: {error}") from error
 
     def _events(self, outcome: Outcome) -> Iterator[Event]:
-        """What is reported of one outcome of a worker."""
+        """Events for one outcome of a worker."""
         if isinstance(outcome, WorkerRejected):
             if outcome.reason not in self._refusals:
                 self._refusals.add(outcome.reason)
@@ -271,9 +274,9 @@ class _ChunkLoop:
 
 
 def _until_stop(plan: Plan, partly: Mapping[int, int], done: Container[int]) -> int:
-    """Frames that the chunks under way still lack.
+    """Frames that the current chunks still need.
 
-    partly: span -> frames made of its chunks that are not done.
+    partly: span -> finished frames of its unfinished chunks.
     """
     lacking = 0
     for key, frames in partly.items():
@@ -285,18 +288,18 @@ def _until_stop(plan: Plan, partly: Mapping[int, int], done: Container[int]) -> 
 
 @dataclass(frozen=True, eq=False)
 class MadeChunks:
-    """All chunks of a plan, and where the time went."""
+    """All chunks of a plan, and how the time was spent."""
 
     records: list[ChunkRecord]
     seconds: dict[str, float]
     frames: int
-    """Those that this call made."""
+    """Frames made by this call."""
 
 
 def _admission(journal: Journal, assumed: deque[str], *, mixed: bool) -> Callable[[dict[str, str]], str]:
-    """Admits workers of the numerics class the chunks are made in; the first one sets it. What differs, else.
+    """Admits workers of the chunks' numerics class, which the first worker sets; returns differences.
 
-    assumed: gets what a person should be told of chunks that don't say all about their class.
+    assumed: receives messages about chunks with incomplete records of their class.
     """
     lock = threading.Lock()
 
@@ -320,13 +323,13 @@ def _admission(journal: Journal, assumed: deque[str], *, mixed: bool) -> Callabl
 
 
 _SURELY = 8
-"""Of what a run takes at most, most take more than one part of so many."""
+"""Most runs need more than this fraction of their upper bound."""
 
 
 def _short_of_disk(folder: Path, planned: Planned) -> str:
-    """What to say where the disk may turn out too small; nothing where it can't.
+    """A warning if the disk may be too small; empty if it can't.
 
-    Raises OutputError where it is too small for any film.
+    Raises OutputError if it is too small for any film.
     """
     free, most = shutil.disk_usage(folder).free, planned.estimated_bytes
     if free < max(_LEAST_FREE_BYTES, most // _SURELY):

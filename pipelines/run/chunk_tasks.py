@@ -1,4 +1,4 @@
-"""`SpanRun`: the decoder runs of a plan through workers, fed with the packets they ask for."""
+"""`SpanRun`: runs the spans of a plan through workers, and feeds them with packets."""
 
 from __future__ import annotations
 
@@ -39,24 +39,24 @@ _LARGEST_KEPT_SPAN = 64 << 20
 
 @dataclass(frozen=True)
 class SpanRun:
-    """The spans of a plan that still have something to do, to be run through workers."""
+    """The unfinished spans of a plan, to be run through workers."""
 
     plan: Plan
     info: VideoInfo
     settings: ExecutionSettings
     worker: str
-    """"module:Class", a `WorkerKind` or, in tests, another."""
+    """"module:Class": a `WorkerKind` or, in tests, another."""
     done: Container[int] = ()
-    """Indexes of chunks that are left out."""
+    """Indexes of chunks that are skipped."""
     stop: threading.Event | None = None
     workers: WorkerPool | None = None
-    """None: those that the settings ask for."""
+    """None: those of the settings."""
     admit: Callable[[dict[str, str]], str] | None = None
     others: tuple[Plan, ...] = ()
     """Plans of the same frames, for a worker that compares networks."""
 
     def outcomes(self) -> Iterator[Outcome]:
-        """Run them; yields what the workers report, as `WorkerPool.run_tasks` does."""
+        """Run them; yields the reports of workers, as `WorkerPool.run_tasks` does."""
         tasks = self._tasks()
         first_row_after = _first_rows_after(self.plan)
         readers: dict[int, PacketReader] = {}
@@ -113,10 +113,10 @@ def _span_task(plan: Plan, info: VideoInfo, chunks: tuple[Chunk, ...], shown: ar
 
 
 def open_reader(plan: Plan, info: VideoInfo) -> PacketReader:
-    """The film's packets for workers, with what its container's own decoder makes of a few frames of every
-    chunk.
+    """The film's packets for workers, with reference checksums for a few frames of every chunk.
 
-    Frames known by order only have no time to be found by: `probe.count` has looked at some of them.
+    They come from the container's own decoder. Frames known by order only can't be located by time:
+    `frame_times.count` has checked some of them.
     """
     pixels = PixelFormat.parse(plan.decoded_format)
     check = None if info.linear else ContainerDecoder(_looked_at(plan, info), info.index.clean, pixels)
@@ -124,9 +124,9 @@ def open_reader(plan: Plan, info: VideoInfo) -> PacketReader:
 
 
 def _looked_at(plan: Plan, info: VideoInfo) -> frozenset[int]:
-    """Rows to decode with the container's own decoder as well.
+    """Rows that the container's own decoder decodes as well.
 
-    Where decoding starts, and the first clean one of every chunk.
+    Where decoding starts, and the first clean point of every chunk.
     """
     starts, rows = clean_starts(info.index)
     places = (bisect.bisect_left(starts, info.pts[chunk.start_frame]) for chunk in plan.chunks)
@@ -136,7 +136,7 @@ def _looked_at(plan: Plan, info: VideoInfo) -> frozenset[int]:
 
 
 def _first_rows_after(plan: Plan) -> array[int]:
-    """For each span, where those behind it begin: those that need context begin before its end."""
+    """For each span, where the following ones begin: those that need context begin before its end."""
     least = plan.spans[-1].stop_row if plan.spans else 0
     found = array("q", [0]) * len(plan.spans)
     for key in range(len(plan.spans) - 1, -1, -1):
@@ -148,8 +148,9 @@ def _first_rows_after(plan: Plan) -> array[int]:
 def _pieces(
     reader: PacketReader, info: VideoInfo, span: Span, first_row_after: int
 ) -> Iterator[list[PacketData]]:
-    """The packets of a span in pieces of about a megabyte, with the times of the index (clock jumps
-    joined).
+    """The packets of a span in pieces of about a megabyte, with the times of the index.
+
+    Clock jumps are joined.
     """
     size = sum(info.index.size[span.first_row : span.stop_row])
     keep_from = span.first_row if size <= _LARGEST_KEPT_SPAN else min(span.stop_row, first_row_after)

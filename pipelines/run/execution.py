@@ -24,11 +24,11 @@ class Execution:
     worker: str = WorkerKind.CHUNK_UPSCALER
     """"module:Class", for tests another."""
     workers: WorkerPool | None = None
-    """Where; None: children of this process, or the cluster of the settings."""
+    """Pool to use; None: child processes, or the cluster of the settings."""
     stop: threading.Event | None = None
-    """When set, chunks under way are finished and kept."""
+    """When set, current chunks are finished and kept."""
 
     @property
     def is_stopped(self) -> bool:
-        """Whether somebody asked for the end."""
+        """Whether a stop was requested."""
         return self.stop is not None and self.stop.is_set()

@@ -1,6 +1,6 @@
-"""`FolderChanges`: wakes whoever waits for changes in a folder.
+"""`FolderChanges`: waits for changes in a folder.
 
-By the system's events; where it has none, by letting the folder be looked at every few seconds.
+Uses events of the system; without them, the folder is scanned every few seconds.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ __all__ = ["FolderChanges", "file_system"]
 
 
 _LOOK_SECONDS = 60.0
-"""A look without an event: events may be lost, and a folder may be mounted anew."""
+"""Interval of scans without an event: events may be lost, and a folder may be mounted again."""
 _POLL_SECONDS = 5.0
-"""The same, where the system has no events."""
+"""Interval if the system has no events."""
 _SLICE_SECONDS = 0.25
-"""For so long no signal is noticed."""
+"""Longest time in which no signal is noticed."""
 _CALM_SECONDS = 0.5
-"""Events come in bursts: the folder is looked at once for all of them."""
+"""Events come in bursts: the folder is scanned once for all of them."""
 _REMOTE = frozenset({
     "nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "beegfs", "gpfs",
     "virtiofs", "vboxsf", "vmhgfs", "drvfs", "prl_fs",
 })  # fmt: skip
-"""File systems that others change, of which the system's events say nothing."""
+"""File systems that other machines change, for which the system has no events."""
 
 
 class FolderChanges:
@@ -44,7 +44,7 @@ class FolderChanges:
         self._observer: Any = None
         self._identity: tuple[int, int] | None = None
         self.polls = ""
-        """Why the folder is looked at every few seconds; empty where the system has events."""
+        """Why the folder is polled; empty if the system has events."""
 
     def __enter__(self) -> FolderChanges:
         kind = file_system(self._folder)
@@ -60,7 +60,7 @@ class FolderChanges:
         self._end()
 
     def wait(self, stop: threading.Event, seconds: float | None) -> None:
-        """Wait for a change, for stop, or for so many seconds; None: for the next look."""
+        """Wait for a change, for stop, or for so many seconds; None: for the next scan."""
         longest = _POLL_SECONDS if self.polls else _LOOK_SECONDS
         end = time.monotonic() + (longest if seconds is None else min(seconds, longest))
         while not stop.is_set() and (left := end - time.monotonic()) > 0:
@@ -115,7 +115,7 @@ def _identity(folder: Path) -> tuple[int, int] | None:
 
 
 def file_system(folder: Path, mounts: str = "/proc/self/mountinfo") -> str:
-    """The kind of file system a folder lies on, as Linux calls it; empty where that is not known."""
+    """The kind of file system of a folder, by Linux's name; empty if unknown."""
     if not sys.platform.startswith("linux"):
         return ""
     real, longest, kind = os.path.realpath(folder), "", ""

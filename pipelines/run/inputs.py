@@ -1,6 +1,4 @@
-"""`find_inputs`: files, folders and glob patterns -> the videos and pictures they mean, each with the place
-of its result.
-"""
+"""`find_inputs`: files, folders and glob patterns -> videos and images, with the place of each output."""
 
 from __future__ import annotations
 
@@ -27,21 +25,21 @@ __all__ = ["Input", "find_inputs", "said_of_pictures", "videos_in"]
 
 @dataclass(frozen=True)
 class Input:
-    """One video, and where its result goes."""
+    """One video, and the place of its output."""
 
     path: Path
     output: Path | None = None
-    """File or folder; None: beside the input."""
+    """File or folder; None: next to the input."""
     is_mirrored: bool = False
-    """The folder mirrors one of the inputs', and is made when its first video begins."""
+    """The folder mirrors one of the inputs', and is created when its first video begins."""
     url: Url | None = None
-    """Where it is fetched from, to `path`."""
+    """URL from which it is downloaded to `path`."""
     output_url: Url | None = None
-    """Where the result goes from `output`: a file, or a folder with a slash at its end."""
+    """URL to which the output is uploaded: a file, or a folder with a slash at its end."""
 
     @property
     def shown(self) -> str:
-        """For people: nothing that gives access."""
+        """For display, without credentials."""
         return redacted(self.url) if self.url is not None else str(self.path)
 
 
@@ -53,18 +51,16 @@ def find_inputs(
     allow_url: bool = False,
     staging: Path | None = None,
 ) -> list[Input]:
-    """The videos that paths mean, each once, in the order given; those of a folder or pattern by name.
+    """The videos that paths mean, each once, in the given order; those of a folder or pattern by name.
 
     A path that exists is itself, whatever characters it has; one that does not and has *, ? or [ is a pattern
-    (** for any folders). Of folders and patterns, hidden files, and results of earlier runs (those with a
-    report beside them), are left out. A folder of videos means those alone, for pictures beside films are
-    posters and thumbnails; one that has none means its pictures.
-    output: a file for one input, a folder for several or for a folder; it is made where it is missing.
-    recursive: look into subfolders, too, which the output mirrors. allow_url: addresses are addresses; else
-    they are names of files. staging: the folder that files from elsewhere are fetched to; None: the user's
-    cache.
-    Raises MediaError where nothing is found, UsageError where several inputs would share one output file, and
-    for an address that is not allowed.
+    (** for any folders). In folders and patterns, hidden files, and outputs of earlier runs (those with a
+    report), are skipped. A folder with videos means these alone, as images next to films are posters and
+    thumbnails; one without means its images. output: a file for one input, a folder for several or for a
+    folder; created if missing. recursive: include subfolders, which the output mirrors. allow_url: URLs are
+    URLs; else they are file names. staging: download folder; None: the user's cache. Raises MediaError if
+    nothing is found, UsageError if several inputs would share one output file, and for a URL that is not
+    allowed.
     """
     staging = staging or cache_folder() / "staged"
     if isinstance(output, Url):
@@ -113,7 +109,7 @@ def find_inputs(
 def _with_output_url(
     given: Sequence[Path | Url], output: Url, *, recursive: bool, allow_url: bool, staging: Path
 ) -> list[Input]:
-    """Results are made in the staging folder, and go up from there."""
+    """Make outputs in the staging folder, to be uploaded from there."""
     if not allow_url:
         raise UsageError(f"{redacted(output)}: to send results to an address, give --allow-url")
     Remote(output, write=True)  # says now what is wrong with it
@@ -132,7 +128,7 @@ def _with_output_url(
 
 
 def _urls(item: Url, *, allow_url: bool) -> list[Url]:
-    """The address, or those of the videos in the folder that it is."""
+    """The URL, or those of the videos in the folder that it means."""
     if not allow_url:
         raise MediaError(
             f"{redacted(item)}: there is no such file; to fetch it from that address, give --allow-url"
@@ -161,7 +157,7 @@ def _is_pattern(path: Path) -> bool:
 def _files(folder: Path, *, recursive: bool) -> Iterator[Path]:
     """Files by name, folder by folder.
 
-    Raises UsageError for a folder that can't be listed: its videos would be passed over in silence.
+    Raises UsageError for a folder that can't be listed: its videos would be skipped silently.
     """
 
     def refuse(error: OSError) -> None:
@@ -176,17 +172,17 @@ def _files(folder: Path, *, recursive: bool) -> Iterator[Path]:
 
 
 def videos_in(folder: Path, *, recursive: bool = False) -> list[Path]:
-    """Videos of a folder by name, without hidden files and results.
+    """Videos of a folder by name, without hidden files and outputs.
 
-    Raises UsageError where a folder can't be listed.
+    Raises UsageError if a folder can't be listed.
     """
     return _of_folder(folder, VIDEO_SUFFIXES, recursive=recursive)
 
 
 def said_of_pictures(given: Sequence[Path | Url], *, recursive: bool = False) -> list[str]:
-    """What to say of pictures in the folders among inputs.
+    """Messages about images in the folders among inputs.
 
-    Those that are left alone, and those that look like the frames of a film.
+    Those that are skipped, and those that look like the frames of a film.
     """
     said = []
     for folder in (Path(item) for item in given if not isinstance(item, Url) and os.path.isdir(item)):
@@ -218,7 +214,7 @@ def said_of_pictures(given: Sequence[Path | Url], *, recursive: bool = False) ->
 
 _NUMBERED = re.compile(r"(.*?)(\d+)")
 _FRAMES_OF_A_FILM = 24
-"""From so many numbered pictures on it is worth asking whether they are a film."""
+"""Number of numbered images from which they may be a film."""
 
 
 def _of_folder(folder: Path, suffixes: frozenset[str], *, recursive: bool) -> list[Path]:
@@ -235,7 +231,10 @@ _REPORT = ".vsr.json"
 
 
 def _is_wanted(path: Path) -> bool:
-    """Not hidden, and no result of ours: a second run over a folder would upscale what the first one made."""
+    """Whether a file is neither hidden nor an output.
+
+    A second run would otherwise upscale outputs of the first.
+    """
     return (
         not path.name.startswith(".") and not path.name.endswith(_REPORT) and not report_path(path).exists()
     )

@@ -53,7 +53,7 @@ class Prepared:
 
 
 def prepare(source: Path, output: Path | None, settings: RunSettings) -> Prepared:
-    """Plan a video, so that who needs the plan first and the result then reads the input once.
+    """Plan a video in advance, so that the input is read only once.
 
     Raises as `plan_video` does.
     """
@@ -62,7 +62,7 @@ def prepare(source: Path, output: Path | None, settings: RunSettings) -> Prepare
 
 
 class JobOptions(TypedDict, total=False):
-    """How a video is upscaled, beside its settings; see `Job`."""
+    """Options of a job besides its settings; see `Job`."""
 
     overwrite: bool
     fresh: bool
@@ -76,46 +76,46 @@ class JobOptions(TypedDict, total=False):
 def upscale_video(
     source: Path, output: Path | None, settings: RunSettings, **options: Unpack[JobOptions]
 ) -> Iterator[Event]:
-    """Upscale one video; resumes what an earlier run of the same command left.
+    """Upscale one video; resumes an earlier run of the same command.
 
-    output: file or folder; None puts it beside the input. options: the other fields of `Job`.
-    Raises the errors of `models.errors`; the output has its name only when everything was verified.
+    output: file or folder; None puts it next to the input. options: the other fields of `Job`. Raises the
+    errors of `models.errors`; the output gets its name only after verification.
     """
     return Job(source, output, settings, **options).run()
 
 
 @dataclass
 class Job:
-    """One video from file to file: its settings, and the plan and the journal it comes to.
+    """One video from file to file: its settings, plan and journal.
 
-    Where memory runs out it continues with fewer workers, if several share it; else, before the first chunk
-    is kept, it begins again with smaller tiles: other bytes, so another plan.
+    If memory runs out, it continues with fewer workers, if there are several; else, before the first chunk is
+    stored, it starts again with smaller tiles, which is another plan with other bytes.
     """
 
     source: Path
     output: Path | None
-    """File or folder; None puts it beside the input."""
+    """File or folder; None puts it next to the input."""
     settings: RunSettings
     overwrite: bool = False
-    """Replace what lies in the place of the result."""
+    """Replace an existing file in the place of the output."""
     fresh: bool = False
-    """Throw earlier work away."""
+    """Discard earlier work."""
     stop: threading.Event | None = None
-    """When set, chunks under way are finished and kept, and Interrupted is raised."""
+    """When set, current chunks are finished and kept, and Interrupted is raised."""
     worker: str = WorkerKind.CHUNK_UPSCALER
     """"module:Class" that makes chunks; another for tests."""
     workers: WorkerPool | None = None
-    """Where it does; None: in children of this process, or on the cluster of the settings."""
+    """Pool to use; None: child processes, or the cluster of the settings."""
     claim: Callable[[Path], None] | None = None
-    """Called with the result's path before anything is done; raises where it may not be that."""
+    """Called with the output's path before anything is done; raises if the path is not allowed."""
     prepared: Prepared | None = None
-    """What `prepare` made of the same source, output and settings; None: made here."""
+    """Result of `prepare` for the same source, output and settings; None: made here."""
     planned: Planned = field(init=False)
     journal: Journal = field(init=False)
     execution: Execution = field(init=False)
 
     def run(self) -> Iterator[Event]:
-        """Plan, make the chunks that are not there yet, put them together and verify the result."""
+        """Plan, make the missing chunks, mux them and verify the output."""
         began = time.monotonic()
         self.execution = Execution(self.settings.execution, self.worker, self.workers, self.stop)
         found = self.prepared or prepare(self.source, self.output, self.settings)
@@ -158,7 +158,7 @@ class Job:
                 self.journal.close()
 
     def _finished_before(self, target: Path) -> Generator[Event, None, AlreadyDone | None]:
-        """The result that an earlier run left, if it is whole."""
+        """The output of an earlier run, if it is intact."""
         plan, look = self.planned.plan, self.settings.verify == "full"
         done = _done(target, plan, of_any_size=look)
         if done is not None and look:
@@ -166,7 +166,7 @@ class Job:
         return done
 
     def _as_begun(self, target: Path) -> Iterator[Event]:
-        """Take the plan that an earlier run of the same command had come to."""
+        """Switch to the plan that an earlier run of the same command had come to."""
         plan = self.planned.plan
         begun = begun_plan(work_folder(target))
         if begun is not None and begun.asked in plan.ids and begun.id != plan.id:
@@ -175,7 +175,7 @@ class Job:
             )
 
     def _make_chunks(self) -> Generator[Event, None, MadeChunks]:
-        """All chunks, by another plan where the file's index or the memory does not allow the first."""
+        """Make all chunks, with another plan if the file's index or the memory requires it."""
         fresh = self.fresh
         while True:
             try:
@@ -213,9 +213,9 @@ class Job:
 
 
 def _state(source: Path) -> tuple[int, int] | None:
-    """By which a file that is still being written is known: bytes, time of the last change.
+    """Identifies the state of a file that may still be written: size and modification time.
 
-    None for what is no file of its own.
+    None if it is not a single file.
     """
     try:
         found = source.stat()
@@ -232,10 +232,9 @@ def _refuse_changed(source: Path, seen: tuple[int, int] | None) -> None:
 
 
 def _done(target: Path, plan: Plan, *, of_any_size: bool) -> AlreadyDone | None:
-    """What an earlier run of the same command, or of another that comes to this very plan, left, if it is
-    still there.
+    """The output of an earlier run of the same command, or of another with the same plan, if it exists.
 
-    of_any_size: though it is longer or shorter than it was, which is for who looks at all of it.
+    of_any_size: accept another size than recorded, for callers that verify the whole file.
     """
     try:
         report = json.loads(report_path(target).read_bytes())
@@ -252,9 +251,9 @@ def _done(target: Path, plan: Plan, *, of_any_size: bool) -> AlreadyDone | None:
 def _seen_again(
     done: AlreadyDone, target: Path, plan: Plan, *, overwrite: bool, stop: threading.Event | None
 ) -> Generator[Event, None, AlreadyDone | None]:
-    """Look at all of a finished result; None where it is damaged and may be made anew.
+    """Verify a finished output completely; None if it is damaged and may be made again.
 
-    Raises VerificationError where it may not.
+    Raises VerificationError if it may not.
     """
     try:
         _look_again(done, target, plan, stop)
@@ -275,7 +274,7 @@ def _look_again(done: AlreadyDone, target: Path, plan: Plan, stop: threading.Eve
 
 
 def _forget(folder: Path, asked: str) -> None:
-    """Remove what a run left that was ended when its result had got its name already."""
+    """Remove the work directory of a run that was killed after its output had got its name."""
     # another run at it, a disk that can't be written to: nothing that is asked for needs this
     with contextlib.suppress(VsrError):
         if folder.is_dir():

@@ -1,4 +1,4 @@
-"""The end of a run: mux, verify, give the result its name, write its report."""
+"""The end of a run: mux, verify, rename, write the report."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ __all__ = ["publish_result", "refuse_taken"]
 
 
 _PUBLISHING = "publishing"
-"""File of the work directory that says what is being given its name."""
+"""File of the work directory that records what is being renamed."""
 _REPORT = "report"
-"""The same for the report, before it lies beside the result."""
+"""The report in the work directory, before it is moved next to the output."""
 
 
 def _doubt(target: Path) -> str:
-    """Why a result may be that of this very command all the same."""
+    """Why an output may belong to this command after all."""
     try:
         report = json.loads(report_path(target).read_bytes())
         is_former = "id_format" not in report
@@ -54,9 +54,7 @@ def _doubt(target: Path) -> str:
 
 
 def refuse_taken(target: Path, plan: Plan, *, may_replace: bool) -> None:
-    """Raises UsageError where something lies in the place of the result, or of its report, that may not be
-    replaced.
-    """
+    """Raise UsageError if a file that may not be replaced is in the place of the output or its report."""
     report = report_path(target)
     if report.is_dir():
         raise UsageError(
@@ -84,9 +82,7 @@ def _is_report(path: Path) -> bool:
 
 
 def _is_there(target: Path, plan: Plan) -> bool:
-    """Something lies where the result goes, and not because this very run was ended while it gave its result
-    the name.
-    """
+    """Whether a file is in the place of the output, other than from an interrupted rename of this run."""
     pattern = pattern_of(target) if plan.encoder.is_sequence else None
     if not os.path.lexists(target) if pattern is None else set(plan.numbers).isdisjoint(pattern.numbers()):
         return False
@@ -98,14 +94,12 @@ def _is_there(target: Path, plan: Plan) -> bool:
 
 
 def _mark(plan_id: str, result: Path | None) -> str:
-    """What `_PUBLISHING` says: the plan's id, and for a single file, which keeps its inode when it is
-    renamed, that.
-    """
+    """Content of `_PUBLISHING`: the plan's id and, for a single file, its inode, which a rename keeps."""
     return plan_id if result is None else f"{plan_id} {result.stat().st_ino}"
 
 
 def _origin(card: Card) -> dict[str, str]:
-    """Which network it is, and on what terms its weights may be used."""
+    """Name of a network, and the licence of its weights."""
     return {"name": card.name, "sha256": card.sha256, "licence": card.licence, "commercial": card.commercial}
 
 
@@ -118,10 +112,10 @@ def publish_result(
     may_replace: bool,
     stop: threading.Event | None = None,
 ) -> Generator[Event, None, Finished]:
-    """Assemble, verify, and only then give the result its name.
+    """Mux, verify, and only then rename the output.
 
-    verify_all: look at all of it, not only around the seams. The closing event comes back as the generator's
-    value; its seconds are those of this step.
+    verify_all: verify the whole output, not only around chunk boundaries. Returns the closing event, with the
+    seconds of this step.
     """
     began = time.monotonic()
     plan, info, target = planned.plan, planned.info, Path(planned.output)
@@ -175,7 +169,7 @@ def publish_result(
 
 
 def _kept(passed: Sequence[Passed], planned: Planned, chapters: int) -> tuple[str, ...]:
-    """What of the source the result has, too, in words."""
+    """Tracks of the source that the output has too, in words."""
     counts = Counter(_TRACKS.get(p.type, f"{p.type} track") for p in passed if not p.is_cover)
     if not planned.plan.encoder.is_picture:
         # in Matroska an attachment
@@ -193,7 +187,7 @@ _TRACKS = {
 
 
 def _others(target: Path, plan: Plan) -> str:
-    """What to say of pictures of the same pattern that are not of this run; nothing where there is none."""
+    """A message about images of the same pattern that are not from this run; empty if there are none."""
     pattern = pattern_of(target) if plan.encoder.is_sequence else None
     others = [n for n in pattern.numbers() if n not in plan.numbers] if pattern is not None else []
     return (
@@ -205,7 +199,7 @@ def _others(target: Path, plan: Plan) -> str:
 
 
 def _give_name(journal: Journal, target: Path, plan: Plan) -> int:
-    """Put what was verified where it belongs, flushed; its size in bytes comes back."""
+    """Move the verified output to its place, flushed; returns its size in bytes."""
     pattern = pattern_of(target) if plan.encoder.is_sequence else None
     mark = journal.folder / _PUBLISHING
     if pattern is not None:

@@ -1,4 +1,4 @@
-"""From samples of a film to the whole: which are tried, what it takes at a CRF, which CRF meets a target."""
+"""Estimates from samples of a film: which are tried, the size at a CRF, the CRF for a target."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ __all__ = [
 
 _LEAST_SAMPLES = 8
 _SHARE = 33
-"""Of so many chunks at least one is tried."""
+"""At least one chunk in so many is tried."""
 _VMAF_FRAMES = 48
-"""Of a sample: VMAF is no sum, and steadier than sizes."""
+"""Frames of a sample: VMAF is a mean, and more stable than sizes."""
 _STEP = 6.0
-"""Between the CRFs that are tried. Some five to six halve the size, and in between three points its
+"""Distance of the CRFs that are tried. About five to six halve the size, and between three points its
 logarithm is nearly a parabola."""
 _BEYOND = 1.0
-"""So far beyond the CRFs that were tried the parabola still holds."""
+"""How far beyond the tried CRFs the parabola is valid."""
 
 
 _STEEP = 3.0
-"""Points of VMAF between two CRFs that were tried, from which one between them is tried, too."""
+"""Difference of VMAF between two tried CRFs from which one between them is tried too."""
 
 
 @dataclass(frozen=True)
@@ -48,44 +48,44 @@ class Part:
 
     frames: int
     source_bytes: int
-    """Of its packets; 0 where they say nothing."""
+    """Bytes of its packets; 0 if they indicate nothing."""
     found: float = 0.0
-    """What a trial came to: bytes, or mean VMAF."""
+    """Result of a trial: bytes, or mean VMAF."""
 
 
 @dataclass(frozen=True)
 class Estimated:
-    """Of a whole film."""
+    """An estimate for a whole film."""
 
     value: float
     spread: float
-    """Standard error: a share of a sum, or points of a mean; 0 where everything was tried."""
+    """Standard error: a share of a sum, or points of a mean; 0 if everything was tried."""
 
 
 def choose_samples(chunks: Sequence[Chunk]) -> list[int]:
-    """Indexes of the chunks that are tried: 8, or one in 33, from evenly spread places.
+    """Indexes of the chunks that are tried: 8, or one in 33, evenly spread.
 
-    Fewer than 9 are tried all.
+    If there are fewer than 9, all are tried.
     """
     count = min(len(chunks), max(_LEAST_SAMPLES, -(-len(chunks) // _SHARE)))
     return sorted({len(chunks) * (2 * n + 1) // (2 * count) for n in range(count)})
 
 
 def sample_chunk(chunk: Chunk, kind: str, per_frame: int) -> Chunk:
-    """What is tried of a chunk.
+    """The part of a chunk that is tried.
 
-    All of it for a size, since key frames and looking ahead count; its first 48 frames for VMAF.
+    All of it for a size, because of key frames and lookahead; its first 48 frames for VMAF.
     """
     most = max(1, _VMAF_FRAMES // per_frame) if kind == "vmaf" else chunk.frame_count
     return Chunk(chunk.index, chunk.start_frame, min(chunk.stop_frame, chunk.start_frame + most))
 
 
 def estimate_sum(tried: Sequence[Part], others: Sequence[Part]) -> Estimated:
-    """Bytes of all chunks, by those that were tried.
+    """Bytes of all chunks, from those that were tried.
 
-    The source's own bytes say how the others differ: log(bytes a frame) is taken to be linear in log(source
-    bytes a frame), with a slope by least squares from 0 (they say nothing) to 1 (in proportion), and the sum
-    over the tried ones comes out exactly.
+    The source's own bytes indicate how the others differ: log(bytes per frame) is assumed to be linear in
+    log(source bytes per frame), with a least-squares slope from 0 (unrelated) to 1 (proportional), and the
+    sum over the tried ones is exact.
     """
     known = sum(p.found for p in tried)
     if not others or known <= 0:
@@ -111,7 +111,7 @@ def estimate_sum(tried: Sequence[Part], others: Sequence[Part]) -> Estimated:
 
 
 def estimate_mean(tried: Sequence[Part], others: Sequence[Part]) -> Estimated:
-    """Mean over all frames, by samples, each of which counts by the frames of its chunk."""
+    """Mean over all frames, from samples weighted by the frames of their chunks."""
     frames = sum(p.frames for p in tried)
     mean = sum(p.found * p.frames for p in tried) / frames
     count = len(tried)
@@ -127,9 +127,8 @@ def first_ladder(usual: float, lowest: float, highest: float) -> list[float]:
 def choose_crf(points: Sequence[tuple[float, float]], aim: float, kind: str) -> float | None:
     """The CRF at which a size is nearest to `aim`, or the highest at which VMAF is at least that.
 
-    None where it lies beyond those that were tried.
-
-    points: (CRF, bytes or VMAF), three of them with the aim in between, or next to it.
+    None if it is outside the tried range. points: (CRF, bytes or VMAF), three of them around the aim, or next
+    to it.
     """
     points = sorted(points)
     # The curve falls: the aim lies behind the last point that is above it.
@@ -148,7 +147,7 @@ def choose_crf(points: Sequence[tuple[float, float]], aim: float, kind: str) -> 
 
 
 def refining_ladder(points: Sequence[tuple[float, float]], crf: float, kind: str) -> list[float]:
-    """CRFs to try around one on a steep part of a curve of VMAF; none where that is known well enough."""
+    """CRFs to try around one on a steep part of a VMAF curve; none if that is known well enough."""
     if kind == "size":
         return []
     low = max((p for p in points if p[0] <= crf), default=min(points))
@@ -157,7 +156,7 @@ def refining_ladder(points: Sequence[tuple[float, float]], crf: float, kind: str
 
 
 def value_at(points: Sequence[tuple[float, float]], crf: float, kind: str) -> float:
-    """Bytes or VMAF at a CRF, by the three nearest that were tried."""
+    """Bytes or VMAF at a CRF, from the three nearest that were tried."""
     near = sorted(sorted(points, key=lambda p: (abs(p[0] - crf), p[0]))[:3])
     found = _parabola(near, crf, kind)
     return math.exp(found) if kind == "size" else min(100.0, found)
@@ -168,7 +167,7 @@ def _scaled(value: float, kind: str) -> float:
 
 
 def _parabola(points: Sequence[tuple[float, float]], crf: float, kind: str) -> float:
-    """Lagrange's polynomial through the points, of the logarithm of a size, or of VMAF."""
+    """Lagrange polynomial through the points, of the logarithm of a size, or of VMAF."""
     total = 0.0
     for place, (at, value) in enumerate(points):
         weight = 1.0
@@ -182,7 +181,7 @@ def _parabola(points: Sequence[tuple[float, float]], crf: float, kind: str) -> f
 def next_ladder(
     points: Sequence[tuple[float, float]], aim: float, kind: str, lowest: float, highest: float
 ) -> list[float]:
-    """CRFs to try where the aim lies beyond all that were tried; none where the scale ends there."""
+    """CRFs to try if the aim is outside the tried range; none at the end of the scale."""
     points = sorted(points)
     less = _scaled(points[-1][1], kind) > _scaled(aim, kind)
     edge = points[-1][0] if less else points[0][0]

@@ -1,4 +1,4 @@
-"""The CRFs that encoders have, an encoder at another one, and a plan with the one that was found."""
+"""CRFs of encoders, encoders at another CRF, and plans with another CRF."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ __all__ = [
 
 
 _LOWEST_CRF = 1.0
-"""0 is lossless to x264, and to no other."""
+"""0 is lossless for x264 only."""
 
 
 @dataclass(frozen=True)
 class CrfScale:
-    """The CRFs that make a difference to an encoder."""
+    """The CRFs that an encoder distinguishes."""
 
     lowest: float
     highest: float
@@ -45,9 +45,9 @@ class CrfScale:
 
 
 def crf_scale(encoder: Encoder) -> CrfScale:
-    """The scale of an encoder that `plan_checks.refuse_target` lets pass.
+    """The scale of an encoder that `plan_checks.refuse_target` allows.
 
-    Hardware has whole quantisers, and FFmpeg hands SVT-AV1 whole numbers.
+    Hardware has integer quantisers, and FFmpeg passes integers to SVT-AV1.
     """
     software = {"h264": "libx264", "hevc": "libx265", "av1": "libsvtav1"}[encoder.codec]
     if encoder.maker:
@@ -60,7 +60,7 @@ def crf_scale(encoder: Encoder) -> CrfScale:
 def with_crf(encoder: Encoder, crf: float, *, preset: str, before: float) -> Encoder:
     """The same encoder at another CRF.
 
-    preset: of the settings. before: the CRF that its options are made of.
+    preset: of the settings. before: the CRF of its current options.
     """
     if not encoder.maker:
         return replace(encoder, options={**encoder.options, "crf": f"{crf:g}"})
@@ -76,7 +76,7 @@ def with_crf(encoder: Encoder, crf: float, *, preset: str, before: float) -> Enc
 
 
 def with_rate(plan: Plan, target: RateTarget, encode: EncodeSettings) -> Plan:
-    """The plan with a target that has its CRF."""
+    """The plan with the CRF of a finished target."""
     assert target.crf is not None
     return replace(
         plan,
@@ -93,7 +93,7 @@ def usual_crf(encode: EncodeSettings, encoder: Encoder) -> float:
 
 
 def lossless_encoder(plan: Plan) -> Encoder:
-    """An encoder for samples, which keeps every bit."""
+    """A lossless encoder for samples."""
     pixels = PixelFormat.parse(plan.out_pix_fmt)
     encode = EncodeSettings(codec="ffv1", encoder="software", pixel_format=plan.out_pix_fmt)
     return choose_encoder(encode, pixels, EncoderTarget(plan.out_width, plan.out_height, "matroska"))

@@ -1,7 +1,8 @@
-"""`find_rate`: the CRF for a size or a VMAF, found by encoding samples of the film before work starts.
+"""`find_rate`: finds the CRF for a size or a VMAF by encoding samples of the film before work starts.
 
-Samples go the way of a run, by the same decoder, filters and networks, and are kept losslessly while an
-encoder is tried on them at several CRFs. What is found stands in the plan: a resumed run searches no more.
+Samples are made as in a run, by the same decoder, filters and networks, and stored losslessly while an
+encoder is tried on them at several CRFs. The result is stored in the plan, so a resumed run does not search
+again.
 """
 
 from __future__ import annotations
@@ -51,12 +52,12 @@ __all__ = ["SAMPLES", "find_rate", "search_alone"]
 
 
 SAMPLES = "samples"
-"""Folder in the work directory where they lie meanwhile."""
+"""Folder of samples in the work directory."""
 _TRIAL = "pipelines.frames.rate_trial:rate_trial"
 _TRIAL_SECONDS = 6 * 3600.0
 """For one sample at all CRFs of a ladder."""
 _BELOW = 0.985
-"""Of a wanted size: a disc or a stick that is full is worse than one with room left."""
+"""Share of the requested size that is aimed at, so that the output does not exceed it."""
 _MOST_LADDERS = 6
 
 
@@ -66,11 +67,10 @@ def find_rate(
     folder: Path,
     execution: Execution,
 ) -> Generator[Note, None, Planned]:
-    """Find the CRF for a plan's target and give the plan with it.
+    """Find the CRF for a plan's target; returns the plan with it.
 
-    folder: where samples may lie.
-    Raises UsageError where no CRF comes to the target, with what is reachable, Interrupted, and the errors
-    of a run.
+    folder: for samples. Raises UsageError with the reachable range if no CRF reaches the target, Interrupted,
+    and the errors of a run.
     """
     plan = planned.plan
     assert plan.target is not None
@@ -96,7 +96,7 @@ def find_rate(
 
 
 class _Search:
-    """One search: samples, ladders of CRFs, and what came of them."""
+    """One search: samples, ladders of CRFs, and their results."""
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class _Search:
         return sum(sizes.get(pts, 0) for pts in self._info.pts[chunk.start_frame : chunk.stop_frame])
 
     def run(self, fixed: int) -> Generator[Note, None, RateTarget]:
-        """The target with its CRF. fixed: bytes of the result that are not the film's."""
+        """The target with its CRF. fixed: bytes of the output besides the film."""
         target, scale = self._target, self._scale
         aim = target.wanted * _BELOW - fixed if target.kind == "size" else target.wanted
         ladder = [
@@ -156,7 +156,7 @@ class _Search:
         )
 
     def _unreachable(self, points: list[tuple[float, float]], aim: float, fixed: int) -> str:
-        """What is reachable, in words."""
+        """The reachable range, in words."""
         target = self._target
         (low, most), (high, least) = points[0], points[-1]
         at, end, which = (high, least, "at least") if least > aim else (low, most, "at most")
@@ -175,7 +175,7 @@ class _Search:
         )
 
     def _tried(self, ladder: list[float]) -> Generator[Note, None, dict[float, Estimated]]:
-        """What the whole film would come to at each CRF."""
+        """Estimates for the whole film at each CRF."""
         encoders = [self._encoder(crf) for crf in ladder]
         results: dict[int, list[tuple[int, float]]] = {}
         for event in self._sampled():
@@ -226,7 +226,7 @@ class _Search:
             raise Interrupted("stopped while the CRF was searched for; the same command searches again")
 
     def _sampled(self) -> Iterator[Note | tuple[int, RateSample]]:
-        """Every sample by its number, once its frames lie on the disk; notes of workers that were lost."""
+        """Yield every sample with its number, once its frames are stored; and notes about lost workers."""
         pieces, owner, spans = self._cut()
         plan = replace(
             self._plan,
@@ -276,7 +276,7 @@ class _Search:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _cut(self) -> tuple[list[Chunk], list[int], tuple[Span, ...]]:
-        """(pieces that fit into memory, the sample that each belongs to, the decoder runs for them)."""
+        """(pieces that fit into memory, the sample of each, the decoder runs for them)."""
         plan, info = self._plan, self._info
         most = max(1, LARGEST_CHUNK_BYTES // (plan.encoder.picture_bytes * plan.per_frame))
         numbered = [Chunk(number, c.start_frame, c.stop_frame) for number, c in enumerate(self.samples)]
@@ -294,7 +294,7 @@ class _Search:
 
 
 def search_alone(planned: Planned, settings: RunSettings) -> Iterator[Note | Planned]:
-    """Notes of a search that no run follows, and at last what was planned, with its CRF.
+    """Search without a run: yields notes, and finally the plan with its CRF.
 
     Raises as `find_rate`.
     """

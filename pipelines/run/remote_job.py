@@ -1,4 +1,4 @@
-"""`upscale_remote`: fetch a remote input, upscale it, upload the result."""
+"""`upscale_remote`: downloads a remote input, upscales it, and uploads the output."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ __all__ = ["RemoteJob", "upscale_remote"]
 
 @dataclass(frozen=True)
 class RemoteJob:
-    """One video that comes from elsewhere, or goes there."""
+    """One video with a remote input or output."""
 
     path: Path
-    """The input, or where it is staged."""
+    """The input, or its staging path."""
     output: Path | None
-    """Where the result is made."""
+    """Local place of the output."""
     url: Url | None
     output_url: Url | None
     """File, or folder with a slash at its end."""
     overwrite: bool
     full: bool = False
-    """A result that is there is looked at, whatever its size says."""
+    """Check an existing output even if its size differs."""
 
     @property
     def made_in(self) -> Path:
-        """The folder of the result, where it goes elsewhere from there."""
+        """Local folder of an output that is uploaded."""
         assert self.output is not None
         assert self.output_url is not None
         return self.output if self.output_url.endswith("/") else self.output.parent
@@ -43,10 +43,10 @@ class RemoteJob:
 def upscale_remote(
     trip: RemoteJob, name_of: Callable[[], tuple[str, frozenset[str]]], run: Callable[[], Iterator[Event]]
 ) -> Iterator[Event]:
-    """Fetch, upscale, upload; staged files are removed when the result is where it belongs.
+    """Download, upscale, upload; staged files are removed after the upload.
 
-    name_of: plans the run; gives (name of the result, ids that the plan is known by). run: the run itself.
-    Raises the errors of both.
+    name_of: plans the run; returns (name of the output, ids of the plan). run: the run itself. Raises the
+    errors of both.
     """
     trip.path.parent.mkdir(parents=True, exist_ok=True)
     if trip.url is not None:
@@ -76,10 +76,10 @@ def upscale_remote(
 
 
 def _done_before(trip: RemoteJob, where: str, ids: frozenset[str]) -> AlreadyDone | None:
-    """The result that is there, if it is that of this very plan; None where nothing is there.
+    """The existing output, if it is of this plan; None if there is none.
 
-    ids: that the plan is known by. Raises UsageError where something else is in the place of result or
-    report, VerificationError where the result is damaged.
+    ids: of the plan. Raises UsageError if another file is in the place of output or report, VerificationError
+    if the output is damaged.
     """
     there = Remote(Url(where), write=True).version()
     found = Remote(Url(f"{where}.vsr.json")).read()
@@ -104,7 +104,7 @@ def _done_before(trip: RemoteJob, where: str, ids: frozenset[str]) -> AlreadyDon
 
 
 def _upload(trip: RemoteJob, where: str, made: Path) -> Iterator[Event]:
-    """Upload result and report, and remove them here."""
+    """Upload output and report, and remove the local files."""
     if not trip.overwrite and Remote(Url(where), write=True).version() is not None:
         raise UsageError(
             f"{redacted(where)}: came to be there meanwhile; the result lies in {made}; give --overwrite to"

@@ -1,4 +1,4 @@
-"""`watch`: films that arrive in a folder, upscaled once each as soon as they stop growing."""
+"""`watch`: upscales films that arrive in a folder, once each, when they stop growing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = ["Watch", "watch"]
 
 
 _AGAIN_SECONDS = 300.0
-"""After which a film is tried again that failed for want of disk or memory, or while another run is at it."""
+"""Delay before a film is tried again that failed for lack of disk or memory, or because of another run."""
 
 
 @dataclass(frozen=True)
@@ -38,25 +38,25 @@ class Watch:
 
     folder: Path
     output: Path
-    """Folder of the results; made where it is missing."""
+    """Folder of the outputs; created if missing."""
     settle_seconds: float = 10.0
-    """A file that did not change for so long is taken as complete."""
+    """A file that did not change for this time counts as complete."""
     recursive: bool = False
-    """Look into subfolders, too, which the output mirrors."""
+    """Include subfolders, which the output mirrors."""
     overwrite: bool = False
-    """Replace whatever lies in the place of a result."""
+    """Replace any file in the place of an output."""
 
 
 def watch(
     given: Watch, settings: RunSettings, stop: threading.Event
 ) -> Iterator[tuple[Path, Event | VsrError]]:
-    """Upscale what arrives until `stop` is set.
+    """Upscale arriving films until `stop` is set.
 
-    Yields (file, event), (file, error) for one that failed, and notes on the folder itself. A film that
-    failed is tried again when it was rewritten; one that failed for want of disk or memory, after some
-    minutes too. Results that are there stay, as `upscale_video` decides; that of a film that was rewritten is
-    made anew. When stopped, chunks under way are finished and kept, and Interrupted is the last error.
-    Raises UsageError where there is no such folder or output.
+    Yields (file, event), (file, error) for one that failed, and notes about the folder. A failed film is
+    tried again after it was rewritten; after lack of disk or memory, also after some minutes. Existing
+    outputs are kept, as `upscale_video` decides; that of a rewritten film is made again. When stopped,
+    current chunks are finished and kept, and Interrupted is the last error. Raises UsageError if the folder
+    or output does not exist.
     """
     folder, output = Path(given.folder), Path(given.output)
     if not folder.is_dir():
@@ -84,7 +84,7 @@ def _make_output(output: Path) -> None:
 
 
 class _Watching:
-    """One folder under watch."""
+    """One watched folder."""
 
     def __init__(
         self, given: Watch, settings: RunSettings, stop: threading.Event, files: WatchedFolder
@@ -99,7 +99,7 @@ class _Watching:
         """The last error of a file, or of the folder."""
 
     def look(self) -> Iterator[tuple[Path, Event | VsrError]]:
-        """Look at the folder once, and upscale what is ready."""
+        """Scan the folder once, and upscale the files that are ready."""
         try:
             ready = self._files.ready()
         except UsageError as error:  # a share that went away comes back
@@ -154,7 +154,7 @@ class _Watching:
         return known != str(error)
 
     def _anew(self, path: Path) -> dict[str, bool]:
-        """How to upscale a film that left a result or chunks in an earlier state; empty where none did."""
+        """Options for a film that left an output or chunks in an earlier state; empty if none did."""
         try:
             planned = prepare(path, self._input(path).output, self._settings).planned
         except VsrError:
@@ -166,7 +166,7 @@ class _Watching:
 
 
 def _is_result_of(target: Path, name: str, now: str) -> bool:
-    """Whether it is a result, as it was verified, of another state of the film of that name.
+    """Whether a file is the verified output of another state of the film with that name.
 
     now: the film's fingerprint.
     """
@@ -182,7 +182,7 @@ def _is_result_of(target: Path, name: str, now: str) -> bool:
 
 
 def _holds_chunks_of(target: Path, path: Path, now: str) -> bool:
-    """Whether the work directory of a result is for another state of this film. now: its fingerprint."""
+    """Whether the work directory of an output is for another state of this film. now: its fingerprint."""
     try:
         job = read_job(work_folder(target))
     except UsageError:

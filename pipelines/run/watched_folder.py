@@ -1,4 +1,4 @@
-"""`WatchedFolder`: which files of a folder stopped growing, and what became of them."""
+"""`WatchedFolder`: which files of a folder stopped growing, and which were processed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["FileState", "WatchedFolder", "state_of"]
 
 @dataclass(frozen=True)
 class FileState:
-    """By which a file is known to be the same, unchanged, under whatever name."""
+    """Identifies an unchanged file, under any name."""
 
     device: int
     inode: int
@@ -26,7 +26,7 @@ class FileState:
 
 
 def state_of(path: Path) -> FileState | None:
-    """The state of a file; None where it is gone."""
+    """The state of a file; None if it is gone."""
     try:
         found = path.stat()
     except OSError:
@@ -36,19 +36,20 @@ def state_of(path: Path) -> FileState | None:
 
 @dataclass(frozen=True)
 class _Handled:
-    """What was done with one state of a file."""
+    """How one state of a file was processed."""
 
     state: FileState
     is_done: bool
     again_at: float | None = None
-    """When to try once more, though the file did not change; None: never."""
+    """When to try again although the file did not change; None: never."""
 
 
 class WatchedFolder:
-    """The files of a folder over time. Events of the system may be lost, so every look lists the folder anew.
+    """The files of a folder over time.
 
-    A file is ready when its size and time of change have stayed as they are for the settling time, and
-    nothing was done with it in this state. A file that is renamed keeps its place; empty files wait.
+    OS file events may be lost, so each poll scans the folder again. A file is ready when its size and
+    modification time have been stable for the settling time and it has not been processed in this state. A
+    renamed file keeps its place; empty files wait.
     """
 
     def __init__(
@@ -60,17 +61,17 @@ class WatchedFolder:
         recursive: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """output: the folder of results; where it lies in the watched one, nothing in it is an input."""
+        """output: the folder of outputs; if it is inside the watched one, nothing in it is an input."""
         self._folder, self._output = folder, output
         self._settle_seconds, self._recursive, self._clock = settle_seconds, recursive, clock
         self._since: dict[Path, tuple[FileState, float]] = {}
         self._handled: dict[Path, _Handled] = {}
         self._results: set[Path] = set()
         self.renamed: list[tuple[Path, Path]] = []
-        """Old and new names of films that were done when they were renamed, of the last look."""
+        """Old and new names of finished films that were renamed, from the last scan."""
 
     def ready(self) -> list[Path]:
-        """Look once; files to work on, by name. Raises UsageError where the folder can't be listed."""
+        """Scan once; returns files to process, by name. Raises UsageError if the folder can't be listed."""
         now = self._clock()
         states = self._states()
         gone = {state: path for path, (state, _) in self._since.items() if path not in states}
@@ -93,7 +94,7 @@ class WatchedFolder:
         ]
 
     def seconds_to_next(self) -> float | None:
-        """When a file may be ready that was not at the last look; None where none waits."""
+        """Time until another file may be ready; None if none is waiting."""
         now = self._clock()
         times = [
             began + self._settle_seconds - now
@@ -106,16 +107,16 @@ class WatchedFolder:
         return max(0.0, min(times)) if times else None
 
     def finish(self, path: Path, state: FileState, *, done: bool, again_seconds: float | None = None) -> None:
-        """Take note of what became of a file, which was in that state when work began.
+        """Record the outcome for a file, which was in that state when work began.
 
-        again_seconds: after which it is tried again, unchanged; None: only when it was rewritten.
+        again_seconds: delay before it is tried again unchanged; None: only after it was rewritten.
         """
         self._handled[path] = _Handled(
             state, done, None if again_seconds is None else self._clock() + again_seconds
         )
 
     def add_result(self, path: Path) -> None:
-        """Take note of a result, which is no input even where its report is lost."""
+        """Record an output, which is never an input, even if its report is lost."""
         self._results.add(path)
 
     def _states(self) -> dict[Path, FileState]:
@@ -136,7 +137,10 @@ class WatchedFolder:
         )
 
     def _follow(self, old: Path, new: Path) -> None:
-        """What was done under another name stays done; what failed is tried again: its name may be why."""
+        """Transfer the record of a renamed file.
+
+        A finished one stays finished, a failed one is tried again.
+        """
         handled = self._handled.get(old)
         if handled is not None and handled.is_done:
             self._handled[new] = handled

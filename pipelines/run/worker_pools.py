@@ -25,9 +25,9 @@ __all__ = ["open_workers"]
 def open_workers(
     settings: ExecutionSettings, environment: Mapping[str, str] | None = None, plan: Plan | None = None
 ) -> Iterator[WorkerPool]:
-    """What the settings ask for: children of this process, or a cluster for as long as the context lasts.
+    """Open the pool of the settings: child processes, or a cluster for the duration of the context.
 
-    environment: more of the children's. plan: the one they are for, where there is one.
+    environment: more variables of the children. plan: the plan they are for, if known.
     """
     crew = crew_of(settings, plan)
     if settings.cluster is None:
@@ -58,7 +58,7 @@ def open_workers(
 
 
 def local_workers(settings: ExecutionSettings, environment: Mapping[str, str], crew: Crew) -> ProcessPool:
-    """Child processes. environment: variables on top of those that they all have."""
+    """Child processes. environment: variables in addition to the common ones."""
     environments = [{**one, **environment} for one in _environments(settings, crew)]
     return ProcessPool(environments) if settings.workers else ProcessPool(environments, crew.surplus)
 
@@ -69,23 +69,24 @@ _ALLOCATOR = {
     "MALLOC_TOP_PAD_": str(64 << 20),
     "MALLOC_ARENA_MAX": "1",
 }
-"""glibc keeps large blocks instead of giving their pages back after every layer, which costs more than the
-arithmetic: none is mapped on its own (the threshold for that can't be raised above 32 MB, and maps of 64
-channels are larger). One arena, or every thread would keep its own."""
+"""glibc keeps large blocks instead of returning their pages after every layer, which costs more than the
+arithmetic: none is mapped separately (the threshold for that can't be raised above 32 MB, and maps of 64
+channels are larger). One arena, or every thread would keep a separate one."""
 
 
 def _environments(settings: ExecutionSettings, crew: Crew) -> list[dict[str, str]]:
-    """One set of environment variables a worker."""
+    """One set of environment variables per worker."""
     if not crew.devices:
         return [_ALLOCATOR | _waiting(settings.model) for _ in range(crew.workers)]
     return [{**_ALLOCATOR, "CUDA_VISIBLE_DEVICES": crew.device(n)} for n in range(crew.workers)]
 
 
 def _waiting(model: str) -> dict[str, str]:
-    """How threads wait for each other: asleep where nothing but classical scalers is at work.
+    """How threads wait for each other: asleep if only classical scalers are used.
 
-    Those are done soon, and what spins behind them takes the cores from the encoder: Lanczos to 4K beside
-    x264 superfast ran at 7.5 frames a second instead of 5.6 on two cores. Convolutions are no faster so.
+    Those finish soon, and threads that spin afterwards take cores from the encoder: Lanczos to 4K next to
+    x264 superfast ran at 7.5 frames per second instead of 5.6 on two cores. Convolutions are no faster this
+    way.
     """
     classical = all(name.strip() in INTERPOLATORS for name in model.split(","))
     return {"OMP_WAIT_POLICY": "PASSIVE"} if classical and "OMP_WAIT_POLICY" not in os.environ else {}

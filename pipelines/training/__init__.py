@@ -1,4 +1,4 @@
-"""Training: a data set becomes weights.
+"""Training: from a data set to weights.
 
 checkpoint.py       everything that training resumes from
 distributed.py      several processes of a cluster average their gradients
@@ -9,5 +9,5 @@ trainer.py          the training loop of one process
 training_events.py  events of a training, as values
 training_log.py     log, curve and TensorBoard
 validation.py       quality on held-out pairs
-weight_transfer.py  a trained network taken over into a larger one
+weight_transfer.py  initialises a larger network from a smaller one
 """

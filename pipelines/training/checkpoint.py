@@ -1,6 +1,6 @@
-"""`State`: what training resumes from: weights, their average, the optimizer, the step.
+"""`State`: everything that training resumes from: weights, their average, the optimizer, the step.
 
-Written and read bit by bit.
+Saved and restored bit by bit.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _FORMAT = "vsr-checkpoint-1"
 
 
 class Stateful(Protocol):
-    """Something with learned state of its own."""
+    """An object with learned state."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Give it."""
+        """Return the state."""
         ...
 
     def load_state_dict(self, content: dict[str, Any]) -> None:
-        """Take it back."""
+        """Restore the state."""
         ...
 
 
@@ -41,7 +41,7 @@ class Stateful(Protocol):
 class State:
     """Training between two steps.
 
-    Nothing random is in it: what a step draws follows from the seed and its number.
+    It contains nothing random: draws of a step follow from the seed and its number.
     """
 
     network: nn.Module
@@ -50,19 +50,19 @@ class State:
     """Exponential moving average of the weights, fp32."""
     step: int = 0
     seconds: float = 0.0
-    """Spent in steps so far."""
+    """Seconds spent in steps so far."""
     best_db: float = float("-inf")
     """Highest validation score so far."""
     best: dict[str, Tensor] = field(default_factory=dict)
-    """The average weights that had it."""
+    """The average weights with that score."""
     best_step: int = 0
     objective: Stateful | None = None
-    """What else learns."""
+    """Other learned parts."""
 
     def update_average(self, decay: float) -> None:
         """Move the average towards the weights.
 
-        Faster in the first steps, when they are still far from anything.
+        Faster in the first steps, when weights still change a lot.
         """
         decay = min(decay, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
@@ -71,7 +71,10 @@ class State:
             torch._foreach_lerp_(list(self.average.values()), [current[k] for k in self.average], 1 - decay)
 
     def save(self, path: Path, identity: str) -> None:
-        """Write a checkpoint. identity: of settings and data; only the same may go on from it."""
+        """Write a checkpoint. identity: hash of settings and data.
+
+        A checkpoint is resumed only if it matches.
+        """
         content = {
             "format": _FORMAT,
             "identity": identity,
@@ -92,7 +95,7 @@ class State:
         write_atomically(path, data.getvalue(), parents=True)
 
     def load(self, path: Path, identity: str) -> None:
-        """Go on from a checkpoint. Raises MediaError where it is damaged or of other settings or data."""
+        """Restore a checkpoint. Raises MediaError if it is damaged or has other settings or data."""
         try:
             content = _read(path, identity)
             self.network.load_state_dict(content["network"])

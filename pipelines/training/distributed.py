@@ -1,9 +1,9 @@
-"""`train_together`: the loop of `train` in several processes of a cluster, by Ray Train.
+"""`train_together`: the loop of `train` in several processes of a cluster, with Ray Train.
 
-Every process cuts its part out of every batch, and gradients are averaged before each step, so that all have
-the same weights after it: data-parallel training as of Li et al., "PyTorch Distributed" (VLDB 2020), without
-buckets, which networks of a megabyte do not need. Data and result lie in folders that all machines see at the
-same path. A process that dies ends the round; the next one resumes from the last checkpoint.
+Every process cuts its part of every batch, and gradients are averaged before each step, so that all have the
+same weights: data-parallel training as in Li et al., "PyTorch Distributed" (VLDB 2020), without buckets,
+which networks of a megabyte do not need. Data and output are in folders with the same path on all machines. A
+process that dies ends the round; the next one resumes from the last checkpoint.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ __all__ = ["Share", "train_together"]
 
 
 _ROUNDS = 10
-"""So often processes may be lost."""
+"""How often processes may be lost."""
 _ASK_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
 class Share:
-    """The processes that a training is shared out among."""
+    """The processes of a training."""
 
     workers: int
     cpus_per_worker: float = 1
@@ -54,13 +54,11 @@ def train_together(
     *,
     stop: Callable[[], bool] | None = None,
 ) -> Iterator[Any]:
-    """As `train`, in several processes of the cluster this process is connected to.
+    """Train like `train`, in several processes of the connected cluster.
 
-    Resumes from the folder's checkpoint.
-
-    The batch of the settings is shared out, so the result is that of one process up to the order of
-    additions. Raises UsageError where Ray Train is not installed, or the objective can't be shared;
-    ResourceError when too many died.
+    Resumes from the folder's checkpoint. The batch of the settings is divided, so the result is that of one
+    process up to the order of additions. Raises UsageError if Ray Train is not installed, or the objective
+    doesn't support it; ResourceError after too many failures.
     """
     try:
         from ray.train import FailureConfig, RunConfig, ScalingConfig
@@ -132,36 +130,36 @@ def _last_line(error: BaseException) -> str:
 
 
 class _RoundBoard:
-    """Where the first of the peers pins what happens, and the driver its wish to stop."""
+    """Passes events from the first process to the driver, and its stop request back."""
 
     def __init__(self) -> None:
         self._events: list[Any] = []
         self._stop = False
 
     def pin(self, event: Any) -> bool:
-        """Pin an event; whether to stop."""
+        """Add an event; returns whether to stop."""
         if event is not None:
             self._events.append(event)
         return self._stop
 
     def take(self) -> list[Any]:
-        """All events since the last call."""
+        """Return all events since the last call."""
         taken, self._events = self._events, []
         return taken
 
     def stop(self) -> None:
-        """Ask for a stop."""
+        """Request a stop."""
         self._stop = True
 
 
 class _Peers:
-    """The processes of torch's default group, as `train.Peers`."""
+    """The processes of torch's default group, as a `GradientExchange`."""
 
     def __init__(self) -> None:
         self.number, self.count = torch.distributed.get_rank(), torch.distributed.get_world_size()
 
     def average(self, tensors: Sequence[Tensor]) -> None:
-        """In one message."""
+        """Average tensors in one message."""
         flat = torch.cat([t.detach().reshape(-1).float() for t in tensors])
         torch.distributed.all_reduce(flat)
         flat /= self.count

@@ -1,8 +1,8 @@
-"""`tune`: a network fine-tuned on the very film it is for, kept only if it wins on shots it has not seen.
+"""`tune`: fine-tunes a network on the film it is for; kept only if it beats the original on held-out shots.
 
-The film's own frames are the truth, the same frames once more made smaller (and coded like the film, where
-that can be read) are the input. What is learned there carries over to the step up from the film itself, as
-far as detail repeats across scales (Shocher et al. 2018, arXiv:1712.06087).
+The film's own frames are the ground truth; downscaled copies (encoded like the film, if that can be
+determined) are the input. What is learned there applies to upscaling the film itself, as far as detail
+repeats across scales (Shocher et al. 2018, arXiv:1712.06087).
 """
 
 from __future__ import annotations
@@ -40,21 +40,21 @@ __all__ = ["LEAST_GAIN_DB", "Gated", "tune"]
 
 
 _MINUTES = 10.0
-"""Of training, where nothing is said."""
+"""Default training time."""
 LEAST_GAIN_DB = 0.05
 
 
 @dataclass(frozen=True)
 class Gated:
-    """Event: the tuned network was judged against the one it came from."""
+    """Event: the tuned network was compared with the original."""
 
     weights: str
-    """Of the tuned network; empty where it was not kept."""
+    """Of the tuned network; empty if it was not kept."""
     gain_db: float
-    """PSNR-Y on held-out shots, tuned less original."""
+    """PSNR-Y on held-out shots, tuned minus original."""
     kept: bool
     pairs: int
-    """Held-out pairs that it was judged on."""
+    """Held-out pairs of the comparison."""
 
 
 def tune(
@@ -67,11 +67,9 @@ def tune(
 ) -> Iterator[Any]:
     """Fine-tune `init` on `video`, into `folder`.
 
-    Yields the events of both stages, then Gated.
-
-    options: of `train`; `minutes` are 10 where nothing is said, and with `resume` it continues where an
-    earlier call was stopped. Raises UsageError where `init` is no network of ours, and what `make_dataset`
-    and `train` raise.
+    Yields the events of both stages, then Gated. options: of `train`; `minutes` is 10 by default, and with
+    `resume` it continues where an earlier call was stopped. Raises UsageError if `init` is not one of our
+    networks, and what `make_dataset` and `train` raise.
     """
     options["minutes"] = minutes = options.get("minutes") or _MINUTES
     card = _card(init)
@@ -148,7 +146,7 @@ def _plain(name: str) -> str:
 
 
 def _judge(card: Card, weights: Path, data: Path, folder: Path, least_gain_db: float) -> Gated:
-    """Both networks as files hold them, on every held-out pair."""
+    """Score both stored networks on every held-out pair."""
     held_out = Shards([data], "validation")
     judge = Validation(held_out, len(held_out))
     tuned = find(str(weights))[0]

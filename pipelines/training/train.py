@@ -1,4 +1,4 @@
-"""`train`: a data set becomes weights, in this process or in several."""
+"""`train`: trains weights on a data set, in one process or several."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ _FEW_PAIRS = 500
 
 
 class TrainOptions(TypedDict, total=False):
-    """How a training runs, beside its settings."""
+    """Options of a training besides its settings."""
 
     resume: bool
-    """Go on from the folder's checkpoint if there is one."""
+    """Resume from the folder's checkpoint if there is one."""
     device: str
     stop: Callable[[], bool] | None
-    """Asked after every step; True saves a checkpoint and raises Interrupted."""
+    """Called after every step; True saves a checkpoint and raises Interrupted."""
     cluster: str | None
-    """Share every batch out among processes of a Ray cluster ("local[:N]", "auto", HOST:PORT)."""
+    """Train in several processes of a Ray cluster ("local[:N]", "auto", HOST:PORT)."""
     workers: int | None
-    """So many processes; None: as many as the address says, else one."""
+    """Number of processes; None: as many as the address says, else one."""
     cpus_per_worker: float | None
     minutes: float | None
-    """Instead of the settings' steps, as many as that takes here, by the time of a few; a resumed training
-    keeps them."""
+    """Training time instead of the settings' steps, converted by timing a few steps; a resumed training keeps
+    the number of steps."""
 
 
 def train(
     settings: TrainSettings, data: Sequence[str | Path], folder: str | Path, **options: Unpack[TrainOptions]
 ) -> Iterator[Note | Stepped | Validated | Trained]:
-    """Train on data sets made by `dataset`, into `folder`.
+    """Train on data sets made by `vsr dataset`, into `folder`.
 
-    Raises UsageError for data that do not fit, MediaError for files that are damaged.
+    Raises UsageError for unsuitable data, MediaError for damaged files.
     """
     resume, device = options.get("resume", False), options.get("device", "cpu")
     stop, cluster = options.get("stop"), options.get("cluster")
@@ -111,7 +111,7 @@ def train(
 def _measured_steps(
     settings: TrainSettings, data: Sequence[str | Path], folder: Path, device: str, minutes: float
 ) -> int:
-    """How many steps so many minutes are; written down, as another measurement would find another number."""
+    """The number of steps for so many minutes; stored, as another measurement would give another number."""
     steps = max(LEAST_STEPS, round(minutes * 60 / seconds_a_step(settings, data, device)))
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / STEPS_FILE, json.dumps({"minutes": minutes, "steps": steps}).encode())
@@ -119,7 +119,7 @@ def _measured_steps(
 
 
 def _begun_steps(folder: Path, minutes: float) -> int:
-    """How many they were when training in the folder began. Raises UsageError where it began otherwise."""
+    """The stored number of steps. Raises UsageError if training in the folder began without minutes."""
     try:
         begun = json.loads((folder / STEPS_FILE).read_text(encoding="utf-8"))
         before, steps = float(begun["minutes"]), int(begun["steps"])

@@ -1,6 +1,6 @@
-"""`Gradients`: the forward and the backward pass of a training step.
+"""`Gradients`: the forward and backward pass of a training step.
 
-On CUDA one graph, for Python can't launch so many small kernels in time.
+On CUDA it is captured as a CUDA graph, to avoid the overhead of launching many small kernels.
 """
 
 from __future__ import annotations
@@ -24,15 +24,16 @@ __all__ = ["Gradients", "record_cuda_graph"]
 
 
 _WARM_UP = 3
-"""Passes before a recording, in which libraries choose and allocate."""
+"""Passes before a recording, in which libraries choose algorithms and allocate."""
 
 
 class Gradients:
-    """Leaves gradients of an objective in the network's parameters."""
+    """Computes gradients of an objective in the network's parameters."""
 
     def __init__(self, objective: Reconstruction, autocast: Callable[[], Any], record: Record | None) -> None:
-        """autocast: a context for the forward pass. record: makes a graph of a pass, for an objective that
-        repeats itself; None: none is made.
+        """autocast: a context for the forward pass.
+
+        record: captures a pass as a graph, if the objective allows it; None: no graphs.
         """
         self._objective, self._autocast = objective, autocast
         self._record = record if objective.repeats else None
@@ -40,9 +41,9 @@ class Gradients:
         self._replay: Callable[[], Tensor] | None = None
 
     def __call__(self, batch: Batch, step: int) -> Tensor:
-        """The loss, a scalar on the device that the next call may write over.
+        """Return the loss, a scalar on the device that the next call may overwrite.
 
-        The gradients are the batch's alone.
+        The gradients are those of this batch alone.
         """
         # Without a target made beforehand, tensors of the CPU take part in a pass: filters, indices.
         if self._record is None or batch.target is None:
@@ -75,10 +76,10 @@ def _copy(batch: Batch) -> Batch:
 
 
 def record_cuda_graph(work: Callable[[], Tensor]) -> Callable[[], Tensor]:
-    """A pass as a CUDA graph; what it returns and the gradients it leaves are written over by every replay.
+    """Capture a pass as a CUDA graph; every replay overwrites its result and gradients.
 
-    Gradients must be none when it begins: those that are there would be added to, in every replay. Other
-    threads may go on using the device meanwhile. Raises torch.OutOfMemoryError like the pass itself.
+    There must be no gradients before, as every replay would add to them. Other threads may use the device
+    meanwhile. Raises torch.OutOfMemoryError like the pass itself.
     """
     stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     stream.wait_stream(torch.cuda.current_stream())

@@ -44,11 +44,11 @@ LEAST_STEPS = 20
 _UNTIMED = 3
 """First steps, which are slower than the rest."""
 _TIMED, _TIMED_SECONDS = 10, 2.0
-"""At least so many steps are timed, for at least so long."""
+"""At least so many steps are timed, for at least this time."""
 _RARELY_SECONDS = 3600.0
-"""Validations that are further apart cost nothing."""
+"""Validations with a longer interval have no relevant cost."""
 STEPS_FILE = "minutes.json"
-"""How many steps the minutes were that were asked for."""
+"""The number of steps for the requested minutes."""
 
 
 class Trainer:
@@ -66,7 +66,7 @@ class Trainer:
         self.settings, self.folder, self.device, self.peers = settings, folder, device, peers
         share = (peers.number, peers.count) if peers is not None else (0, 1)
         self.first = share[0] == 0
-        """Of its peers: the one that judges, writes and tells."""
+        """Whether it is the process that validates, writes and reports."""
         keep_freed_memory()
         if device.type == "cuda":
             # the same steps have the same bits
@@ -108,7 +108,7 @@ class Trainer:
         )
 
     def steps(self, stop: Callable[[], bool]) -> Iterator[Stepped | Validated]:
-        """All steps that are left, with the validations between them."""
+        """Run all remaining steps, with validations between them."""
         settings, state = self.settings, self.state
         total, since, saved = torch.zeros((), device=self.device), 0, time.monotonic()
         if self.first:
@@ -150,8 +150,9 @@ class Trainer:
             begun = time.monotonic()
 
     def _batches(self, start: int, stop: int) -> Iterator[Batch]:
-        """Batches of steps `start` to `stop`, prepared where training is: on a CUDA device the same is done
-        by other arithmetic.
+        """Batches of steps `start` to `stop`, prepared on the training device.
+
+        On a CUDA device, the arithmetic differs from a CPU's.
         """
         if self.device.type == "cpu":
             yield from self.loader.batches(start, stop, self.objective.prepare)
@@ -160,9 +161,9 @@ class Trainer:
             yield self.objective.prepare(batch.to(self.device))
 
     def _tried(self, batch: Batch) -> Tensor:
-        """A step; where the device has no memory for it beside the pairs, they make room.
+        """Make a step; if the device runs out of memory, the pairs are removed from it.
 
-        It runs out in a pass, before anything is changed.
+        Memory runs out in a pass, before anything is changed.
         """
         try:
             return self.step(batch)
@@ -173,7 +174,7 @@ class Trainer:
             return self.step(batch)
 
     def _agreed(self, stop: Callable[[], bool]) -> bool:
-        """Whether the first of the peers was told to stop; all must after the same step."""
+        """Whether the first process was told to stop; all must stop after the same step."""
         if self.peers is None:
             return stop()
         wish = torch.tensor(float(self.first and stop()), device=self.device)
@@ -181,7 +182,7 @@ class Trainer:
         return wish.item() > 0
 
     def step(self, batch: Batch) -> Tensor:
-        """One step; returns its loss, a scalar on the device that the next step may write over."""
+        """Make one step; returns its loss, a scalar on the device that the next step may overwrite."""
         settings, state, objective = self.settings, self.state, self.objective
         rate = learning_rate(settings, state.step)
         for group in state.optimizer.param_groups:
@@ -215,8 +216,9 @@ class Trainer:
         return Validated(state.step, scores, best, *self._beside_shipped(scores))
 
     def _beside_shipped(self, scores: dict[str, float]) -> tuple[str, float | None]:
-        """The shipped network of the same architecture and size, and PSNR above what it scores on these
-        pairs: it learned from far more.
+        """The shipped network of the same architecture and size, and its PSNR minus ours on these pairs.
+
+        It was trained on far more data.
         """
         size = sum(p.numel() for p in self.state.network.parameters())
         card = shipped_like(self.settings.architecture, self.settings.scale, size)
@@ -272,9 +274,9 @@ class Trainer:
 
 
 def seconds_a_step(settings: TrainSettings, data: Sequence[str | Path], device: str = "cpu") -> float:
-    """How long a training step takes here, with its share of the validations.
+    """Time of a training step here, including its share of validations.
 
-    Measured on a few that are thrown away.
+    Measured on a few steps that are discarded.
     """
     run = Trainer(settings, [Path(d) for d in data], Path(data[0]), torch.device(device))
     begun, number = time.monotonic(), 0
@@ -295,7 +297,7 @@ def seconds_a_step(settings: TrainSettings, data: Sequence[str | Path], device: 
 
 
 def _start(settings: TrainSettings, device: torch.device) -> State:
-    """Seeded weights, or those of `init` grown into the network; their average; a fresh optimizer."""
+    """Seeded weights, or those of `init` transferred to the network; their average; a new optimizer."""
     torch.manual_seed(settings.seed)
     network = build(settings.architecture, settings.scale, settings.network)
     if settings.init:
@@ -326,7 +328,7 @@ def _start(settings: TrainSettings, device: torch.device) -> State:
 
 
 def _changed(network: nn.Module, weights: dict[str, Tensor], settings: TrainSettings) -> dict[str, Tensor]:
-    """Weights with `changes` on top. Raises UsageError where either network is of no kind that has such."""
+    """Weights with `changes` added. Raises UsageError if either network doesn't support this."""
     cards = [c for c in find(settings.changes) if c.restores]
     if not isinstance(network, Restoring) or not cards:
         raise UsageError(
@@ -338,7 +340,7 @@ def _changed(network: nn.Module, weights: dict[str, Tensor], settings: TrainSett
 
 
 def _weights_of(name: str, scale: int) -> dict[str, Tensor]:
-    """Weights of a network by name or file; of a family, those of this scale or else of the smallest."""
+    """Weights of a network by name or file; for a family, those of this scale or else of the smallest."""
     cards = sorted(
         (c for c in find(name) if c.architecture not in {"interpolation", "foreign", "onnx"}),
         key=lambda c: (c.scale != scale, c.scale),

@@ -1,4 +1,4 @@
-"""Events of a training, as values, and what its processes agree by."""
+"""Events of a training, as values, and the interface between its processes."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ class Stepped:
 
 @dataclass(frozen=True)
 class Validated:
-    """Event: the average weights were judged on held-out shots."""
+    """Event: the average weights were scored on held-out shots."""
 
     step: int
     scores: dict[str, float]
     """PSNR-Y in dB of all pairs ("psnr"), and gains over Lanczos: "gain", "gain_clean", "gain_degraded"."""
     best: bool
-    """These weights are the result so far."""
+    """These weights are the best so far."""
     shipped: str = ""
-    """The network of this architecture and size that comes with vsr; empty where there is none."""
+    """The shipped network of this architecture and size; empty if there is none."""
     over_shipped: float | None = None
     """PSNR-Y in dB above it, on the same pairs."""
 
@@ -59,5 +59,5 @@ class GradientExchange(Protocol):
     count: int
 
     def average(self, tensors: Sequence[Tensor]) -> None:
-        """Put the mean over all peers into the tensors; every peer calls it in the same order."""
+        """Replace the tensors by their means over all processes; every process calls it in the same order."""
         ...

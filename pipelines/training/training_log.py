@@ -1,6 +1,4 @@
-"""`TrainLog`: how training went: `log.jsonl`, TensorBoard where it is installed, else `curve.png`, and
-`samples.png`.
-"""
+"""`TrainLog`: the log of a training: `log.jsonl`, TensorBoard or `curve.png`, and `samples.png`."""
 
 from __future__ import annotations
 
@@ -35,12 +33,12 @@ class TrainLog:
             self._board = SummaryWriter(str(folder / "tensorboard"))
 
     def forget_after(self, step: int) -> None:
-        """Drop lines of steps that will be done again, or for the first time in this folder."""
+        """Drop lines of steps that will be repeated."""
         kept = [line for line in self._lines() if line["step"] <= step and step]
         write_atomically(self._path, "".join(json.dumps(line) + "\n" for line in kept).encode())
 
     def write(self, line: dict[str, float]) -> None:
-        """One more line. Raises OutputError where the disk says no."""
+        """Append a line. Raises OutputError if it can't be written."""
         self.last = time.monotonic()
         try:
             with open(self._path, "a", encoding="utf-8") as file:
@@ -55,7 +53,7 @@ class TrainLog:
                     self._board.add_scalar(key, value, line["step"])
 
     def draw(self, samples: np.ndarray) -> None:
-        """Bring the pictures up to date: loss blue, PSNR orange, gain green, each to its own scale."""
+        """Update the images: loss blue, PSNR orange, gain green, each with its own scale."""
         lines = self._lines()
         series = [
             [(entry["step"], entry[key]) for entry in lines if key in entry]
@@ -65,8 +63,9 @@ class TrainLog:
         write_png(self._folder / "samples.png", samples)
 
     def _lines(self) -> list[dict[str, float]]:
-        """Whole lines; one that was torn by a kill, a power cut or a full disk is left out, for its step is
-        done again.
+        """Complete lines; an incomplete last one is dropped, as its step is repeated.
+
+        It can remain after a kill, a power cut or a full disk.
         """
         if not self._path.is_file():
             return []
@@ -85,9 +84,9 @@ _COLOURS = ((31, 119, 180), (255, 127, 14), (44, 160, 44), (214, 39, 40))
 def curve(
     series: Sequence[Sequence[tuple[float, float]]], *, width: int = 800, height: int = 400
 ) -> np.ndarray:
-    """Lines through (x, y) points, each series scaled to its own lowest and highest value, as (H,W,3) uint8.
+    """Lines through (x, y) points, each series scaled to its own range, as (H,W,3) uint8.
 
-    The figures themselves are in the log beside it; the picture shows the shape.
+    The numbers are in the log; the image shows the shape.
     """
     pixels = np.full((height, width, 3), 255, np.uint8)
     pixels[:: max(1, height // 4)], pixels[:, :: max(1, width // 8)] = 225, 225

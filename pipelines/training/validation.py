@@ -1,4 +1,4 @@
-"""`Validation`: how good a network is on held-out pairs, beside Lanczos."""
+"""`Validation`: quality of a network on held-out pairs, compared with Lanczos."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ _SHOWN = 6
 
 
 class Validation:
-    """Judges networks on the same pairs, spread over all that are held out."""
+    """Scores networks on the same pairs, evenly spread over the held-out ones."""
 
     def __init__(self, shards: Shards, pairs: int) -> None:
-        """pairs: at most so many are looked at."""
+        """pairs: most pairs to use."""
         self._shards, self._chosen = shards, _spread(len(shards), pairs)
         self._plain: dict[int, float] = {}
-        """What Lanczos scores, which does not change."""
+        """Scores of Lanczos, which do not change."""
 
     def __len__(self) -> int:
-        """Of all that are held out."""
+        """Number of held-out pairs."""
         return len(self._shards)
 
     def __call__(self, network: nn.Module) -> dict[str, float]:
         """PSNR-Y in dB ("psnr"), and the gain over Lanczos: of all ("gain"), of the clean, of the degraded.
 
-        In fp32, whatever training is in.
+        In fp32, whatever the precision of training.
         """
         device = next(network.parameters()).device
         results: list[tuple[float, float, bool]] = []
@@ -67,7 +67,7 @@ class Validation:
         return min(metrics.psnr(metrics.trim(ours.round(), scale), metrics.trim(true, scale)), 100.0)
 
     def pictures(self, network: nn.Module) -> Any:
-        """Some pairs as a sheet of pixels: rows of input, Lanczos, network, truth."""
+        """Some pairs as a sheet of pixels: rows of input, Lanczos, network, ground truth."""
         device, scale, rows = next(network.parameters()).device, self._shards.scale, []
         for index in _spread(len(self._shards), _SHOWN):
             pair = self._shards[index]
@@ -84,7 +84,7 @@ class Validation:
 
 
 def _codes(planes: Planes) -> Tensor:
-    """Luma on the CPU in 8-bit codes, not rounded."""
+    """Luma on the CPU in 8-bit values, not rounded."""
     return (planes[0][:, 0].cpu() * 219 + 16).clamp(0, 255)
 
 

@@ -1,9 +1,8 @@
-"""`transfer_weights`: what a trained network knows, taken over into a larger one, which begins where the
-smaller one ended.
+"""`transfer_weights`: initialises a larger network with the weights of a smaller one.
 
-Wider layers carry the old ones in their first channels and new layers pass on what they are given, so that
-the function is the same before training (Net2Net, Chen et al. 2016, arXiv:1511.05641; new channels keep their
-own start instead of copies, which leaves no symmetry to break).
+Wider layers have the old weights in their first channels, and new layers pass their input on, so the function
+is the same before training (Net2Net, Chen et al. 2016, arXiv:1511.05641; new channels keep their own initial
+weights instead of copies, which leaves no symmetry to break).
 """
 
 from __future__ import annotations
@@ -17,11 +16,12 @@ __all__ = ["transfer_weights"]
 
 
 def transfer_weights(network: nn.Module, old: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], set[str]]:
-    """(the network's weights with those of `old` in them, names of the tensors taken over).
+    """(the network's weights with those of `old` in them, names of the transferred tensors).
 
-    old: tensors by name, as a smaller network of the family stores them. A tensor fits if no side of it is
-    larger; one of another output layout (a `tail` of another scale) is left as it is. Where the network sees
-    more than the old one did, its `old_inputs` says which input channels of which layer the old ones are.
+    old: tensors by name, as stored by a smaller network of the family. A tensor fits if no side of it is
+    larger; one with another output layout (a `tail` of another scale) is skipped. If the network has more
+    inputs than the old one, its `old_inputs` says which input channels of which layer correspond to the old
+    ones.
     """
     own = {k: v.clone() for k, v in network.state_dict().items()}
     inputs: Mapping[str, list[int]] = getattr(network, "old_inputs", {})
@@ -53,7 +53,7 @@ def _fits(name: str, before: Tensor, start: Tensor) -> bool:
 
 
 def _wider(start: Tensor, before: Tensor, places: list[int] | None) -> Tensor:
-    """`before` in the first output channels, which hear nothing of new inputs."""
+    """`before` in the first output channels, which ignore new inputs."""
     result, rows = start.clone(), before.shape[0]
     if before.dim() < 2:
         result[:rows] = before
@@ -67,7 +67,7 @@ def _wider(start: Tensor, before: Tensor, places: list[int] | None) -> Tensor:
 
 
 def _passing_on(start: Tensor, width: int) -> Tensor:
-    """The first `width` channels as they come; they are behind a ReLU, so the next one leaves them alone."""
+    """Pass the first `width` channels on; they are after a ReLU, so another one doesn't change them."""
     result = start.clone()
     result[:width] = 0
     channels = torch.arange(width)

@@ -1,8 +1,8 @@
 """`ChunkUpscaler`: packets of a span in, encoded chunks out. A plain class: no Ray, no process.
 
-Decoding runs ahead in one thread and encoding behind in another, over short queues; the networks run in
-between. Where a chunk ends, nothing waits: the next one is decoded and upscaled while the encoder of the last
-one drains.
+Decoding runs ahead in one thread and encoding follows in another, with short queues between; the networks run
+in the middle. Consecutive chunks overlap: the next one is decoded and upscaled while the encoder of the last
+one finishes.
 """
 
 from __future__ import annotations
@@ -53,22 +53,22 @@ class ChunkUpscaler:
         if setup.plan.encoder.maker:
             self.facts["encoder"] = encoder_hardware(setup.plan.encoder.maker) or NO_ENCODER
         self._draining: threading.Thread | None = None
-        """The encoder of the last chunk, maybe of the last task."""
+        """The encoder of the last chunk, possibly of the last task."""
         self._steps = _Steps()
 
     @property
     def pulse(self) -> int:
-        """Grows with what is decoded, every tile, every layer of a large network, and every packet."""
+        """Counts decoded frames, tiles, layers of large networks, and packets."""
         return self.upscaler.pulse + self._steps.count
 
     def run(
         self, task: SpanTask, pieces: Iterable[list[PacketData]]
     ) -> Iterator[ChunkProgress | EncodedChunk | ReadyForNext]:
-        """Decode a span and yield its chunks as they are finished, with a progress report now and then.
+        """Decode a span and yield its chunks as they are finished, with progress reports.
 
-        While the encoder of one chunk drains, the next chunk is begun, also that of the next task: the last
+        While the encoder of one chunk finishes, the next chunk is begun, also that of the next task: the last
         report comes as `ReadyForNext`. Raises CorruptError, IndexMismatchError, MediaError (the input),
-        ResourceError (worth another try) and VerificationError (frames got mixed up on the way).
+        ResourceError (worth another try) and VerificationError (frames were mixed up).
         """
         making: deque[ChunkInProgress] = deque()
         try:
@@ -82,7 +82,7 @@ class ChunkUpscaler:
     def _upscale(
         self, task: SpanTask, pieces: Iterable[list[PacketData]], making: deque[ChunkInProgress]
     ) -> Iterator[ChunkProgress | EncodedChunk | ReadyForNext]:
-        """All up to the encoders; what they have not finished is left in `making`, oldest first."""
+        """Everything up to the encoders; unfinished chunks are left in `making`, oldest first."""
         plan = self._plan
         packets = (packet for piece in pieces for packet in piece)
         clock = StageClock()
@@ -143,16 +143,16 @@ class ChunkUpscaler:
         yield ReadyForNext(reports.now())
 
     def _drain(self, making: ChunkInProgress) -> None:
-        """Let a chunk's encoder come to its end; one at a time, beside the one that works."""
+        """Let a chunk's encoder finish; one at a time, next to the one in use."""
         making.encoding.end()
         if self._draining is not None:
             self._draining.join()
         self._draining = making.encoding.thread
 
     def _upscaled(self, seen: Iterator[Window], clock: StageClock) -> Iterator[tuple[Window, Frame]]:
-        """Windows and what came of them, in order.
+        """Windows and their results, in order.
 
-        Several are under way at once where the device works so.
+        Several are in progress at once if the device supports it.
         """
         pairs = (
             self.upscaler.stream(seen)
@@ -167,12 +167,12 @@ class ChunkUpscaler:
             yield pair
 
     def upscale(self, window: Window) -> Frame:
-        """The networks alone."""
+        """Run the networks alone."""
         return self.upscaler.follow(window)
 
 
 class _Steps:
-    """Counts what threads get done; one that another's takes the place of does no harm."""
+    """Counts work of several threads; a lost update does no harm."""
 
     def __init__(self) -> None:
         self.count = 0

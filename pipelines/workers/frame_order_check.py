@@ -1,4 +1,4 @@
-"""Checks that results show the frames they were made from, in their order."""
+"""Checks that results show the frames they were made from, in order."""
 
 from __future__ import annotations
 
@@ -18,20 +18,18 @@ __all__ = ["FrameOrderCheck"]
 
 
 class FrameOrderCheck:
-    """Sees every frame before and after the networks, small, and notices where one took the place of another.
+    """Compares thumbnails of every frame before and after the networks, to detect exchanged frames.
 
-    A result must look more like its own source frame than like the one before or after; counts and timestamps
-    can't tell a swapped or doubled frame from the right one.
-
-    Mean brightness is taken out, or in any fade a network that moves it a little would seem to show a
-    neighbour; only as much as no network moves it by counts.
+    A result must be more similar to its own source frame than to the one before or after; counts and
+    timestamps can't reveal a swapped or duplicated frame. Mean brightness is removed, or in a fade a network
+    that changes it slightly would seem to show a neighbour; only as much as no network changes it counts.
     """
 
     _NOTICEABLE = 0.25
-    """Mean difference of thumbnails, in 8-bit codes, below which two frames are taken for the same."""
+    """Mean difference of thumbnails, in 8-bit values, below which two frames count as equal."""
     _RATIO = 3.0
     _MOVED = 24.0
-    """Difference of means, in 8-bit codes, that no network makes."""
+    """Difference of means, in 8-bit values, that no network causes."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
@@ -46,9 +44,9 @@ class FrameOrderCheck:
 
     @property
     def thumbnails(self) -> bytes:
-        """Of all frames so far, as the networks saw them.
+        """Thumbnails of all frames so far, as the networks got them.
 
-        What came of them is compared with that again when it lies in the result.
+        The finished output is compared with them again.
         """
         return b"".join(self._thumbnails)
 
@@ -58,13 +56,11 @@ class FrameOrderCheck:
         return tuple(self._marks)
 
     def source(self, frame: Frame, filtered: Frame | None = None) -> None:
-        """The next frame, upright, before the networks.
+        """Add the next frame, upright, before the networks.
 
-        Raises VerificationError where the last result looks more like it.
-
-        filtered: what filters made of it, where there are any. Of two fields they may show one, or both
-        woven, so that what is shown is compared with theirs; but it is compared with the decoded neighbours
-        whether it is another moment.
+        Raises VerificationError if the last result is more similar to it. filtered: the frame after filters,
+        if there are any. It may show one of two fields, or both woven, so results are compared with it; but
+        the decoded neighbours decide whether it shows another time.
         """
         following = self._small(frame)
         if self._made is not None and self._now is not None:
@@ -80,9 +76,9 @@ class FrameOrderCheck:
         return thumbnail(frame.planes, self._source, self._plan.color, self._grid, self._plan.luma_matrix)
 
     def result(self, frame: Frame) -> None:
-        """What came of it.
+        """Compare the result of the frame.
 
-        Raises VerificationError for another timestamp, or the picture of the frame before.
+        Raises VerificationError for another timestamp, or the content of the frame before.
         """
         if frame.pts != self.pts[-1]:
             raise VerificationError(f"the frame at pts {self.pts[-1]} came back as pts {frame.pts}")

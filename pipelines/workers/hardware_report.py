@@ -1,7 +1,6 @@
-"""`Hardware`: a worker that makes nothing and tells what this machine computes, encodes and decodes with, by
-trying it.
+"""`Hardware`: a worker that tests the devices, encoders and decoders of this machine.
 
-In a child, because a driver that is half there may end the process.
+In a child process, because a broken driver may crash it.
 """
 
 from __future__ import annotations
@@ -26,18 +25,18 @@ __all__ = ["Hardware"]
 
 _MAKERS = ("_nvenc", "_qsv", "_amf", "_vaapi", "_videotoolbox", "_vulkan", "_v4l2m2m", "_mf")
 _SIDE_PX = 256
-"""Of the picture that is encoded: hardware refuses small ones."""
+"""Side of the test image: hardware refuses small ones."""
 
 
 class Hardware:
-    """Tries what there is, once."""
+    """Tests the hardware once."""
 
     def __init__(self, setup: object) -> None:
         del setup
         self.facts = numerics_class(choose_device("auto"))
 
     def run(self, task: str, pieces: Iterator[Any]) -> Iterator[HardwareFacts]:
-        """task: path of a short H.264 clip. Yields what was found."""
+        """Yield the findings. task: path of a short H.264 clip."""
         del pieces
         devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else range(0)
         properties = [torch.cuda.get_device_properties(n) for n in devices]
@@ -61,7 +60,7 @@ class Hardware:
 
 
 def _encodes(name: str) -> bool:
-    """The encoder opens and makes packets of a grey picture. False for decoders of that name, too."""
+    """Whether the encoder opens and encodes a grey image. False also for decoders of that name."""
     try:
         formats = {f.name for f in av.codec.Codec(name, "w").video_formats or []}
         context: Any = av.CodecContext.create(name, "w")
@@ -78,7 +77,7 @@ def _encodes(name: str) -> bool:
 
 
 def _decodes(kind: str, clip: str) -> bool:
-    """A device of that kind decodes the first picture of a clip."""
+    """Whether a device of that kind decodes the first frame of a clip."""
     try:
         accelerator = HWAccel(device_type=kind, allow_software_fallback=False)
         with av.open(clip, options=GUARDS, hwaccel=accelerator) as container:

@@ -1,4 +1,4 @@
-"""What travels to a worker and, besides chunks, comes back; free of torch, for both sides of the line."""
+"""Messages to and from a worker, besides chunks; free of torch, as both sides use them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = [
 
 
 class WorkerKind(StrEnum):
-    """The classes that workers are of, by name: the parent of a run never loads them, for they load torch."""
+    """Names of worker classes: the main process never loads them, as they load torch."""
 
     CHUNK_UPSCALER = "pipelines.workers.chunk_worker:ChunkUpscaler"
     HARDWARE = "pipelines.workers.hardware_report:Hardware"
@@ -39,12 +39,12 @@ class WorkerKind(StrEnum):
 
 
 NO_ENCODER = "none"
-"""Fact "encoder" of a worker where the plan's hardware is not."""
+"""Fact "encoder" of a worker without the plan's hardware encoder."""
 
 
 @dataclass(frozen=True)
 class WorkerSetup:
-    """What a worker is made of."""
+    """Setup of a worker."""
 
     plan: Plan
     decoder: DecoderSetup
@@ -58,7 +58,7 @@ class WorkerSetup:
         return {file_name(s.card): Path(s.card.path) for s in self.plan.stages if s.card.path}
 
     def placed(self, places: dict[str, Path]) -> WorkerSetup:
-        """The same with weights at other places."""
+        """The same setup with weights at other paths."""
         stages = tuple(
             replace(s, card=replace(s.card, path=str(places[file_name(s.card)]))) if s.card.path else s
             for s in self.plan.stages
@@ -68,27 +68,26 @@ class WorkerSetup:
 
 @dataclass(frozen=True)
 class SpanTask:
-    """One run of the decoder and the chunks to make of it."""
+    """One run of the decoder, and the chunks to make from it."""
 
     chunks: tuple[Chunk, ...]
-    """In order; those already done are left out, their frames are skipped."""
+    """In order; finished ones are left out, their frames are skipped."""
     pts: Sequence[int]
-    """Promised timestamps from the first of `chunks` to the end of the last, in order, with the plan's
+    """Expected timestamps from the first of `chunks` to the end of the last, in order, with the plan's
     context on both sides."""
     skipped_frames: int
     """Frames before them in this span, counted from its first decoded one; for frames known by order only."""
     checks: dict[int, int] | None = None
-    """`decode.checksum` of some frames as the container's own decoder gives them, by number; for films with
-    frames known by order only."""
+    """`decoder.checksum` of some frames from the container's own decoder, by number; for films with frames
+    known by order only."""
     before: int = 0
-    """How many of the first `pts` only filters look at."""
+    """Number of the first `pts` that only filters use."""
     settling: int = 0
-    """How many frames behind those, and before the first chunk's own, networks are shown."""
+    """Number of frames after those, and before the first chunk's own, that networks get."""
     ahead: int = 0
-    """How many frames behind the last chunk's own networks are shown."""
+    """Number of frames after the last chunk's own that networks get."""
     shown: Sequence[int] = ()
-    """Timestamps of what filters make of the frames that networks are shown, where the plan filters
-    frames."""
+    """Timestamps after filters of the frames that networks get, if the plan has filters."""
 
     @property
     def first_frame(self) -> int:
@@ -96,7 +95,7 @@ class SpanTask:
         return self.chunks[0].start_frame - self.settling - self.before
 
     def promise(self, plan: Plan, setup: DecoderSetup) -> Promise:
-        """What its packets must give."""
+        """The frames that its packets must give."""
         from pipelines.codec.promised_frames import Promise
 
         return Promise(self.pts, plan.linear, self.skipped_frames, self.first_frame, setup.clock)
@@ -104,12 +103,12 @@ class SpanTask:
 
 @dataclass(frozen=True)
 class ChunkProgress:
-    """Frames finished since the last report, and where the worker's time went."""
+    """Frames finished since the last report, and how the worker's time was spent."""
 
     frames: int
     seconds: dict[str, float]
     notes: tuple[str, ...] = ()
-    """What a person should know; the same thing each time it happens."""
+    """Messages for the user, repeated for each chunk that causes them."""
 
     def counts(self) -> list[tuple[str, dict[str, str], float]]:
         """For a cluster's monitoring: (counter, tags, amount)."""
@@ -121,23 +120,23 @@ class ChunkProgress:
 
 @dataclass(frozen=True)
 class Stages:
-    """Seconds a frame of the result, each stage alone."""
+    """Seconds per output frame, each stage alone."""
 
     wall: dict[str, float]
     """decode, check, network, encode."""
     cpu: dict[str, float]
-    """The same as CPU seconds, of all threads together."""
+    """CPU seconds of all threads together, by stage."""
     cores: int
     cuda: bool
     bus_bytes: int
-    """That go to the device and back for a frame; 0 without one."""
+    """Bytes transferred to the device and back per frame; 0 without one."""
     convolution_tflops: float
-    """Rate of the network's own kind of convolution alone; 0 where it has none."""
+    """Speed of the network's own kind of convolution alone; 0 if it has none."""
     tiles: int
     reused: int
-    """Tiles looked at, and those of them that were taken over from the frame before."""
+    """Tiles compared, and tiles reused from the frame before."""
     key_bytes: float = 0.0
-    """Of an encoded chunk's first frame, and of each of the others on average."""
+    """Bytes of an encoded chunk's first frame, and of the others on average."""
     bytes_a_frame: float = 0.0
     queued: float = 0.0
     """Seconds a frame that threads of the network waited for a core; 0 where the system does not tell."""
@@ -145,28 +144,28 @@ class Stages:
 
 @dataclass(frozen=True)
 class HardwareFacts:
-    """What a machine has, as far as it could be used."""
+    """Usable hardware of a machine."""
 
     cores: int
     capability: str
-    """Of the CPU, as torch names it, such as AVX512."""
+    """Of the CPU, by torch's name, such as AVX512."""
     amx: bool
     avx512_bf16: bool
     dtype: str
-    """In which networks run on the default device."""
+    """Precision of networks on the default device."""
     cuda_build: str
-    """CUDA version torch was built with; empty: it has none."""
+    """CUDA version that torch was built for; empty if none."""
     cuda: tuple[dict[str, Any], ...]
     """name, compute, memory_bytes of each device."""
     encoders: tuple[str, ...]
-    """In hardware, that made a picture."""
+    """Hardware encoders that encoded a frame."""
     decoders: tuple[str, ...]
-    """Kinds of device that decoded an H.264 picture."""
+    """Kinds of device that decoded an H.264 frame."""
 
 
 @dataclass(frozen=True)
 class Sampled:
-    """A moment of a film through several networks; each tuple has one entry a network."""
+    """A sample frame of a film through several networks; each tuple has one entry per network."""
 
     moment: int
     pictures: tuple[bytes, ...]
@@ -174,7 +173,7 @@ class Sampled:
     side_by_side: bytes
     """PNG file."""
     overview: bytes
-    """PNG file of the whole frame of the source, small, with that place marked."""
+    """PNG file of the whole source frame, scaled down, with that place marked."""
     key_bytes: tuple[float, ...]
     """Of the first encoded frame."""
     bytes_a_frame: tuple[float, ...]

@@ -1,7 +1,6 @@
-"""`Excerpt`: parts of a frame through the network of a plan, with the pixels they have in the whole.
+"""`Excerpt`: parts of a frame through the network of a plan, with the same pixels as in the whole frame.
 
-A part is cut out of the source with everything around it that its pixels depend on, and goes the way of a
-whole frame.
+A part is cut out of the source with everything that its pixels depend on, and processed like a whole frame.
 """
 
 from __future__ import annotations
@@ -29,11 +28,10 @@ __all__ = ["Excerpt", "Place", "cut_out"]
 
 
 Place = tuple[slice, slice]
-"""Rows and columns of a result, counted in luma."""
+"""Rows and columns of a result, in luma pixels."""
 
 _REACH_PX = 12
-"""Of the classical kernels beside and behind a network: Lanczos' three samples of chroma, and two for its
-siting."""
+"""Extra context for classical kernels: Lanczos' three samples of chroma, and two for its siting."""
 _GRID_PX = 8
 
 
@@ -43,8 +41,9 @@ class Excerpt:
     def __init__(
         self, plan: Plan, contract: Contract, device: torch.device, size: tuple[int, int], count: int = 1
     ) -> None:
-        """contract: of the plan's network. size: height and width of a part, in pixels of the result. count:
-        parts side by side.
+        """contract: of the plan's network. size: height and width of a part, in pixels of the result.
+
+        count: parts side by side.
         """
         self._plan, self._contract, self._scale = plan, contract, plan.out_width // plan.width
         self._margin = (contract.halo_px or 0) + _REACH_PX
@@ -61,12 +60,12 @@ class Excerpt:
             height=self._rows * self._scale),),
         )  # fmt: skip
         self.share = width * self._rows / (plan.width * plan.height)
-        """Of the pixels of a frame that networks have to look at."""
+        """Share of a frame's pixels that networks have to process."""
         self._upscaler = ShotUpscaler(smaller, device)
 
     @staticmethod
     def takes(plan: Plan, contract: Contract, *, classical: bool) -> bool:
-        """Whether a result's pixels depend on those around them alone, and lie on the source's grid."""
+        """Whether a result's pixels depend only on their surroundings, and are on the source's grid."""
         scale = plan.out_width // plan.width if classical else contract.scale
         return (
             len(plan.stages) == 1
@@ -113,9 +112,9 @@ class Excerpt:
         return found
 
     def _side(self, wanted: int, total: int) -> int:
-        """Of what is read, in pixels of the source.
+        """Side of the part that is read, in pixels of the source.
 
-        Enough wherever a part lies, and ending on the grid where the frame ends.
+        Sufficient at any position, and ending on the grid at the end of the frame.
         """
         least = -(-wanted // self._scale) + 1 + self._grid + 2 * self._margin
         return min(total, least + (total - least) % self._grid)

@@ -1,4 +1,4 @@
-"""`Sampler`: a worker that shows a few moments of a film through several networks, with what each costs."""
+"""`Sampler`: a worker that runs sample frames of a film through several networks, and measures the cost."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ __all__ = ["Sampler"]
 
 
 _WIDE_PX = 1280
-"""A result at least so wide is encoded in part only."""
+"""A result at least this wide is encoded in part only."""
 _LEAST_TIMES, _MOST_TIMES, _TIMING_SECONDS = 2, 5, 1.0
-"""Times that a whole frame goes through a network: more than the least only within so many seconds."""
+"""How often a whole frame goes through a network: more than the minimum only within so many seconds."""
 _SHARE = 8
-"""Of such a one, one part of so many."""
+"""One part in so many of a wide result is encoded."""
 _WORTHWHILE = 0.75
-"""Parts that take a larger share of a frame's pixels are not made alone."""
+"""Parts with a larger share of a frame's pixels are not made separately."""
 
 
 class Sampler:
-    """Decodes once, as the setup's plan says, and puts the same frames through the networks of the others."""
+    """Decodes once, by the setup's plan, and runs the same frames through the networks of the others."""
 
     def __init__(self, setup: WorkerSetup) -> None:
         self._plan, self._decoder = setup.plan, setup.decoder
@@ -59,7 +59,7 @@ class Sampler:
     def run(self, task: SpanTask, pieces: Iterator[list[PacketData]]) -> Iterator[Sampled]:
         """Yield one `Sampled` for each chunk of the task.
 
-        The frames of a moment, the first of which is shown.
+        The first frame of a chunk is shown.
         """
         plan = self._plan
         decoded = FrameCount()
@@ -121,7 +121,7 @@ class Sampler:
         )
 
     def _overview(self, frame: Frame, place: Place) -> bytes:
-        """The source, small, with the place marked."""
+        """The source, scaled down, with the place marked."""
         plan, pixels = self._plan, PixelFormat.parse(self._plan.pix_fmt)
         rgb = to_rgb(frame.planes, pixels, plan.color)[0]
         if pixels.is_float:  # light of any strength
@@ -156,20 +156,18 @@ class Sampler:
 
 @dataclass(frozen=True, eq=False)
 class _Made:
-    """What a network made of a moment."""
+    """Output of a network for a sample."""
 
     shown: list[np.ndarray]
-    """Planes of the place that is shown of the first frame."""
+    """Planes of the shown place in the first frame."""
     parts: list[list[np.ndarray]]
-    """Planes of what is encoded of each frame."""
+    """Planes of the encoded part of each frame."""
     seconds: tuple[float, float]
-    """A frame of the whole film takes, by the clock and of all cores."""
+    """Time of a frame of the whole film, wall clock and CPU."""
 
 
 class _Way:
-    """One of the networks: what is shown and what is encoded of its results is all that it makes, wherever
-    parts of them can be made alone.
-    """
+    """One of the networks: makes only the shown and the encoded parts of its results, if that is possible."""
 
     def __init__(self, plan: Plan, device: torch.device) -> None:
         self.plan, self.upscaler = plan, ShotUpscaler(plan, device)
@@ -178,7 +176,7 @@ class _Way:
         self._is_warm = False
         self._seconds: tuple[float, float] | None = None
         self._excerpts: tuple[Excerpt, Excerpt] | None = None
-        """For the place that is shown, and for the strips."""
+        """For the shown place, and for the strips."""
         contract = self.upscaler.contract
         if len(self._strips) > 1 and Excerpt.takes(plan, contract, classical=not plan.stages[0].card.sha256):
             sizes = [(rows.stop - rows.start, columns.stop - columns.start) for rows, columns in self._strips]
@@ -220,7 +218,7 @@ class _Way:
         )
 
     def _excerpted(self, told: Sequence[Window], place: Place) -> _Made:
-        """Parts alone, but for one whole frame, which is timed.
+        """Process parts only, except for one whole frame, which is timed.
 
         Smaller ones would be faster than their share.
         """
@@ -237,9 +235,9 @@ class _Way:
         return _Made(shown, parts, self._seconds)
 
     def _least_timed(self, window: Window) -> tuple[Frame, tuple[float, float]]:
-        """The least of several times.
+        """The shortest of several times.
 
-        The first compiles kernels and gets memory, and any may wait for other programs.
+        The first one compiles kernels and allocates memory, and any may be delayed by other programs.
         """
         times: list[tuple[float, float]] = []
         while len(times) < _MOST_TIMES and (
@@ -261,19 +259,20 @@ class _Way:
 
 
 def _shown_px(plan: Plan) -> tuple[int, int]:
-    """Height and width of what is shown of a result."""
+    """Height and width of the shown part of a result."""
     return min(SHOWN_PX[0], plan.out_height), min(SHOWN_PX[1], plan.out_width)
 
 
 def _share(plan: Plan) -> int:
-    """Of how many parts of a result one is encoded."""
+    """One in how many parts of a result is encoded."""
     return _SHARE if plan.out_width >= _WIDE_PX and not plan.encoder.is_picture else 1
 
 
 def _strips(plan: Plan) -> list[Place]:
-    """What is encoded of a result: all of it, or two strips around a quarter and three quarters of its width.
+    """The encoded part of a result.
 
-    From top to bottom, for sky, ground and black bars are what differs most.
+    All of it, or two strips around a quarter and three quarters of its width. From top to bottom, as sky,
+    ground and black bars differ most.
     """
     share = _share(plan)
     if share == 1:
@@ -288,9 +287,9 @@ def _side_by_side(strips: Sequence[Sequence[np.ndarray]]) -> list[np.ndarray]:
 
 
 def _encoded(parts: Sequence[Sequence[np.ndarray]], index: int, plan: Plan) -> tuple[float, float]:
-    """Encode parts of frames as a run would all of them.
+    """Encode parts of frames as a run would encode whole frames.
 
-    (bytes of the first frame, of each of the others on average), of the whole.
+    Returns (bytes of the first frame, of the others on average), for whole frames.
     """
     stamped = [Frame(number, planes) for number, planes in enumerate(parts)]
     encoder = replace(plan.encoder, width=stamped[0].planes[0].shape[1])
@@ -302,6 +301,6 @@ def _encoded(parts: Sequence[Sequence[np.ndarray]], index: int, plan: Plan) -> t
 
 
 def _pixels(planes: Sequence[np.ndarray], plan: Plan) -> np.ndarray:
-    """(H,W,3) uint8 R'G'B' of a place of a result; the transfer curve stays what it is."""
+    """(H,W,3) uint8 R'G'B' of a place of a result; the transfer curve is unchanged."""
     rgb = to_rgb(planes, PixelFormat.parse(plan.out_pix_fmt), plan.out_color)[0]
     return (rgb.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()

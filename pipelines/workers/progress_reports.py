@@ -1,4 +1,4 @@
-"""Progress messages of a worker, and a sign of life while a frame takes long."""
+"""Progress messages of a worker, also while a single frame takes long."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _REPORT_SECONDS = 0.5
 
 
 class ProgressReports:
-    """What was done since the last report.
+    """Work done since the last report.
 
-    One comes now and then also where no frame is finished for long, or we would be taken for hung.
+    Reports are also sent if no frame is finished for long, or the worker would count as hung.
     """
 
     def __init__(self, clock: StageClock, notes: list[str]) -> None:
@@ -31,7 +31,7 @@ class ProgressReports:
         self._told = time.monotonic()
         self._decoded = self._told_decoded = 0
         self.frames = 0
-        """Finished."""
+        """Finished frames."""
 
     def decoded(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         """The decoder's frames, counted as they pass."""
@@ -47,20 +47,20 @@ class ProgressReports:
         return ChunkProgress(frames, self._clock.take(), notes)
 
     def due(self) -> Iterator[ChunkProgress]:
-        """A report, where the last one is a while ago."""
+        """A report, if the last one was some time ago."""
         if time.monotonic() - self._told > _REPORT_SECONDS:
             yield self.now()
 
     def decoding(self) -> Iterator[ChunkProgress]:
-        """A report, where the decoder has given anything since the last one."""
+        """A report, if the decoder has returned anything since the last one."""
         if self._decoded > self._told_decoded:
             yield self.now()
 
 
 def wind_reel(reel: Reel, number: int, ahead: Prefetch, reports: ProgressReports) -> Iterator[ChunkProgress]:
-    """Have the reel come to a frame, for which no more than decoding is done, maybe for long.
+    """Advance the reel to a frame, which may need only decoding for a long time.
 
-    Pre-roll, chunks that are there already.
+    Pre-roll, or chunks that are already finished.
     """
     while reel.next <= number:
         while not ahead.is_there(_REPORT_SECONDS):

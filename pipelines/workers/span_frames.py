@@ -1,4 +1,4 @@
-"""`span_frames`: the frames of a span, decoded, checked against what was promised, and filtered."""
+"""`span_frames`: the frames of a span, decoded, checked against the expected ones, and filtered."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class FrameCount:
         self.frames = 0
 
     def count(self, frames: Iterator[Frame]) -> Iterator[Frame]:
-        """The same frames, each counted when it is asked for."""
+        """The same frames, each counted when it is read."""
         for frame in frames:
             self.frames += 1
             yield frame
@@ -43,11 +43,11 @@ def span_frames(
     watch: Callable[[Iterator[Frame]], Iterator[Frame]] = iter,
     clean: bool = True,
 ) -> Iterator[Frame]:
-    """Decode a task's packets; yields the frames that networks see, in display order.
+    """Decode a task's packets; yields the frames for the networks, in display order.
 
-    watch: passes on every frame that the decoder gives, for who counts them. clean: through the plan's
-    prefilters, and without what it crops. Raises CorruptError, MediaError
-    and IndexMismatchError where the frames are not those that the packet index promised.
+    watch: wraps the decoder's frames, to count them. clean: apply the plan's prefilters and crop. Raises
+    CorruptError, MediaError and IndexMismatchError if the frames are not those that the packet index
+    promised.
     """
     conceal = plan.on_corrupt == "conceal"
     pixels, promise = PixelFormat.parse(plan.decoded_format), task.promise(plan, decoder)

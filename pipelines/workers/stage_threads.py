@@ -31,7 +31,7 @@ _AHEAD = 4
 
 
 class StageClock:
-    """Seconds spent by step since the last look; a step within another is not counted twice."""
+    """Seconds spent by step since the last call; a step within another is not counted twice."""
 
     def __init__(self) -> None:
         self._seconds: dict[str, float] = {}
@@ -39,7 +39,7 @@ class StageClock:
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
-        """Count the time within as that of stage `name`."""
+        """Count the time inside the context as that of stage `name`."""
         since, outer, self._inner = time.monotonic(), self._inner, 0.0
         try:
             yield
@@ -55,7 +55,7 @@ class StageClock:
 
 
 class _Failure:
-    """An exception on its way through a queue."""
+    """An exception passed through a queue."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
@@ -65,13 +65,13 @@ _END: Any = object()
 
 
 class Prefetch:
-    """An iterator that is run in a thread, a few items ahead of whoever reads it."""
+    """An iterator that runs in a thread, a few items ahead of its reader."""
 
     def __init__(self, items: Iterator[Frame], clock: StageClock) -> None:
         self._items, self._clock = items, clock
         self._queue: queue.Queue[Any] = queue.Queue(maxsize=_AHEAD)
         self._head: Any = None
-        """What has left the queue and was not read yet."""
+        """An item taken from the queue but not read yet."""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._fill, daemon=True)
 
@@ -98,7 +98,7 @@ class Prefetch:
             self._queue.put(_Failure(error))
 
     def is_there(self, within: float | None) -> bool:
-        """Wait for the next item, or the end, so many seconds at most; whether it can be read."""
+        """Wait up to so many seconds for the next item, or the end; returns whether it can be read."""
         if self._head is None:
             with self._clock("decode wait"), contextlib.suppress(queue.Empty):
                 self._head = self._queue.get(timeout=within)
@@ -116,15 +116,15 @@ class Prefetch:
 
 
 class ChunkInProgress:
-    """A chunk on its way: its encoder, and the witness of its frames."""
+    """A chunk in progress: its encoder, and the check of its frames."""
 
     def __init__(
         self, chunk: Chunk, plan: Plan, *, after: threading.Thread | None, step: Callable[[], None]
     ) -> None:
         """after: encoder that has to end before this one begins. step: called for every packet.
 
-        On a CPU, where encoders hold most of the memory, hundreds of megabytes each, and keep all cores busy
-        while they drain.
+        Used on a CPU, where encoders take most of the memory, hundreds of megabytes each, and keep all cores
+        busy while they finish.
         """
         self._index = chunk.index
         self._witness = FrameOrderCheck(plan)
@@ -133,7 +133,7 @@ class ChunkInProgress:
         self.encoding = _EncoderThread(chunk.index, plan, after, step)
 
     def witness(self, decoded: Frame, filtered: Frame, upscaled: Frame) -> None:
-        """The next frame as it was decoded, as the networks saw it, both upright, and what came of it."""
+        """Add the next frame as decoded, as given to the networks (both upright), and its result."""
         self._corrupt += decoded.corrupt
         self._witness.source(decoded, filtered)
         self._witness.result(upscaled)
@@ -144,9 +144,9 @@ class ChunkInProgress:
         return not self.encoding.thread.is_alive()
 
     def finish(self) -> EncodedChunk:
-        """The chunk, as soon as the encoder has drained. Raises what it raised.
+        """The chunk, as soon as the encoder has finished. Raises its errors.
 
-        For other timestamps or other dynamic HDR metadata than went in: VerificationError, of hardware
+        For other timestamps or dynamic HDR metadata than those of the input: VerificationError, for hardware
         ResourceError.
         """
         try:
@@ -167,7 +167,7 @@ class ChunkInProgress:
         return made
 
     def _flaw(self, made: EncodedChunk) -> str:
-        """What is other in a chunk than what went in; empty: nothing."""
+        """The difference between a chunk and its input; empty if there is none."""
         pts = self._witness.pts
         if sorted(made.pts) != pts:
             return f"the encoder gave {len(made.pts)} packets for {len(pts)} frames, or other timestamps"
@@ -184,7 +184,7 @@ class ChunkInProgress:
 
 
 class _EncoderThread:
-    """The encoder of one chunk in a thread of its own."""
+    """The encoder of one chunk in a separate thread."""
 
     def __init__(
         self, index: int, plan: Plan, after: threading.Thread | None, step: Callable[[], None]
@@ -204,12 +204,12 @@ class _EncoderThread:
             self._outcome.append(error)
 
     def put(self, frame: Frame) -> None:
-        """The next frame; waits while there is no room. Raises what ended the encoder."""
+        """Add the next frame; waits while the queue is full. Raises the encoder's error."""
         if not self._put(frame):
             self.outcome()
 
     def end(self) -> None:
-        """No more frames will come."""
+        """Signal the end of the frames."""
         self._put(_END)
 
     def _put(self, item: Any) -> bool:
@@ -220,7 +220,7 @@ class _EncoderThread:
         return False
 
     def outcome(self) -> EncodedChunk:
-        """What came of it, when it has ended."""
+        """The encoder's result, when it has ended."""
         self.thread.join()
         outcome = self._outcome[0] if self._outcome else ResourceError("the encoder stopped without a word")
         if isinstance(outcome, BaseException):

@@ -1,4 +1,4 @@
-"""`StageTimer`: a worker that makes nothing and times each stage of a chunk alone."""
+"""`StageTimer`: a worker that times each stage of a chunk alone."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ __all__ = ["StageSampler", "StageTimer"]
 
 
 _FRAMES = 24
-"""That are upscaled, and encoded there and back."""
+"""Frames that are upscaled, and encoded forwards and backwards."""
 _FRAMES_OF_A_SAMPLE = 12
 _DECODED = 240
-"""Frames of a span that are decoded at most."""
+"""Most frames of a span that are decoded."""
 
 
 class _Awaited:
-    """Packets as they come, none kept, and what waiting for them took."""
+    """Passes packets on without keeping them, and measures the waiting time."""
 
     def __init__(self, packets: Iterator[PacketData]) -> None:
         self._packets = packets
         self.wall = self.cpu = 0.0
-        """Seconds; of the CPU, in the thread that reads."""
+        """Seconds; of the CPU, in the reading thread."""
 
     def __iter__(self) -> Iterator[PacketData]:
         while True:
@@ -58,7 +58,7 @@ class _Awaited:
 
 
 class _Stopwatch:
-    """Seconds a frame of each stage, by the clock and of the CPU."""
+    """Seconds per frame of each stage, wall clock and CPU."""
 
     def __init__(self) -> None:
         self.wall: dict[str, float] = {}
@@ -68,7 +68,7 @@ class _Stopwatch:
 
     @contextmanager
     def timed(self, name: str, count: int = 1) -> Iterator[None]:
-        """Time what is done within, for so many frames."""
+        """Time the context, for so many frames."""
         wall, cpu, queued = time.perf_counter(), time.process_time(), _queued_seconds()
         yield
         self.wall[name] = (time.perf_counter() - wall) / count
@@ -93,8 +93,8 @@ class StageTimer:
 
     _most = _FRAMES
     _there_and_back = True
-    """Encode the frames a second time in reverse, for there to be more of them. Those that an encoder has
-    seen before take few bytes."""
+    """Encode the frames a second time in reverse, to have more of them. Repeated frames would take few
+    bytes."""
 
     def __init__(self, setup: WorkerSetup) -> None:
         self._setup = setup
@@ -137,7 +137,7 @@ class StageTimer:
         )
 
     def _decode(self, task: SpanTask, pieces: Iterator[list[PacketData]], watch: _Stopwatch) -> list[Frame]:
-        """The first frames of the span; the time is that of all that were decoded, waiting left out."""
+        """The first frames of the span; the time is that of all decoded frames, without waiting."""
         plan = self._setup.plan
         packets = _Awaited(packet for piece in pieces for packet in piece)
         decoded = FrameCount()
@@ -164,9 +164,7 @@ class StageTimer:
             check.result(result)
 
     def _convolution_tflops(self) -> float:
-        """Of 3x3 convolutions between as many channels as the network's body has, on maps as large as its
-        tiles.
-        """
+        """Speed of 3x3 convolutions with the network's number of channels, on maps of its tile size."""
         from models.layers.convolution import convolve, pack_weights
 
         plan, upscaler = self._setup.plan, self._worker.upscaler
@@ -197,7 +195,7 @@ class StageTimer:
 
 
 class StageSampler(StageTimer):
-    """The same on a few frames, for several places of a film."""
+    """A `StageTimer` with fewer frames, for several places of a film."""
 
     _most = _FRAMES_OF_A_SAMPLE
     _there_and_back = False
