@@ -1,15 +1,15 @@
 """`estimate_levels`: how degraded a film is, shot by shot, as restoration levels 0..1.
 
 The level is the higher one of two estimates: from decoded frames (`level_estimator`), and from the quantisers
-of the encoder (`quantisers`). A film encoded at CRF 32 and again at CRF 16 has the blocks of the first and the
-quantiser of the second. A film full of fur or leaves looks undamaged at any quantiser.
+of the encoder (`quantisers`). A film encoded at CRF 32 and again at CRF 16 has the blocks of the first and
+the quantiser of the second. A film full of fur or leaves looks undamaged at any quantiser.
 
-Estimates at one place vary by about 0.1 with the content, so most films have one level. The level changes at a
-cut only if several consecutive places are clearly more or less degraded than their surroundings, such as the
-archive shots of a documentary.
+Estimates at one place vary by about 0.1 with the content, so most films have one level. The level changes at
+a cut only if several consecutive places are clearly more or less degraded than their surroundings, such as
+the archive shots of a documentary.
 
-A short film is decoded completely; a longer one at sample places. If the level changes between two places, the
-range between them is halved until it is short enough to be decoded completely to find the cut.
+A short film is decoded completely; a longer one at sample places. If the level changes between two places,
+the range between is halved until it is short enough to be decoded completely to find the cut.
 """
 
 from __future__ import annotations
@@ -64,9 +64,9 @@ def estimate_levels(
 ) -> RestoreLevels:
     """Levels rounded to two decimals; empty if all frames are flat or tiny.
 
-    full: full range. part: frames [start, stop), for films that can be decoded from anywhere; the first level
-    applies from its start. prefilter: filters before the networks; their output is then estimated, without the
-    quantisers.
+    full: full range. part: frames [start, stop), for films that can be decoded from anywhere; the
+    first level applies from its start. prefilter: filters before the networks; their output is then
+    estimated, without the quantisers.
     """
     pixels = planar_format(info.pix_fmt)
     if pixels.is_float:
