@@ -87,8 +87,7 @@ _HOMES = {
         "UsageError", "VerificationError", "VsrError",
     ),
 }  # fmt: skip
-"""Module -> names exported from it; loaded when first asked for, so that `vsr --help` loads nothing it does
-not need."""
+"""Module -> exported names; imported on first use, so that `vsr --help` stays fast."""
 
 __all__ = [  # noqa: PLE0604 - names, all of them
     "__version__",

@@ -1,4 +1,4 @@
-"""`upscale`: what `vsr run` does, as a function that yields events."""
+"""`upscale`: `vsr run` as a function that yields events."""
 
 from __future__ import annotations
 

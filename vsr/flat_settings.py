@@ -17,14 +17,14 @@ _PLACES = {"to": "target.to", "scale": "target.scale", "codec": "encode.codec", 
            "preset": "encode.preset", "crf": "encode.crf", "target_size": "encode.target_size",
            "target_vmaf": "encode.target_vmaf", "pixel_format": "encode.pixel_format",
            "encoder_options": "encode.options"}  # fmt: skip
-"""Flat names of settings -> where they stand in a settings file."""
+"""Flat names of settings -> their places in a settings file."""
 
 _RATES: dict[str, Any] = {"crf": None, "target_size": "", "target_vmaf": 0.0}
-"""Settings that each say how much the encoder may spend -> what stands for none."""
+"""Settings that control the bit rate, of which one can be set -> the value for unset."""
 
 
 def _without_others(given: dict[str, Any]) -> dict[str, Any]:
-    """One of them, which replaces whichever a settings file has. Raises UsageError for two."""
+    """The given rate setting, which replaces that of a settings file. Raises UsageError for two."""
     if len(given) > 1:
         names = " and ".join("--" + key.replace("_", "-") for key in given)
         raise UsageError(f"{names} exclude each other; give one of them")

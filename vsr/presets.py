@@ -1,4 +1,4 @@
-"""`presets`: the settings files that come with vsr, and what each is for."""
+"""`presets`: the settings files that come with vsr, and their purposes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Preset", "config_file", "presets"]
 
 _HERE = Path(__file__).resolve().parent
 _FOLDERS = (_HERE / "configs" / "run", _HERE.parent / "configs" / "run")
-"""In an installed package, in a checkout."""
+"""Locations in an installed package, and in a checkout."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,13 @@ class Preset:
     purpose: str
     """Its first line."""
     measured: tuple[str, ...] = ()
-    """What `tests.benchmarks.presets` found, line by line."""
+    """Measurements of `tests.benchmarks.presets`, line by line."""
 
     @property
     def cost(self) -> str:
-        """What it costs, for people: "1.6 frames a second and 5.8 GB an hour (1280x720, 2 cores, no GPU)".
+        """Its cost as text: "1.6 frames a second and 5.8 GB an hour (1280x720, 2 cores, no GPU)".
 
-        Empty where it was not measured.
+        Empty if it was not measured.
         """
         text = "\n".join(self.measured)
         found, cores = (
@@ -51,13 +51,13 @@ class Preset:
 
 
 def presets() -> list[Preset]:
-    """All of them, by name."""
+    """All presets, by name."""
     folder = next((f for f in _FOLDERS if f.is_dir()), None)
     return [_preset(path) for path in sorted(folder.glob("*.toml"))] if folder is not None else []
 
 
 def config_file(text: str | Path) -> Path:
-    """What --config means: a file that is there, else a preset's name. Raises UsageError."""
+    """The file for --config: an existing file, else the preset of that name. Raises UsageError."""
     path = Path(text)
     if path.exists() or path.suffix or path.parent != Path():
         return path

@@ -20,7 +20,7 @@ __all__ = ["abandoned_work", "clean"]
 @click.argument("folders", nargs=-1, type=FilePath(), metavar="[FOLDER...]")
 @click.option("--yes", is_flag=True, help="Delete without asking.")
 def clean(folders: tuple[Path, ...], yes: bool) -> None:
-    """Delete work directories of interrupted runs, and with them what could be resumed.
+    """Delete work directories of interrupted runs, which then can't be resumed.
 
     Example: vsr clean ~/videos --yes
     """
@@ -44,7 +44,7 @@ def clean(folders: tuple[Path, ...], yes: bool) -> None:
 
 
 def _confirmed(question: str) -> bool:
-    """Ask; raises UsageError where nobody can answer, as with standard input at its end."""
+    """Ask the user; raises UsageError without an answer, such as at the end of standard input."""
     from models.errors import UsageError
 
     try:

@@ -23,56 +23,56 @@ __all__ = ["compare"]
 
 
 _EVERY_SECONDS = 1.0
-"""Between two lines of progress."""
+"""Interval between two lines of progress."""
 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=FilePath(), metavar="A B | RATINGS...")
-@click.option(
-    "--reference", type=FilePath(), metavar="FILE", help="The truth that both are measured against."
-)
+@click.option("--reference", type=FilePath(), metavar="FILE", help="Ground truth for both files.")
 @click.option(
     "--source",
     type=FilePath(),
     metavar="FILE",
-    help="What results were made from; they are shrunk and held against it.",
+    help="Source of the outputs; they are downscaled and compared with it.",
 )
 @click.option(
     "--report",
     type=FilePath(),
     metavar="FILE",
-    help="A page with curves and the worst moments, which opens from disk.",
+    help="Write an HTML report with curves and the worst frames.",
 )
 @click.option(
     "--blind",
     is_flag=True,
-    help="Make the page a blind test: random sides, ratings from 1 to 5, saved from the page.",
+    help=("Make the report a blind test: random sides, ratings from 1 to 5, saved from the browser."),
 )
 @click.option(
     "--clips",
     is_flag=True,
-    help="Of a blind test: a second of motion in place of each picture, for what flickers or crawls.",
+    help="Show one-second clips in a blind test instead of images, to judge flicker.",
 )
 @click.option(
     "--shots",
     type=click.IntRange(1, 100),
     default=6,
     show_default=True,
-    help="Of a blind test: so many moments, all over the film.",
+    help="Number of samples of a blind test, spread over the film.",
 )
-@click.option("--scores", is_flag=True, help="Instead: merge the ratings that pages of one blind test saved.")
-@click.option("--range", "range_", metavar="FROM-TO", help="Only a part, in seconds or [hh:]mm:ss[.fff].")
+@click.option("--scores", is_flag=True, help="Merge the ratings saved from several copies of one blind test.")
+@click.option(
+    "--range", "range_", metavar="FROM-TO", help="Compare only a part, in seconds or [hh:]mm:ss[.fff]."
+)
 @click.option(
     "--align",
     type=click.Choice(["pts", "start", "part"]),
     default="pts",
     show_default=True,
     help=(
-        "Pair frames by their times, or by those since the first frame; or take the others for the --range of"
-        " the first."
+        "Pair frames by time, or by time since the first frame; or treat the other files as the"
+        " --range of the first."
     ),
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line on standard output.")
 def compare(
     files: tuple[Path, ...],
     reference: Path | None,
@@ -86,12 +86,12 @@ def compare(
     align: Align,
     as_json: bool,
 ) -> None:
-    """Measure a result against its source, or two results against a reference; or let people judge.
+    """Compare an output with its source, or two outputs with a reference; or make a blind test.
 
-    PSNR, SSIM, VMAF and VMAF-NEG (the 4K model above 1440 lines), XPSNR, flicker, and how faithful the shrunk
-    result is to its source. Without --reference the smaller of A and B is the reference, else A; everything
-    is measured at the reference's size. Frames are paired by their times. Missing frames, other times and
-    pictures shown too late are reported, and end with 7.
+    Metrics: PSNR, SSIM, VMAF and VMAF-NEG (the 4K model above 1440 lines), XPSNR, flicker, and the similarity
+    of the downscaled output to its source. Without --reference, the smaller of A and B is the reference, or A
+    if both have one size. Everything is measured at the reference's size. Frames are paired by their times.
+    If frames are missing, late or have other times, they are reported, and the exit code is 7.
 
     \b
     Example: vsr compare film.mp4 film.2160p.mp4 --report out.html
@@ -146,7 +146,7 @@ def _say_scores(files: tuple[Path, ...], *, as_json: bool) -> None:
 def _show(
     events: Iterator[Measured | Misaligned | Compared | BlindTest], *, as_json: bool
 ) -> Compared | BlindTest:
-    """Progress and findings as they come; the last event comes back."""
+    """Print progress and findings; returns the last event."""
     from pipelines.quality.blind_test import BlindTest
     from pipelines.quality.comparison import Compared, Measured
     from pipelines.quality.frame_alignment import Misaligned

@@ -28,7 +28,7 @@ __all__ = ["evaluate"]
     multiple=True,
     required=True,
     type=FilePath(),
-    help="Folder of pictures, video, or data set; may be repeated.",
+    help="Folder of images, video, or data set; may be repeated.",
 )
 @click.option(
     "--case",
@@ -36,12 +36,12 @@ __all__ = ["evaluate"]
     multiple=True,
     metavar="CASE",
     help=(
-        "clean, h264-23 (CODEC-QUALITY), noise-10, blur-1.5; may be repeated. Default: clean, of videos also"
-        " four codings."
+        "Degradation: clean, h264-23 (CODEC-QUALITY), noise-10, blur-1.5; may be repeated."
+        " Default: clean, and for videos also four codec settings."
     ),
 )
 @click.option(
-    "--scale", type=click.IntRange(1, 16), help="Only this scale; default: all that the models have."
+    "--scale", type=click.IntRange(1, 16), help="Only this scale; default: all scales of the models."
 )
 @click.option(
     "--metric",
@@ -63,8 +63,8 @@ __all__ = ["evaluate"]
         ]
     ),
     help=(
-        "Default: of pictures psnr and ssim; of videos psnr, vmaf-neg, flicker and, with its package,"
-        " deep-distance."
+        "Default: psnr and ssim for images; psnr, vmaf-neg, flicker and, if installed, deep-"
+        " distance for videos."
     ),
 )
 @click.option(
@@ -87,19 +87,17 @@ __all__ = ["evaluate"]
     type=click.IntRange(1),
     default=48,
     show_default=True,
-    help="At most so many frames of a video.",
+    help="Maximum number of frames of a video.",
 )
+@click.option("--range", metavar="FROM-TO", help="Only this part of a video, in seconds or [hh:]mm:ss[.fff].")
 @click.option(
-    "--range", metavar="FROM-TO", help="Of a video the frames of this part, in seconds or [hh:]mm:ss[.fff]."
-)
-@click.option(
-    "--limit", type=click.IntRange(0), default=0, help="At most so many pictures of a folder; 0: all."
+    "--limit", type=click.IntRange(0), default=0, help="Maximum number of images of a folder; 0: all."
 )
 @click.option(
     "--restore",
     type=RestorationLevel(),
     default="auto",
-    help="Level for networks that restore; default: auto, as in a run.",
+    help="Restoration level, for networks that take one; default: auto, as in a run.",
 )
 @click.option(
     "--detail",
@@ -107,20 +105,25 @@ __all__ = ["evaluate"]
     default=0.75,
     show_default=True,
     metavar="0..1",
-    help="Faithful (0) to crisp (1), as of a run.",
+    help="From faithful (0) to crisp (1), as in a run.",
 )
 @click.option("--bf16", is_flag=True, help="Run networks in bf16, as on a CPU with AMX.")
 @click.option(
-    "--strips", default="", metavar="DIR", help="Write pictures there: input, Lanczos, model, truth."
+    "--strips",
+    default="",
+    metavar="DIR",
+    help="Write images to this folder: input, Lanczos, model, ground truth.",
 )
-@click.option("--grid", is_flag=True, help="Data sets by cases, as a second table of the first metric.")
+@click.option(
+    "--grid", is_flag=True, help="Print data sets by cases as a second table, for the first metric."
+)
 @click.option(
     "--format",
     "style",
     type=click.Choice(["terminal", "markdown", "json"]),
     default="terminal",
     show_default=True,
-    help="How the table is written.",
+    help="Format of the table.",
 )
 def evaluate(
     models: tuple[str, ...],
@@ -132,7 +135,7 @@ def evaluate(
     style: str,
     **options: Any,
 ) -> None:
-    """Judge networks on pictures, videos or data sets, beside bicubic and Lanczos.
+    """Score networks on images, videos or data sets, with bicubic and Lanczos as baselines.
 
     \b
     Example: vsr evaluate fast-x2 --data Set5 --data Urban100 --format markdown
@@ -157,7 +160,7 @@ def evaluate(
 
 
 def _judged(events: Iterator[Note | Judging | Judged | EvaluationRow]) -> list[EvaluationRow]:
-    """The rows, with a bar for what is under way."""
+    """Collect the rows, with a progress bar."""
     from pipelines.plan.events import Note
     from pipelines.quality.evaluation import EvaluationRow, Judging
     from vsr.views.progress_bar import bar

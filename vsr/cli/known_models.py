@@ -29,11 +29,11 @@ _INDEX = click.option(
     default="",
     envvar="VSR_MODEL_INDEX",
     metavar="FILE|URL",
-    help="A list of your own instead of the one that ships; also VSR_MODEL_INDEX.",
+    help="Model index to use instead of the one that ships; also VSR_MODEL_INDEX.",
 )
-_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 _REFERENCE = "fast-x2"
-"""Costs are said as multiples of this network's."""
+"""Costs are given as multiples of this network's."""
 
 
 @click.command(name="search")
@@ -52,9 +52,9 @@ def search_models(
 ) -> None:
     """List third-party networks that can be fetched by name.
 
-    Only those with all of the words in name, author, licence or description.
+    With words, only networks with all of them in name, author, licence or description.
 
-    Networks with a * are here already. Cost is the arithmetic of a frame, as a multiple of that of fast-x2.
+    Networks with a * are installed. Cost is the compute for a frame, as a multiple of that of fast-x2.
 
     \b
     Example: vsr models search --for animation --commercial
@@ -108,7 +108,7 @@ def search_models(
 @_INDEX
 @_JSON
 def model_info(name: str, place: str, as_json: bool) -> None:
-    """Show what is known of a network: what it is for, cost, licence, and where its file lies.
+    """Show purpose, cost, licence and URL of a network.
 
     Example: vsr models info realesr-animevideov3
     """
@@ -142,13 +142,14 @@ def model_info(name: str, place: str, as_json: bool) -> None:
 @_INDEX
 @_JSON
 def get_models(names: tuple[str, ...], place: str, as_json: bool) -> None:
-    """Fetch networks by name, once: https, with the hash of the list, resumed where an earlier download broke
-    off.
+    """Download networks by name.
+
+    Over https, checked against the hash of the list; interrupted downloads are resumed.
 
     \b
     Example: vsr models get realesr-general-x4v3
              vsr models get --index https://intranet.example/networks.toml house-style-x2
-    Without network access, the message says where to put a file that was fetched elsewhere.
+    Without network access, the message says where to put a file downloaded elsewhere.
     """
     from models.catalog.lookup import cards
     from models.catalog.model_index import entry_of_name
@@ -172,7 +173,7 @@ def get_models(names: tuple[str, ...], place: str, as_json: bool) -> None:
 
 
 def absent_models(names: Sequence[str]) -> dict[str, IndexEntry]:
-    """Of these names, those that the index knows and that are not here."""
+    """Names that are in the index but not installed."""
     import os
 
     from models.catalog.lookup import missing

@@ -18,7 +18,7 @@ __all__ = ["bench", "doctor", "probe", "show_version"]
 
 _MARKS = {"ok": "ok     ", "advice": "advice ", "problem": "PROBLEM"}
 _NOT_FIT = 6
-"""Exit code where a run would not work: that of resources."""
+"""Exit code if a run would not work: that of resources."""
 
 
 def show_version(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:
@@ -38,12 +38,12 @@ def show_version(ctx: click.Context, parameter: click.Parameter, wanted: bool) -
 
 @click.command()
 @click.argument("folder", required=False, type=FilePath(), metavar="[FOLDER]")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line on standard output.")
 def doctor(folder: Path | None, as_json: bool) -> None:
-    """Check whether a run would work here, and say what to do where it would not.
+    """Check whether a run would work here, and how to fix what is missing.
 
-    Libraries, CPU, GPUs, codecs, disk (of FOLDER, where results would go; default: this one), and a run of a
-    tiny clip. Ends with 0 where a run works, else with 6.
+    Checks libraries, CPU, GPUs, codecs, the disk of FOLDER (default: the current one), and a run of a tiny
+    clip. The exit code is 0 if a run works, else 6.
 
     Example: vsr doctor ~/videos
     """
@@ -81,23 +81,21 @@ def doctor(folder: Path | None, as_json: bool) -> None:
     type=FiniteRange(0.5),
     default=6.0,
     show_default=True,
-    help="Of the video; --range says which.",
+    help="Length of the part of the video, in seconds; --range selects it.",
 )
 @click.option(
     "--repeats",
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="Of the whole run; the median counts.",
+    help="Number of whole runs; the median is reported.",
 )
-@click.option(
-    "--timeline", type=FilePath(), metavar="FILE", help="A picture of what waited for what, as PNG."
-)
+@click.option("--timeline", type=FilePath(), metavar="FILE", help="Write a timeline of the stages as PNG.")
 @click.option(
     "--share",
     type=FilePath(),
     metavar="FILE",
-    help="Machine, settings, speed, quality and size as JSON, to show to others.",
+    help="Write machine, settings, speed, quality and size as JSON, to share.",
 )
 def bench(
     source: Path | None,
@@ -109,9 +107,9 @@ def bench(
     share: Path | None,
     **options: Any,
 ) -> None:
-    """Measure a run here: each stage alone, the bound that follows, the run itself.
+    """Measure the speed here: each stage alone, the resulting bound, and the whole run.
 
-    Without INPUT, on a 1080p clip made by code. What --share writes says nothing of you or your files;
+    Without INPUT, a generated 1080p clip is used. The file of --share has no personal data and no file names;
     docs/speed.md is a table of such files.
 
     Example: vsr bench film.mp4 --codec h264 --preset superfast
@@ -146,12 +144,14 @@ def bench(
 @click.command()
 @click.argument("source", type=FilePath(), metavar="INPUT")
 @click.option(
-    "--exact", is_flag=True, help="Decode everything and count, instead of predicting from packets."
+    "--exact",
+    is_flag=True,
+    help="Count frames by decoding all of them, instead of predicting them from packets.",
 )
-@click.option("--video-stream", type=int, metavar="N", help="Which of several films, from 0.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--video-stream", type=int, metavar="N", help="Index of the video stream, from 0.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def probe(source: Path, exact: bool, video_stream: int | None, as_json: bool) -> None:
-    """Show what a file holds.
+    """Show streams, colour and timing of a file.
 
     Example: vsr probe film.mkv --json
     """

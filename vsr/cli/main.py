@@ -48,7 +48,7 @@ def cli(context: click.Context) -> None:
     vsr run folder/ -o results/           every video in it
 
     \b
-    Exit codes: 0 done, 1 a bug of ours, 2 wrong usage, 3 unusable input, 4 corrupt input, 5 disk,
+    Exit codes: 0 done, 1 a bug in vsr, 2 wrong usage, 3 unusable input, 4 corrupt input, 5 disk,
     6 resources, 7 verification failed, 8 some of several inputs failed, 130/143 interrupted (the same
     command resumes).
     """
@@ -160,9 +160,7 @@ def _refuse(error: click.ClickException, *, as_json: bool) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; every foreseen error becomes one line and its exit code, a bug keeps its
-    traceback.
-    """
+    """Run the command line: an expected error becomes one line and an exit code, a bug a traceback."""
     _own_packages()
     from models.errors import VsrError
     from models.sandbox import without_network

@@ -16,12 +16,12 @@ __all__ = ["add_model", "export", "models", "quantize", "remove_model"]
 
 
 @click.group(invoke_without_command=True, cls=CommandGroup)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 @click.pass_context
 def models(ctx: click.Context, as_json: bool) -> None:
-    """List the networks there are, by what they are for: name, scales, thousands of parameters.
+    """List the installed networks by purpose: name, scales, thousands of parameters.
 
-    A name of several scales means the one that is needed; quality-x2 means that one.
+    A name without a scale, such as quality, uses the scale that a film needs; quality-x2 always doubles.
 
     Example: vsr models
     """
@@ -60,23 +60,23 @@ def models(ctx: click.Context, as_json: bool) -> None:
     nargs=2,
     type=click.IntRange(1),
     metavar="WIDTH HEIGHT",
-    help="Of the input, for tools that want it fixed; default: any.",
+    help="Fixed input size, for tools that need one; default: any.",
 )
 @click.option(
     "--restore",
     type=click.FloatRange(0, 1),
     metavar="0..1",
-    help="Of networks that restore: the level that the file is for.",
+    help="Restoration level of the file, for networks that take one.",
 )
 @click.option(
     "--detail",
     type=click.FloatRange(0, 1),
     default=0.75,
     metavar="0..1",
-    help="Of networks that have both: faithful (0) to crisp (1); default 0.75.",
+    help="From faithful (0) to crisp (1), for networks that support it; default: 0.75.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def export(
     model: str,
     output: Path | None,
@@ -89,7 +89,7 @@ def export(
     """Write a network as ONNX (fp32), for other tools; MODEL is a name of `vsr models` or a weights file.
 
     YUV-native networks have inputs luma (0..1 from black to white) and chroma (-0.5..0.5, half the size),
-    others rgb. The file's metadata tells the rest. Where onnxruntime is installed, its values are compared
+    others rgb. The file's metadata describes the rest. If onnxruntime is installed, its output is compared
     with torch's.
 
     Example: vsr export fast-x2 -o fast-x2.onnx
@@ -127,23 +127,23 @@ def export(
     multiple=True,
     required=True,
     type=FilePath(),
-    help="Pictures or videos like those it will see; may be repeated.",
+    help="Calibration images or videos, similar to the ones to be upscaled; may be repeated.",
 )
 @click.option(
     "--judge",
     multiple=True,
     type=FilePath(),
-    help="Pictures or videos to measure its cost by; default: those of --data.",
+    help="Images or videos to measure the loss of quality; default: those of --data.",
 )
 @click.option(
     "-o",
     "--output",
     type=FilePath(),
     metavar="FILE",
-    help="A .safetensors for the result; default: the network's own file.",
+    help="Output file, a .safetensors; default: the network's own file.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace an output that is there.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing output.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def quantize(
     model: str,
     data: tuple[Path, ...],
@@ -152,12 +152,11 @@ def quantize(
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    """Give a network layers on 8-bit integers, for --precision int8.
+    """Add 8-bit integer layers to a network, for --precision int8.
 
     MODEL is a name of `vsr models` or a weights file of ours.
 
-    They are fitted to what the network's layers see in the data, and stored beside its own weights, which
-    stay as they are.
+    They are calibrated on the data, and stored next to the network's own weights, which stay unchanged.
 
     Example: vsr quantize film-x2.safetensors --data pictures/ --judge Set5
     """
@@ -215,19 +214,21 @@ def quantize(
 
 @click.command(name="add")
 @click.argument("source", metavar="FILE|URL")
-@click.option("--sha256", default="", help="Of the file; must be given for an address.")
-@click.option("--name", default="", help="What to call it; default: the file's own name. -xSCALE is added.")
+@click.option("--sha256", default="", help="SHA-256 of the file; required for a URL.")
+@click.option(
+    "--name", default="", help="Name of the network; default: the name of the file. -xSCALE is added."
+)
 @click.option(
     "--licence",
     default="",
     metavar="NAME",
-    help="Of the weights, such as CC-BY-4.0; known of files in `vsr models search`.",
+    help="Licence of the weights, such as CC-BY-4.0; known for files in `vsr models search`.",
 )
 @click.option(
     "--commercial", type=click.Choice(["yes", "no"]), help="Whether the licence allows commercial use."
 )
 def add_model(source: str, sha256: str, name: str, licence: str, commercial: str | None) -> None:
-    """Keep a weights file as a network that --model finds by name.
+    """Install a weights file as a network for --model.
 
     Example: vsr models add film-x2.safetensors --name film
     """
@@ -244,7 +245,7 @@ def add_model(source: str, sha256: str, name: str, licence: str, commercial: str
 @click.command(name="remove")
 @click.argument("name", metavar="NAME")
 def remove_model(name: str) -> None:
-    """Delete a network that `vsr models add` or `get` kept; those that come with vsr stay.
+    """Delete a network installed by `vsr models add` or `get`.
 
     Example: vsr models remove film-x2
     """

@@ -133,36 +133,37 @@ class RestorationLevel(click.ParamType):  # type: ignore[type-arg]
 def run_options(
     command: Callable[..., Any], *, one_model: bool = True, place: click.Path | None = None
 ) -> Callable[..., Any]:
-    """What shapes the result; shared by `run`, `plan`, `bench` and `preview`, which names its models
-    itself.
+    """Add the options that affect the output; shared by `run`, `plan`, `bench` and `preview`.
+
+    one_model: with --model; `preview` has --models instead.
     """
     model = click.option(
         "--model",
         metavar="NAME|FILE",
         shell_complete=_models_and_files,
-        help="A name of `vsr models`, a weights file, or several joined by commas.",
+        help="Name from `vsr models`, or a weights file; several are joined by commas.",
     )
     options = [
         click.option(
             "-o",
             "--output",
             type=place or FilePath(),
-            help="File or folder; without it, beside the input as NAME.2160p.EXT.",
+            help="Output file or folder; default: next to the input as NAME.2160p.EXT.",
         ),
         click.option(
             "--to",
             metavar="SIZE",
             help=(
-                "4k, 8k, 2160p, 1440p, 1080p, 720p or WxH: a box that turns for portrait. Default: 4k up to"
-                " 1080p, else 8k."
+                "Maximum size, rotated for portrait video: 4k, 8k, 2160p, 1440p, 1080p, 720p or WxH."
+                " Default: 4k for inputs up to 1080p, else 8k."
             ),
         ),
-        click.option("--scale", type=Factor(), metavar="N", help="Factor on both sides, instead of --to."),
+        click.option("--scale", type=Factor(1), metavar="N", help="Scale factor, instead of --to."),
         click.option(
             "--square-pixels",
             is_flag=True,
             default=None,
-            help="Bake an anamorphic picture's shape into its pixels.",
+            help="Convert anamorphic video to square pixels.",
         ),
         click.option(
             "--crop-bars", is_flag=True, default=None, help="Crop black bars present throughout the film."
@@ -173,23 +174,29 @@ def run_options(
             "--encoder",
             type=click.Choice(["auto", "software", "nvenc", "qsv", "amf", "videotoolbox"]),
             help=(
-                "Software (the same bytes on any machine), or a GPU's encoder; default: auto, software unless"
-                " a GPU's is proven."
+                "software (the same bytes on any machine), or a GPU's encoder. Default: auto, which uses"
+                " software unless a GPU's encoder has passed its self-test."
             ),
         ),
         click.option(
-            "--crf", type=float, help="Constant quality, in the scale of the codec's software encoder."
+            "--crf", type=float, help="Constant quality, on the scale of the codec's software encoder."
         ),
         click.option(
             "--target-size",
             metavar="SIZE",
-            help="Instead of --crf: of the whole result, such as 8GB; the CRF is found from samples.",
+            help=(
+                "Target size of the output file, such as 8GB, instead of --crf; the CRF is found from"
+                " samples."
+            ),
         ),
         click.option(
             "--target-vmaf",
             type=float,
             metavar="V",
-            help="Instead of --crf: such as 95, against the frames before they are encoded.",
+            help=(
+                "Target VMAF, such as 95, instead of --crf; measured against the upscaled frames before"
+                " encoding."
+            ),
         ),
         click.option("--preset", help="draft, balanced (default), archive, or the encoder's own."),
         click.option(
@@ -197,100 +204,109 @@ def run_options(
             "encoder_options",
             multiple=True,
             metavar="KEY=VALUE",
-            help="The encoder's own option; may be repeated.",
+            help="Pass an option to the encoder; may be repeated.",
         ),
         click.option(
             "--pixel-format",
             metavar="NAME",
-            help="FFmpeg's name, such as yuv420p10le; default: the source's.",
+            help="Pixel format by FFmpeg's name, such as yuv420p10le; default: the source's.",
         ),
-        click.option("--range", metavar="FROM-TO", help="Only a part, in seconds or [hh:]mm:ss[.fff]."),
+        click.option(
+            "--range", metavar="FROM-TO", help="Process only a part, in seconds or [hh:]mm:ss[.fff]."
+        ),
         click.option(
             "--rate",
             metavar="FPS",
-            help="Of numbered pictures (frame_%05d.png): 24 (default), 23.976, 24000/1001.",
+            help="Frame rate of image sequences (frame_%05d.png): 24 (default), 23.976, 24000/1001.",
         ),
-        click.option("--video-stream", type=int, metavar="N", help="Which of several films, from 0."),
+        click.option("--video-stream", type=int, metavar="N", help="Index of the video stream, from 0."),
         click.option(
             "--chunk-seconds",
             type=float,
             metavar="S",
-            help="Length of the parts that are kept and resumed one by one; default 6.",
+            help="Chunk length in seconds, the unit of resuming; default: 6.",
         ),
         click.option(
             "--tile",
             metavar="WxH",
-            help="Size of the tiles networks work in; smaller ones, such as 480x272, take less memory.",
+            help="Tile size of networks; smaller tiles, such as 480x272, use less memory.",
         ),
         click.option(
             "--device",
             type=click.Choice(["auto", "cpu", "cuda", "xpu", "mps"]),
-            help="Where networks run: cuda is NVIDIA or AMD, xpu Intel, mps Apple.",
+            help="Device of networks: cuda is NVIDIA or AMD, xpu Intel, mps Apple.",
         ),
         click.option(
             "--precision",
             type=click.Choice(["auto", "int8", "bf16", "fp16", "fp32"]),
             help=(
-                "What networks compute in; default: auto, the device's own. int8: on a CPU, with the same"
-                " bytes on every one."
+                "Numeric precision of networks; default: auto, chosen for the device. int8: on CPUs only,"
+                " with the same bytes on all of them."
             ),
         ),
         click.option(
             "--on-corrupt",
             type=click.Choice(["fail", "conceal"]),
-            help="What to do with damaged frames; default: fail.",
+            help="Damaged frames: stop with an error (fail, default), or conceal them.",
         ),
         click.option(
             "--deinterlace",
             type=click.Choice(["auto", "on", "bob", "ivtc", "off", "refuse"]),
             help=(
-                "Interlaced video: at frame rate (auto; on: whatever was found), at field rate (bob), film"
-                " frames of telecine (ivtc; auto where all of it is film), as it is, or not at all."
+                "auto (default): deinterlace at frame rate if interlacing is detected, or inverse"
+                " telecine if all of it is film. on: always deinterlace. bob: at field rate. ivtc: inverse"
+                " telecine. off: leave fields as they are. refuse: exit with an error."
             ),
         ),
         click.option(
             "--prefilter",
             metavar="NAME,...",
-            help="Clean the source first, in the order given: denoise, deblock, deband, dehalo, decomb.",
+            help=(
+                "Filters applied before the networks, in this order: denoise, deblock, deband, dehalo,"
+                " decomb."
+            ),
         ),
         click.option(
             "--keep-grain",
             is_flag=True,
             default=None,
-            help="Remove film grain before the networks, and synthesise as much in the result.",
+            help="Remove film grain before upscaling, and synthesise the same amount in the output.",
         ),
         click.option(
             "--strength",
             type=float,
             metavar="0..1",
-            help="Between the classical result (0) and the networks' (1, default).",
+            help="Blend between classical (0) and network output (1, default).",
         ),
         click.option(
             "--restore",
             type=RestorationLevel(),
-            help="How much damage to take away, 0 to 1; default: auto, by the film's frames.",
+            help="How much degradation to remove, 0 to 1; default: auto, estimated from the film.",
         ),
         click.option(
             "--detail",
             type=float,
             metavar="0..1",
-            help="Of networks that have both: faithful (0) to crisp (1); default 0.75.",
+            help="From faithful (0) to crisp (1), for networks that support it; default: 0.75.",
         ),
         click.option(
             "--convert-subtitles",
             is_flag=True,
             default=None,
-            help="Text subtitles become what the container holds, as plain text.",
+            help="Convert text subtitles to a format of the container, as plain text.",
         ),
         click.option(
             "--chroma",
             type=click.Choice(["network", "classical"]),
-            help="Of 4:4:4 and RGB: by networks (default; up to ×3 the work), or resized.",
+            help=(
+                "Chroma of 4:4:4 and RGB: upscaled by networks (default; up to 3 times the compute) or"
+                " classically."
+            ),
         ),
         click.option(
             "--dynamic-hdr",
             type=click.Choice(["keep", "drop"]),
-            help="HDR10+ and Dolby Vision metadata; default: keep, where it can be.",
+            help="HDR10+ and Dolby Vision metadata; default: keep, if the output supports it.",
         ),
         click.option(
             "--drop-incompatible",
@@ -302,9 +318,11 @@ def run_options(
             "--config",
             metavar="NAME|FILE",
             shell_complete=_presets_and_files,
-            help="A name of `vsr presets`, or settings in a TOML file; options given here override it.",
+            help="Name from `vsr presets`, or a TOML file of settings; options given here override it.",
         ),
-        click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output."),
+        click.option(
+            "--json", "as_json", is_flag=True, help="Print one JSON object per line on standard output."
+        ),
     ]
     for option in reversed(options):
         command = option(command)
@@ -312,7 +330,7 @@ def run_options(
 
 
 def settings_of(options: dict[str, Any]) -> RunSettings:
-    """What the options say, on top of the file they name. Raises UsageError."""
+    """Settings of the options, on top of those of --config. Raises UsageError."""
     from models.errors import UsageError
     from vsr.api import run_settings
 
@@ -325,7 +343,7 @@ def settings_of(options: dict[str, Any]) -> RunSettings:
 
 
 def read_options(kind: type[Any], config: Path | None, changes: tuple[str, ...]) -> Any:
-    """Settings of a file with single keys changed; values are TOML, or plain text."""
+    """Settings of a file, with some keys changed; values are TOML, or plain text."""
     from models.errors import UsageError
     from pipelines.plan.settings_file import build_settings, merge, read_settings
 

@@ -24,40 +24,46 @@ __all__ = ["preview"]
 @click.command()
 @click.argument("source", required=False, type=FilePath(), metavar="[INPUT]")
 @click.option(
-    "--at", multiple=True, metavar="TIME", help="A moment, in seconds or [hh:]mm:ss[.fff]; may be repeated."
+    "--at",
+    multiple=True,
+    metavar="TIME",
+    help="Time of a sample, in seconds or [hh:]mm:ss[.fff]; may be repeated.",
 )
 @click.option(
     "--shots",
     type=click.IntRange(1, 100),
     default=3,
     show_default=True,
-    help="Without --at: so many moments, all over the film.",
+    help="Number of samples without --at, spread over the film.",
 )
-@click.option("--prefilters", is_flag=True, help="Instead of networks: one network behind each --prefilter.")
+@click.option(
+    "--prefilters",
+    is_flag=True,
+    help="Compare prefilters instead of networks: one network after each --prefilter.",
+)
 @click.option(
     "--models",
     metavar="NAME|FILE,...",
-    help="What is compared, joined by commas; default: lanczos and what a run takes.",
+    help="Networks to compare, joined by commas; default: lanczos and the network of a run.",
 )
 @click.option(
     "-y",
     "--yes",
     is_flag=True,
-    help="Fetch networks of `vsr models search` that --models names and that are not here, without asking.",
+    help="Download networks that --models names, without asking.",
 )
 @click.option(
-    "--job", type=FilePath(), metavar="OUTPUT|WORKDIR", help="Instead: finished parts of a run in progress."
+    "--job", type=FilePath(), metavar="OUTPUT|WORKDIR", help="Show finished parts of a run in progress."
 )
 @functools.partial(run_options, one_model=False)
 def preview(
     source: Path | None, output: Path | None, at: tuple[str, ...], shots: int, models: str | None,
     prefilters: bool, job: Path | None, as_json: bool, yes: bool, **options: Any,
 ) -> None:  # fmt: skip
-    """Show a few moments of a film through several networks, and what each would take for all of it.
+    """Show sample frames of a film through several networks, with an estimate for the whole film.
 
-    Writes PNG crops at pixel size and index.html, a page with sliders that needs nothing else, into a folder:
-    -o, or NAME.preview beside the input. Networks that `vsr models search` knows and that are not here are
-    offered, with what they would take.
+    Writes crops as PNG and index.html, a web page with sliders, into a folder: -o, or NAME.preview next to
+    the input. Networks of `vsr models search` that are not installed are offered for download.
 
     \b
     Example: vsr preview film.mp4 --at 12:30 --models lanczos,fast,other.pth

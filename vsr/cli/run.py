@@ -32,14 +32,14 @@ __all__ = ["draw_view", "output_template", "plan", "presets", "report_error", "r
 
 
 _SOME_FAILED = 8
-"""Exit code where some of several inputs failed."""
+"""Exit code if some of several inputs failed."""
 
 
 output_template = click.option(
     "--output-template",
     metavar="NAME",
     help=(
-        'What results in a folder or beside the input are called; default: "{stem}.{lines}p{range}{suffix}".'
+        'File name template of outputs without an explicit name; default: "{stem}.{lines}p{range}{suffix}".'
     ),
 )
 
@@ -49,81 +49,90 @@ output_template = click.option(
 @functools.partial(run_options, place=PathOrUrl())
 @output_template
 @click.option(
-    "-r", "--recursive", is_flag=True, help="Look into subfolders, too; the folder given by -o mirrors them."
+    "-r",
+    "--recursive",
+    is_flag=True,
+    help="Include subfolders; the folder given by -o gets the same structure.",
 )
 @click.option(
     "--allow-url",
     is_flag=True,
-    help="Fetch s3://, gs:// and https:// inputs, and send results to s3:// and gs://.",
+    help="Allow s3://, gs:// and https:// inputs, and s3:// and gs:// outputs.",
 )
 @click.option(
     "--staging",
     type=FilePath(),
     metavar="FOLDER",
-    help="Where files from elsewhere lie meanwhile; default: the cache.",
+    help="Folder for temporary copies of remote files; default: the cache.",
 )
 @click.option(
-    "--summary", type=FilePath(), metavar="FILE", help="What became of each input, as .csv or .json."
+    "--summary",
+    type=FilePath(),
+    metavar="FILE",
+    help="Write the status of each input to a .csv or .json file.",
 )
 @click.option(
     "--workers",
     type=int,
     metavar="N",
     help=(
-        "At most so many workers; default: one, with CUDA one for every four of a device's cores, up to four."
+        "Maximum number of workers; default: one; with CUDA one for every four CPU cores of a"
+        " device, up to four."
     ),
 )
-@click.option("--cluster", metavar="ADDRESS", help="Work on a Ray cluster: local[:N], auto, or HOST:PORT.")
+@click.option("--cluster", metavar="ADDRESS", help="Use a Ray cluster: local[:N], auto, or HOST:PORT.")
 @click.option(
     "--gpus-per-worker",
     type=float,
     metavar="N",
     help=(
-        "Of a cluster, such as 0.5 for two workers a GPU; default: 1, of --cluster local what is there for"
-        " each."
+        "GPUs for each cluster worker, such as 0.5 for two workers per GPU; default: 1; with"
+        " --cluster local, those available divided by the workers."
     ),
 )
 @click.option(
-    "--cpus-per-worker", type=float, metavar="N", help="Of a cluster; default: what there is, shared out."
+    "--cpus-per-worker",
+    type=float,
+    metavar="N",
+    help="CPU cores for each cluster worker; default: those available divided by the workers.",
 )
 @click.option(
     "--mixed-hardware",
     is_flag=True,
     default=None,
-    help="Let unlike workers take part; bytes then depend on who made what.",
+    help=("Allow workers with different hardware; the bytes then depend on which worker made which chunk."),
 )
 @click.option(
     "--verify",
     type=click.Choice(["seams", "full"]),
-    help="Decode the result around seams (default), or all of it.",
+    help="Decode the output around chunk boundaries (seams, default), or all of it (full).",
 )
-@click.option("--overwrite", is_flag=True, help="Replace an output that is there; resumable work is kept.")
-@click.option("--fresh", is_flag=True, help="Throw away earlier work and results, and begin anew.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing output; finished chunks are kept.")
+@click.option("--fresh", is_flag=True, help="Discard earlier chunks and outputs, and start from scratch.")
 @click.option(
     "-y",
     "--yes",
     is_flag=True,
-    help="Fetch networks of `vsr models search` that --model names and that are not here, without asking.",
+    help="Download networks that --model names, without asking.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="Only errors.")
-@click.option("-v", "--verbose", is_flag=True, help="The plan in full, and every chunk as it is finished.")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+@click.option("-v", "--verbose", is_flag=True, help="Print the whole plan, and every finished chunk.")
 def run(
     inputs: tuple[Path | Url, ...], output: Path | Url | None, as_json: bool, overwrite: bool, fresh: bool,
     quiet: bool, verbose: bool, recursive: bool, summary: Path | None, allow_url: bool, staging: Path | None,
     yes: bool, **options: Any,
 ) -> None:  # fmt: skip
-    """Upscale videos, pictures, folders of videos, or whatever a pattern in quotes means ("shows/**/*.mkv").
+    """Upscale videos, images, folders of videos, or files that match a quoted pattern ("shows/**/*.mkv").
 
-    In a folder, what is finished is skipped, results of earlier runs are no inputs, and one bad file does not
-    stop the rest: the command then ends with 8, after a table of what became of each. Pictures in a folder of
-    videos are left alone.
+    In a folder, finished files and outputs of earlier runs are skipped, and so are images among videos. A
+    file that fails does not stop the rest; the command then prints a table and exits with code 8.
 
-    A template names results by {stem}, {suffix}, {width}, {height}, {lines}, {codec}, {model} and {range}.
+    A template may use {stem}, {suffix}, {width}, {height}, {lines}, {codec}, {model} and {range}.
 
     \b
     Example: vsr run film.mp4 --to 4k --codec h264 --crf 16
              vsr run holiday/ -o upscaled/ --output-template "{stem}-{lines}p.mkv" --summary upscaled/list.csv
-    Interrupted, the same command resumes.
+    If interrupted, run the same command again to resume.
     """
     from models.errors import Interrupted
     from pipelines.diagnostics.run_time import expected_rate
@@ -193,9 +202,9 @@ def draw_view(
     stopping: Callable[[], bool],
     expected: Callable[[Plan], float | None] = lambda _: None,
 ) -> Bar | JsonLines:
-    """What draws one video. label, name: what people call it on a bar, and in JSON.
+    """Make the view of one video.
 
-    Empty for a single one.
+    label, name: its name on the bar and in JSON; empty if there is only one video.
     """
     from vsr.views.json_lines import JsonLines
     from vsr.views.progress import Bar
@@ -218,7 +227,7 @@ def _upscale(
     tabled: bool,
     **how: bool,
 ) -> list[VsrError]:
-    """Upscale each, drawn; the errors of those that failed. tabled: a table at the end says why."""
+    """Upscale each video; returns the errors of those that failed. tabled: a table at the end lists them."""
     from models.errors import VsrError
     from pipelines.run.batch import upscale_videos
 
@@ -251,7 +260,7 @@ def _upscale(
 
 
 def report_error(error: Exception, *, as_json: bool) -> None:
-    """One line on standard error, and an object where JSON is wanted."""
+    """Print an error as a line on standard error, and with --json as an object."""
     text = printable(str(error))
     if as_json:
         from vsr.views.json_lines import JsonLines
@@ -270,7 +279,7 @@ def report_error(error: Exception, *, as_json: bool) -> None:
 @click.option(
     "--measure",
     is_flag=True,
-    help="Try each stage on a few frames here and there, and estimate time, size and disk.",
+    help="Run each stage on a few sample frames, and estimate time, size and disk space.",
 )
 def plan(source: Path, output: Path | None, as_json: bool, measure: bool, **options: Any) -> None:
     """Show what `run` would do, without doing it.
@@ -304,7 +313,7 @@ def plan(source: Path, output: Path | None, as_json: bool, measure: bool, **opti
 
 
 def _with_rate(planned: Planned, settings: RunSettings, *, as_json: bool) -> Planned:
-    """With the CRF for --target-size or --target-vmaf, where one is asked for."""
+    """Add the CRF for --target-size or --target-vmaf, if one is given."""
     from pipelines.plan.events import Note
     from pipelines.run.rate_search import search_alone
 
@@ -319,13 +328,12 @@ def _with_rate(planned: Planned, settings: RunSettings, *, as_json: bool) -> Pla
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 def presets(as_json: bool) -> None:
     """List the settings files that come with vsr, for --config.
 
-    Each with what it is for, how fast it is and how large results get.
-
-    Copy one, change it, and give the copy: the files say what every setting means.
+    Each with its purpose, its speed and the size of its outputs. To make your own, copy one and change it:
+    the files explain every setting.
 
     Example: vsr presets
     """

@@ -31,10 +31,10 @@ _DEFAULT_SERVER = "http://127.0.0.1:8787"
     "--host",
     default="127.0.0.1",
     show_default=True,
-    help="Address to listen on; any but this machine's own needs --token-file.",
+    help="Address to listen on; other addresses than this machine's own need --token-file.",
 )
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8787, show_default=True, help="0: any free one."
+    "--port", type=click.IntRange(0, 65535), default=8787, show_default=True, help="Port; 0: any free one."
 )
 @click.option(
     "--root",
@@ -42,35 +42,35 @@ _DEFAULT_SERVER = "http://127.0.0.1:8787"
     multiple=True,
     type=FilePath(),
     metavar="FOLDER",
-    help="Films below it are shown; may be repeated. Default: this folder.",
+    help="Folder with films; may be repeated. Default: the current folder.",
 )
 @click.option(
     "--cluster",
     metavar="ADDRESS",
-    help="Jobs work on a Ray cluster, as those of vsr run: local[:N], auto, or HOST:PORT.",
+    help="Run jobs on a Ray cluster, as `vsr run` does: local[:N], auto, or HOST:PORT.",
 )
 @click.option(
-    "--parallel", type=click.IntRange(1, 64), default=1, show_default=True, help="So many jobs at a time."
+    "--parallel", type=click.IntRange(1, 64), default=1, show_default=True, help="Number of jobs at a time."
 )
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
 @click.option(
     "--token-file",
     type=FilePath(),
     metavar="FILE",
-    help="The token in one line; made where it is missing. Default: in the user's data folder.",
+    help="File with the token; created if missing. Default: in the user's data folder.",
 )
 @click.option(
     "--uploads", is_flag=False, flag_value=50.0, type=click.FloatRange(0.001, 10_000), metavar="[GB]",
-    help="Let films be uploaded into the roots, each of at most so many GB (50).",
+    help="Allow uploads into the roots, each up to this size (default: 50).",
 )  # fmt: skip
 def serve(
     host: str, port: int, roots: tuple[Path, ...], token_file: Path | None, no_browser: bool, **offered: Any
 ) -> None:
-    """Open a page to choose films, look at previews, queue them and watch them being upscaled.
+    """Serve a web page to choose films, see previews, queue films and follow their progress.
 
-    The queue outlives the server: started again, it continues where it was. Everything the page does is an
-    HTTP call (docs/server.md). Ends with Ctrl-C: running jobs after the chunk under way, with a second one at
-    once.
+    The queue is stored on disk: if the server is started again, it continues. The page uses an HTTP interface
+    that is open to scripts (docs/server.md). To stop it, press Ctrl-C: running jobs first finish their
+    current chunk; press it again to stop at once.
 
     Example: vsr serve --root ~/films
     """
@@ -108,12 +108,16 @@ def _open(address: str) -> None:
 
 def _server_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
-        click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output."),
+        click.option(
+            "--json", "as_json", is_flag=True, help="Print one JSON object per line on standard output."
+        ),
         click.option(
             "--token-file",
             type=FilePath(),
             metavar="FILE",
-            help="Default: VSR_TOKEN, else the file that vsr serve of this user made here.",
+            help=(
+                "File with the token; default: VSR_TOKEN, else the file that vsr serve created for this user."
+            ),
         ),
         click.option(
             "--server",
@@ -147,7 +151,7 @@ def _client(server: str, token_file: Path | None) -> Client:
 def submit(film: str, changes: tuple[str, ...], server: str, token_file: Path | None, as_json: bool) -> None:
     """Queue a film at a running `vsr serve`, by its path below one of the server's roots.
 
-    Prints the job's id. A film that is queued already with the same settings is not queued twice.
+    Prints the job's id. A film is not queued twice with the same settings.
 
     Example: vsr submit films/holiday.mp4 --set to=4k --server http://nas:8787
     """
@@ -172,7 +176,7 @@ def submit(film: str, changes: tuple[str, ...], server: str, token_file: Path | 
     "--do",
     "action",
     type=click.Choice(["pause", "resume", "cancel", "retry"]),
-    help="What to do with the job of that ID.",
+    help="Action on the job with this ID.",
 )
 @_server_options
 def jobs(job: str | None, action: str | None, server: str, token_file: Path | None, as_json: bool) -> None:

@@ -38,18 +38,16 @@ __all__ = ["dataset", "train"]
     "--teacher",
     default="",
     metavar="MODEL",
-    help="A network that makes the truth from footage that has none.",
+    help="A network that makes the ground truth from degraded footage.",
 )
 @click.option(
     "--workers",
     type=click.IntRange(1, 64),
     metavar="N",
-    help="Pairs made side by side; default: 2, or those of --cluster local:N.",
+    help="Number of worker processes; default: 2, or those of --cluster local:N.",
 )
-@click.option(
-    "--cluster", metavar="ADDRESS", help="Make them on a Ray cluster: local[:N], auto, or HOST:PORT."
-)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output.")
+@click.option("--cluster", metavar="ADDRESS", help="Use a Ray cluster: local[:N], auto, or HOST:PORT.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line on standard output.")
 def dataset(
     inputs: tuple[Path, ...],
     output: Path,
@@ -60,7 +58,7 @@ def dataset(
     cluster: str | None,
     as_json: bool,
 ) -> None:
-    """Make training pairs from videos, pictures or folders of them.
+    """Make training pairs from videos, images or folders of them.
 
     \b
     Example: vsr dataset holiday.mp4 photos/ -o pairs --config configs/dataset/default.toml
@@ -88,13 +86,13 @@ def dataset(
     "--per-title",
     type=FilePath(),
     metavar="INPUT",
-    help="Instead: tune a network on this very film, and keep it if it wins.",
+    help=("Fine-tune a network on this film, instead of --data; the result is kept only if it is better."),
 )
 @click.option("--init", default="", metavar="MODEL", help="Name or file of a network to start from.")
 @click.option(
     "--minutes",
     type=FiniteRange(0.05),
-    help="Of training, in place of CONFIG's steps; with --per-title: 10 by default.",
+    help=("Training time in minutes, instead of the steps in CONFIG; default with --per-title: 10."),
 )
 @click.option(
     "--set",
@@ -108,30 +106,33 @@ def dataset(
     "--output",
     type=FilePath(),
     metavar="DIR",
-    help="Folder for the result; default: the network's name, or FILM.tuned.",
+    help="Output folder; default: the network's name, or FILM.tuned.",
 )
-@click.option("--resume", is_flag=True, help="Go on from the folder's checkpoint.")
+@click.option("--resume", is_flag=True, help="Resume from the checkpoint in the output folder.")
 @click.option("--cluster", metavar="ADDRESS", help="Train on a Ray cluster: local[:N], auto, or HOST:PORT.")
 @click.option(
     "--workers",
     type=click.IntRange(1),
     metavar="N",
-    help="Processes that share every batch; default: those of local:N, else 1.",
+    help="Number of data-parallel processes; default: those of --cluster local:N, else 1.",
 )
 @click.option(
     "--cpus-per-worker",
     type=FiniteRange(0, min_open=True),
     metavar="N",
-    help="Of a cluster; default: 1, or this machine shared out.",
+    help=(
+        "CPU cores for each worker of a cluster; default: 1; with --cluster local, all cores"
+        " divided by the workers."
+    ),
 )
 @click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),
     default="auto",
     show_default=True,
-    help="Where it computes.",
+    help="Device to train on.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line on standard output.")
 def train(
     config: Path | None,
     data: tuple[Path, ...],
@@ -145,12 +146,12 @@ def train(
     as_json: bool,
     **shared: Any,
 ) -> None:
-    """Train a network on data sets, or tune one on a film.
+    """Train a network on data sets, or fine-tune one on a film.
 
     \b
     Example: vsr train configs/train/fast-x2.toml --data pairs -o trained --minutes 60
              vsr train --per-title film.mp4 --init fast-x2 --minutes 10
-    Interrupted, the same command with --resume continues bit for bit; DIR has the best network so far.
+    If interrupted, rerun with --resume to continue bit for bit. DIR of --output has the best network so far.
     """
     from models.errors import UsageError
     from pipelines.inference.device import choose_device

@@ -32,34 +32,37 @@ __all__ = ["watch"]
     default=10.0,
     show_default=True,
     metavar="SECONDS",
-    help="A file that did not grow or change for so long is complete.",
+    help="A file is complete after this time without a change, in seconds.",
 )
 @click.option(
-    "-r", "--recursive", is_flag=True, help="Look into subfolders, too; the folder given by -o mirrors them."
+    "-r",
+    "--recursive",
+    is_flag=True,
+    help="Include subfolders; the folder given by -o gets the same structure.",
 )
-@click.option("--workers", type=int, metavar="N", help="At most so many workers, as for `vsr run`.")
-@click.option("--cluster", metavar="ADDRESS", help="Work on a Ray cluster: local[:N], auto, or HOST:PORT.")
+@click.option("--workers", type=int, metavar="N", help="Maximum number of workers, as for `vsr run`.")
+@click.option("--cluster", metavar="ADDRESS", help="Use a Ray cluster: local[:N], auto, or HOST:PORT.")
 @click.option(
     "--overwrite",
     is_flag=True,
-    help="Replace outputs that are there and were made with other settings, or by others.",
+    help="Replace existing outputs that were made with other settings, or by other programs.",
 )
 @click.option(
     "-y",
     "--yes",
     is_flag=True,
-    help="Fetch networks of `vsr models search` that --model names and that are not here, without asking.",
+    help="Download networks that --model names, without asking.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="Only errors.")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def watch(
     folder: Path, output: Path | None, as_json: bool, settle_seconds: float, recursive: bool, overwrite: bool,
     yes: bool, quiet: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Upscale every video that arrives in a folder, once, as soon as it stops growing, until Ctrl-C.
 
-    Results go to the folder given by -o. What is done stays done when the command is given again. A bad file
-    is reported once and does not stop the rest; it is tried again when it was rewritten. Results, hidden
-    files and (without -r) subfolders are left alone.
+    Outputs go to the folder given by -o. If the command is started again, finished videos are skipped. A file
+    that fails is reported once and does not stop the rest; it is tried again after it has changed. Outputs,
+    hidden files and (without -r) subfolders are skipped.
 
     \b
     Example: vsr watch incoming/ -o upscaled/

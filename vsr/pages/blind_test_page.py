@@ -1,6 +1,6 @@
-"""A `BlindTest` as a page: pairs of pictures on random sides, ratings from 1 to 5, saved as JSON.
+"""A `BlindTest` as a page: pairs of images on random sides, ratings from 1 to 5, saved as JSON.
 
-And what raters said together.
+Also the summary of the ratings.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ __all__ = ["blind_page", "opinions_table", "opinions_text"]
 
 
 def blind_page(test: BlindTest) -> str:
-    """The whole page. Order and sides are drawn here and once more whenever the page is opened.
+    """The whole page.
 
-    Which side shows which picture is kept as the parity of the bits of a random byte a trial: nobody reads it
-    in passing.
+    Order and sides are chosen at random here and again whenever the page is opened. Which side shows which
+    image is stored as the parity of the bits of a random byte per trial, so that it can't be read at a
+    glance.
     """
     random = secrets.SystemRandom()
     trials = list(test.trials)
@@ -74,7 +75,7 @@ def opinions_table(found: Opinions) -> dict[str, Any]:
 
 
 def opinions_text(found: Opinions) -> str:
-    """A line a result, and one on which was preferred."""
+    """One line per output, and one on which was preferred."""
     first, second = found.opinions
     wide = max(len(o.name) for o in found.opinions)
     lines = [

@@ -1,6 +1,4 @@
-"""A `Compared` for people: lines of text, plain values, and a page that opens from disk and fetches
-nothing.
-"""
+"""A `Compared` as lines of text, as plain values, and as a self-contained page."""
 
 from __future__ import annotations
 
@@ -25,7 +23,7 @@ __all__ = ["compare_page", "compare_table", "compare_text", "finding_table"]
 
 
 _MOST_DB = 100.0
-"""Of equal pictures, in a curve."""
+"""Value of equal images in a curve."""
 
 
 def finding_table(finding: Misaligned) -> dict[str, Any]:
@@ -34,7 +32,7 @@ def finding_table(finding: Misaligned) -> dict[str, Any]:
 
 
 def compare_table(found: Compared) -> dict[str, Any]:
-    """As plain values; null stands for equal pictures (infinite decibels)."""
+    """As plain values; null for equal images (infinite decibels)."""
     return {
         "reference": found.reference,
         "size": list(found.size),
@@ -61,7 +59,7 @@ def _plain(value: float) -> float | None:
 
 
 def _low(figures: Figures, name: str) -> tuple[float, float]:
-    """What nineteen of twenty frames surpass, and the worst frame."""
+    """The value that 95 % of frames exceed, and that of the worst frame."""
     values = np.sort(figures.values[name][~np.isnan(figures.values[name])])
     if not _metric(name).higher_is_better:
         values = values[::-1]
@@ -77,7 +75,7 @@ def _text(value: float, metric: Metric) -> str:
 
 
 def compare_text(found: Compared) -> str:
-    """One line a figure and result."""
+    """One line per metric and output."""
     lines = []
     for figures in found.figures:
         lines.append(
@@ -168,7 +166,7 @@ def _charts(found: Compared) -> str:
 
 
 def _is_psnr(figures: Figures) -> bool:
-    """Measured at the source's size anyway."""
+    """Whether a metric is a PSNR at the source's size."""
     return figures.values["consistency"] is figures.values["psnr"]
 
 

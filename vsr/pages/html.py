@@ -1,4 +1,4 @@
-"""What pages share: the document that fetches nothing, its looks, and the before/after slider."""
+"""The common parts of pages: a self-contained document, its style, and the before/after slider."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ __all__ = ["clip", "document", "overview", "picture", "slider"]
 
 
 def document(title: str, body: str, *, assets: Sequence[str] = ()) -> str:
-    """A whole page. title: plain text. body: markup. assets: style sheets and scripts of `vsr/pages/assets`
-    beside those that body needs.
+    """A whole page.
+
+    title: plain text. body: markup. assets: further style sheets and scripts of `vsr/pages/assets`.
     """
     names = ["page.css", *(["slider.css", "slider.js"] if "<before-after>" in body else []), *assets]
     texts = [((files("vsr.pages") / "assets" / name).read_text(encoding="utf-8"), name) for name in names]
@@ -34,7 +35,7 @@ def picture(name: str, data: bytes) -> str:
 
 
 def clip(name: str, data: bytes) -> str:
-    """An MP4 file as an element that plays over and over, without sound."""
+    """An MP4 file as an element that plays in a loop, without sound."""
     address = f"data:video/mp4;base64,{base64.b64encode(data).decode()}"
     return (
         f'<video aria-label="{html.escape(name)}" loop muted playsinline preload="auto"'
@@ -43,18 +44,15 @@ def clip(name: str, data: bytes) -> str:
 
 
 def slider(names: Sequence[str], pictures: Sequence[bytes]) -> str:
-    """Pictures of one size, one above the other, with a line to drag.
+    """Images of one size on top of each other, with a draggable divider.
 
-    Without scripts they follow each other.
+    Without scripts they are shown one after another.
     """
     return f"<before-after>{''.join(map(picture, names, pictures))}</before-after>"
 
 
 def overview(data: bytes) -> str:
-    """A small picture of the whole frame, with the place marked that a slider shows.
-
-    Nothing where there is none.
-    """
+    """A small image of the whole frame, with the sampled area marked; empty without data."""
     return (
         f'<p class="whole">{picture("the whole frame, with the part shown marked", data)}</p>' if data else ""
     )

@@ -1,4 +1,4 @@
-"""A `Preview` for people: a table, and one page that opens from disk and fetches nothing."""
+"""A `Preview` as a table, and as a self-contained page."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def preview_table(preview: Preview) -> dict[str, Any]:
 
 
 def preview_text(preview: Preview) -> str:
-    """One line a network, and how to take one."""
+    """One line per network, and how to use one."""
     wide = max(len(c.model) for c in preview.choices)
     lines = [
         f"{c.model:<{wide}}  {c.size[0]}x{c.size[1]}  about {c.fps:.2f} fps, {duration(c.seconds)} in all,"
@@ -69,7 +69,7 @@ def preview_text(preview: Preview) -> str:
 
 
 def offer_table(offer: Offer) -> dict[str, Any]:
-    """A network that could be fetched, as plain values."""
+    """A network that can be downloaded, as plain values."""
     entry = offer.entry
     return {
         "model": entry.name, "fps": None if offer.fps is None else round(offer.fps, 4),
@@ -79,7 +79,7 @@ def offer_table(offer: Offer) -> dict[str, Any]:
 
 
 def offer_text(offer: Offer) -> str:
-    """What it would take, and how to get it."""
+    """The estimate for it, and how to get it."""
     entry = offer.entry
     speed = (
         "speed not known, as nothing but classical scalers was tried"
@@ -98,7 +98,7 @@ def _speed(fps: float) -> str:
 
 
 def page(preview: Preview) -> str:
-    """The whole page, pictures and all."""
+    """The whole page, with its images."""
     names = [c.model for c in preview.choices]
     rows = "".join(
         f'<tr><th scope="row">{html.escape(c.model)}</th><td>{c.size[0]}×{c.size[1]}</td>'
@@ -128,7 +128,7 @@ def page(preview: Preview) -> str:
 
 
 def unfinished_page(found: Unfinished) -> str:
-    """What a run has made so far, beside its source."""
+    """Finished parts of a run in progress, compared with the source."""
     title = found.input.rpartition("/")[2]
     body = (
         f"<header><h1>{html.escape(title)}</h1>"

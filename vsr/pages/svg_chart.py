@@ -1,6 +1,4 @@
-"""Figures over time and their distribution as SVG that is there without scripts, and stretches to whatever
-width there is.
-"""
+"""Values over time and their distribution as SVG, without scripts and of flexible width."""
 
 from __future__ import annotations
 
@@ -23,9 +21,9 @@ _WIDTH, _HEIGHT = 600, 200
 
 @dataclass(frozen=True, eq=False)
 class Binned:
-    """Values over time in as many steps as a screen shows.
+    """Values over time, binned to the number of steps that a screen can show.
 
-    The mean of each step, and the lowest and highest in it.
+    The mean of each step, and its lowest and highest value.
     """
 
     at: np.ndarray
@@ -36,7 +34,7 @@ class Binned:
 
 
 def binned(seconds: np.ndarray, values: np.ndarray) -> Binned:
-    """Join neighbours where there are more than fit; what is not a number is left out."""
+    """Join neighbouring values if there are more than fit; NaNs are skipped."""
     kept = ~np.isnan(values)
     seconds, values = seconds[kept], values[kept]
     starts = np.unique(np.linspace(0, len(values), min(len(values), _MOST_POINTS) + 1).astype(int)[:-1])
@@ -52,9 +50,9 @@ def binned(seconds: np.ndarray, values: np.ndarray) -> Binned:
 def scale(
     series: Sequence[np.ndarray], least: float = -math.inf, most: float = math.inf
 ) -> tuple[float, float]:
-    """Lowest and highest of all values with some room, moved apart where they are the same.
+    """Lowest and highest of all values, with a margin, and separated if they are equal.
 
-    least, most: how far the axis may go beyond the values.
+    least, most: limits of the axis beyond the values.
     """
     low, high = min(float(np.nanmin(s)) for s in series), max(float(np.nanmax(s)) for s in series)
     room = (high - low) * 0.06 or max(abs(high) * 0.01, 0.5)
@@ -62,7 +60,7 @@ def scale(
 
 
 def curve(series: Sequence[Binned], low: float, high: float) -> str:
-    """One line a series over time, with the band it moved in where neighbours were joined."""
+    """One line per series over time, with the range of values that were joined."""
     end = max(float(s.at[-1]) for s in series) or 1.0
     parts = [
         f'<line class="grid" x1="0" x2="{_WIDTH}" y1="{y}" y2="{y}"/>' for y in (0, _HEIGHT // 2, _HEIGHT)
@@ -89,7 +87,7 @@ def _points(x: np.ndarray, y: np.ndarray) -> str:
 
 
 def histogram(series: Sequence[np.ndarray], low: float, high: float) -> str:
-    """How many frames have which value: bars, on the same scale as the curve, from bottom to top."""
+    """A histogram of frames over values, on the same scale as the curve, from bottom to top."""
     counts = [np.histogram(s[~np.isnan(s)], bins=_BINS, range=(low, high))[0] for s in series]
     most = max(int(c.max()) for c in counts) or 1
     step = _HEIGHT / _BINS

@@ -1,4 +1,4 @@
-"""Calls to a server: what `vsr submit` and `vsr jobs` do."""
+"""Calls to a server, for `vsr submit` and `vsr jobs`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Client:
     """A server by its address and token."""
 
     def __init__(self, address: str, token: str) -> None:
-        """address: such as http://127.0.0.1:8787. Raises UsageError for what is no address of a server."""
+        """address: such as http://127.0.0.1:8787. Raises UsageError if it is not the address of a server."""
         found = urllib.parse.urlsplit(address)
         if found.scheme not in {"http", "https"} or not found.hostname:
             raise UsageError(f"--server {address}: expected an address such as http://127.0.0.1:8787")
@@ -33,7 +33,7 @@ class Client:
         self._token = token or (urllib.parse.parse_qs(found.query).get("token") or [""])[0]
 
     def submit(self, path: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """Queue a film by its path below a root; the job."""
+        """Queue a film by its path below a root; returns the job."""
         job: dict[str, Any] = self._call("POST", "/api/v1/jobs", {"path": path, "settings": dict(settings)})
         return job
 
@@ -48,7 +48,7 @@ class Client:
         return job
 
     def act(self, job_id: str, action: str) -> dict[str, Any]:
-        """pause, resume, cancel or retry."""
+        """Pause, resume, cancel or retry a job."""
         job: dict[str, Any] = self._call(
             "POST", f"/api/v1/jobs/{urllib.parse.quote(job_id, safe='')}/{action}"
         )
@@ -73,15 +73,15 @@ class Client:
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """The token goes to the server that was named, and to no other."""
+    """Refuses redirections, so that the token is sent to the given server only."""
 
     def redirect_request(self, *args: Any, **more: Any) -> None:
-        """Never."""
+        """Refuse."""
         del args, more
 
 
 def _refusal(error: urllib.error.HTTPError, base: str) -> VsrError:
-    """The server's own line, with the exit code it gives."""
+    """The server's error message, with its exit code."""
     try:
         told = json.load(error)
         text, exit_code = str(told["error"]), int(told["exit_code"])
@@ -98,9 +98,7 @@ def _refusal(error: urllib.error.HTTPError, base: str) -> VsrError:
 
 
 def token_of(file: Path | None, default: Path) -> str:
-    """The token: of a file that was named, else of VSR_TOKEN, else of the server of this user on this
-    machine. Raises UsageError.
-    """
+    """The token: from the given file, else VSR_TOKEN, else of this user's server here. Raises UsageError."""
     if file is None and os.environ.get("VSR_TOKEN"):
         return os.environ["VSR_TOKEN"].strip()
     place = file or default

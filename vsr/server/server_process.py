@@ -1,4 +1,4 @@
-"""`serve`: a server from its first lock to its last job."""
+"""`serve`: runs a server from taking its lock to the end of its last job."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ __all__ = ["ServerSettings", "serve", "server_folder"]
 _MOST_CONNECTIONS = 256
 _LARGEST_HEAD = 32 << 10
 _HEADER_SECONDS = 10.0
-"""For a client to send the head of a request."""
+"""Time for a client to send the header of a request."""
 _KEEP_ALIVE_SECONDS = 15
 _LEAST_TOKEN = 16
 _WAIT_SECONDS = 600.0
-"""For commands that an earlier server left to end."""
+"""Time for commands of an earlier server to end."""
 _LOCAL = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """What `vsr serve` is told."""
+    """Settings of `vsr serve`."""
 
     host: str = "127.0.0.1"
     port: int = 8787
@@ -57,7 +57,7 @@ class ServerSettings:
 
 
 def server_folder() -> Path:
-    """Where queue and token lie: `server` in the user's data folder."""
+    """Folder of queue and token: `server` in the user's data folder."""
     return user_folder().parent / "server"
 
 
@@ -66,7 +66,7 @@ def serve(settings: ServerSettings, say: Callable[[str], None], on_ready: Callab
 
     Running jobs then end after their chunk, and at once with a second signal.
 
-    say: takes what a person should know. on_ready: called with the address to open. Raises UsageError,
+    say: receives messages for the user. on_ready: called with the address to open. Raises UsageError,
     OutputError.
     """
     is_local = settings.host in _LOCAL
@@ -115,7 +115,7 @@ def _make_private(folder: Path) -> None:
 
 
 def _token(file: Path, *, is_own: bool) -> str:
-    """The token in a file, which is made where it is missing, readable for its owner alone."""
+    """The token in a file, which is created if missing, readable for its owner only."""
     try:
         token = file.read_text(encoding="ascii").strip()
     except FileNotFoundError:
@@ -178,9 +178,9 @@ def _address(host: str, port: int) -> str:
 
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[int]:
-    """Be the only server of this queue.
+    """Hold the lock of this queue, so that only one server uses it.
 
-    The descriptor that commands keep open; its lock tells whether any still runs.
+    Yields the descriptor that commands keep open; its lock tells whether any is still running.
     """
     with open(folder / "server.lock", "ab") as own, open(folder / "commands.lock", "ab") as commands:
         if not lock_file(own.fileno()):
@@ -194,8 +194,9 @@ def _alone(folder: Path) -> Iterator[int]:
 
 
 def _wait_for_commands(lock: int, say: Callable[[str], None]) -> None:
-    """Wait for commands of a server that was killed: they end by themselves, and two at one job would be one
-    too many.
+    """Wait for commands of a server that was killed: two must not work on one job.
+
+    They end by themselves.
     """
     began = time.monotonic()
     is_said = False
@@ -212,7 +213,7 @@ def _wait_for_commands(lock: int, say: Callable[[str], None]) -> None:
 
 
 class _Protocol(H11Protocol):
-    """HTTP/1.1 for clients that have only so long to send the head of a request."""
+    """HTTP/1.1 with a time limit for the header of a request."""
 
     _head: asyncio.TimerHandle | None = None
 
@@ -241,7 +242,7 @@ class _Protocol(H11Protocol):
             self._head = None
 
     def abort(self) -> None:
-        """End the connection, whatever is still to be sent."""
+        """Close the connection, whatever is still to be sent."""
         if self.transport is not None:
             self.transport.abort()
 
@@ -277,7 +278,10 @@ class _Server(uvicorn.Server):
         self._on_ready: Callable[[], None] = lambda: None
 
     def run(self, on_ready: Callable[[], None]) -> None:  # type: ignore[override]
-        """Serve until a signal comes, then wait for the jobs. on_ready: called when requests are answered."""
+        """Serve until a signal arrives, then wait for the jobs.
+
+        On_ready: called when requests are answered.
+        """
         self._on_ready = on_ready
         before = {
             number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)
@@ -292,14 +296,14 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin, and say so."""
+        """Start, and report it."""
         await super().startup(sockets)
         if self.started:
             self._on_ready()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Ours are set already, and stay until the jobs have ended."""
+        """Keep our own signal handlers, until the jobs have ended."""
         yield
 
     def _on_signal(self, number: int, frame: Any) -> None:

@@ -1,4 +1,4 @@
-"""Events drawn as a bar for a person, or as JSON lines for a scheduler."""
+"""Events as a progress bar, or as JSON lines for a scheduler."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["Bar"]
 
 
 class Bar:
-    """A tqdm bar on standard error; the plan before, a line with the result after."""
+    """A tqdm bar on standard error; before it the plan, after it a line with the result."""
 
     def __init__(
         self,
@@ -34,8 +34,9 @@ class Bar:
         stopping: Callable[[], bool] = bool,
         expected: Callable[[Plan], float | None] = lambda _: None,
     ) -> None:
-        """label: in front of the bar, where several are drawn. verbose: the plan in full, and every chunk.
-        stopping: whether it was asked to. expected: frames a second of a plan, where they were estimated.
+        """label: text before the bar, if several are shown. verbose: show the whole plan, and every chunk.
+
+        stopping: whether a stop was requested. expected: estimated frames per second of a plan.
         """
         self._expected = expected
         self._stopping = stopping
@@ -47,7 +48,7 @@ class Bar:
         self._bar: tqdm[Any] | None = None
 
     def show(self, event: Event) -> None:
-        """Draw one event."""
+        """Show one event."""
         if isinstance(event, Planned):
             self._begin(event)
         elif isinstance(event, Advanced):
@@ -112,7 +113,7 @@ class Bar:
         self._bar.update(event.frames - self._bar.n)
 
     def _countdown(self, frames: int) -> str:
-        """What stands between a request to stop and the end."""
+        """The text between a request to stop and the end."""
         if not frames:
             return "stopping: encoding the rest of the chunk"
         rate = self._bar.format_dict["rate"] if self._bar is not None else None
@@ -134,14 +135,14 @@ class Bar:
             print(text, file=self._stream, flush=True)
 
     def close(self) -> None:
-        """End the bar."""
+        """Close the bar."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
 
 
 class _Rates:
-    """Frames a second by worker, over about the last minute."""
+    """Frames per second of each worker, over about the last minute."""
 
     _SECONDS = 60.0
 
@@ -158,7 +159,7 @@ class _Rates:
                 del self._steps[worker]  # gone, or without work
 
     def text(self) -> str:
-        """Nothing for a single worker."""
+        """Empty for a single worker."""
         if len(self._steps) < 2:
             return ""
         rates = []

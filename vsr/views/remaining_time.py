@@ -1,4 +1,4 @@
-"""`Pace`: how fast work goes of late, and so how long what is left will take.
+"""`Pace`: the recent speed of work, and from it the remaining time.
 
 Pure, and tested with recorded runs.
 """
@@ -15,33 +15,36 @@ _EVERY_SECONDS = 1.0
 _SETTLING_SECONDS = 10.0
 _SILENT_SECONDS = 5.0
 _BLENDING_SECONDS = 60.0
-"""After so long an estimate that was made before counts no more."""
+"""Time after which an earlier estimate no longer counts."""
 _PAUSE_SECONDS = 60.0
 _PAUSE_FACTOR = 8.0
 
 
 class Pace:
-    """Units a second, from reports of how many are done.
+    """Units per second, from reports of the number done.
 
-    The first report is where counting begins: what led to it (processes that start, networks that load,
-    kernels that compile, chunks kept from an earlier run) says nothing about what is to come, and the first
-    ten seconds little: an encoder swallows its first frames before it makes any. So there is no rate for five
-    seconds, and then the earlier half of them is left out. The rate is that of the last ten minutes, for what
-    a worker reports comes in steps, chunk by chunk. A gap far longer than all others is a pause (the command
-    was stopped by Ctrl-Z, the machine slept) and counts as no time at all.
+    Counting begins at the first report, because the time before it (starting processes, loading networks,
+    compiling kernels, chunks of an earlier run) doesn't predict what follows. The first ten seconds predict
+    little: an encoder takes several frames before it returns one. So there is no rate for five seconds, and
+    then the earlier half of the first ten is skipped. The rate is that of the last ten minutes, because
+    workers report chunk by chunk. A gap far longer than all others is a pause (the command was stopped by
+    Ctrl-Z, the machine slept) and doesn't count.
     """
 
     def __init__(self, expected: float | None = None) -> None:
-        """expected: the rate that `vsr plan --measure` or `vsr preview` estimated; the pace takes over."""
+        """expected: the rate estimated by `vsr plan --measure` or `vsr preview`.
+
+        The measured pace replaces it.
+        """
         self._expected = expected
         self._reports: deque[tuple[float, float]] = deque()
-        """(working seconds, units done), about one a second."""
+        """(seconds without pauses, units done), about one a second."""
         self._last: float | None = None
         self._worked = 0.0
         self._longest_gap = 0.0
 
     def add(self, now: float, done: float) -> None:
-        """Take a report. now: seconds of any clock that runs on; done: units so far, from whatever start."""
+        """Add a report. now: seconds of a monotonic clock; done: units so far, from any start."""
         if self._last is not None:
             gap = now - self._last
             is_pause = gap > _PAUSE_SECONDS and gap > _PAUSE_FACTOR * self._longest_gap > 0
@@ -60,7 +63,7 @@ class Pace:
 
     @property
     def rate(self) -> float | None:
-        """Units a second; what was expected, or None, until five seconds after the first report."""
+        """Units per second; the expected rate, or None, until five seconds after the first report."""
         if len(self._reports) < 2 or self._worked < _SILENT_SECONDS:
             return self._expected
         (began, first), (now, last) = self._reports[0], self._reports[-1]

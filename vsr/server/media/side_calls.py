@@ -1,6 +1,6 @@
-"""`MediaCalls` and `CommandCalls`: what the server has done in child processes.
+"""`MediaCalls` and `CommandCalls`: work that the server does in child processes.
 
-Both are bounded in number and time; who finds too many waiting is refused.
+Both are limited in number and time; a call is refused if too many are waiting.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class BusyError(Exception):
 
 
 class RefusedError(Exception):
-    """The command's own line, without absolute paths, and its exit code."""
+    """The error message of the command, without absolute paths, and its exit code."""
 
     def __init__(self, text: str, exit_code: int) -> None:
         super().__init__(text)
@@ -38,14 +38,14 @@ class RefusedError(Exception):
 
 
 class Turns:
-    """So many at a time, and so many more that wait."""
+    """A limit on calls at a time, and on waiting calls."""
 
     def __init__(self, at_once: int, waiting: int) -> None:
         self._running, self._all = threading.Semaphore(at_once), threading.Semaphore(at_once + waiting)
 
     @contextlib.contextmanager
     def one(self) -> Iterator[None]:
-        """Wait for a turn, and have it. Raises BusyError where too many wait."""
+        """Wait for a turn, and use it. Raises BusyError if too many wait."""
         if not self._all.acquire(blocking=False):
             raise BusyError("too much is asked for at once; ask again in a few seconds")
         try:
@@ -56,12 +56,13 @@ class Turns:
 
 
 class MediaCalls:
-    """Calls to `vsr.server.media.media_child`, which is started when it is needed and ended when it hangs or
-    has had nothing to do.
+    """Calls to `vsr.server.media.media_child`, which starts on demand.
+
+    It is stopped if it hangs or is idle.
     """
 
     SECONDS = 60.0
-    """A call may take, before its file is taken to be one that hangs."""
+    """Maximum time of a call; after it, the file is taken to hang the parser."""
     IDLE_SECONDS = 60.0
 
     def __init__(self, roots: Roots, folder: Path) -> None:
@@ -193,7 +194,7 @@ class CommandCalls:
         return RefusedError(self._roots.redacted(last), code if code > 0 else VsrError.exit_code)
 
     def close(self) -> None:
-        """End those that run, and take no more."""
+        """Stop running commands, and accept no more."""
         with self._lock:
             self._is_closed = True
             children = list(self._children)

@@ -1,9 +1,9 @@
-"""`AccessControl`: who may talk to the server, how much they may send, and how long they may take.
+"""`AccessControl`: authentication, and limits on the size and duration of requests.
 
-In front of everything else.
+It runs before everything else.
 
-Refused are requests without the token (401), for another host or from another site's page (403: DNS rebinding
-and cross-site requests), bodies that are too large (413), and clients that send or take too slowly.
+It refuses requests without the token (401), for another host or from another site's page (403: DNS rebinding
+and cross-site requests), bodies that are too large (413), and clients that send or receive too slowly.
 """
 
 from __future__ import annotations
@@ -40,28 +40,29 @@ _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 @dataclass
 class Access:
-    """What is allowed."""
+    """The limits and the token."""
 
     token: str
     local_only: bool = True
-    """Whether the server listens on a loopback address alone."""
+    """Whether the server listens on a loopback address only."""
     names: frozenset[str] = frozenset()
-    """Host names the server goes by, beside IP addresses."""
+    """Host names of the server, besides IP addresses."""
     upload_bytes: int | None = None
     body_seconds: float = 30.0
-    """For a whole body; of an upload for each part."""
+    """Time limit for a whole body; for uploads, for each part."""
     send_seconds: float = 60.0
-    """For a client to take a part of an answer."""
+    """Time limit for a client to receive a part of a response."""
     abort: Callable[[Any], None] = field(default=lambda _: None)
     """Ends the connection of a client, by its address."""
 
     def is_token(self, given: str) -> bool:
-        """Whether it is the token, in a time that does not depend on where it differs."""
+        """Whether it is the token, compared in constant time."""
         return hmac.compare_digest(given.encode(errors="replace"), self.token.encode())
 
     def is_our_host(self, header: str) -> bool:
-        """Whether a Host header names this server: by an address, as no name that an attacker controls can,
-        or by a name of its own.
+        """Whether a Host header names this server: by an IP address, or by one of its names.
+
+        An attacker can't make an IP address point elsewhere, unlike a name.
         """
         name = _host_name(header)
         if self.local_only:
@@ -107,7 +108,7 @@ class AccessControl:
             self._access.abort(scope.get("client"))
 
     def _check(self, scope: Scope) -> bool:
-        """Whether the request brings the token to be made a cookie. Raises _Refused."""
+        """Whether the request has the token that becomes a cookie. Raises _Refused."""
         headers = _headers(scope)
         if not self._access.is_our_host(headers.get("host", "")):
             raise _Refused(
@@ -158,7 +159,7 @@ class AccessControl:
 
 
 class _Guarded:
-    """The two ends of a request, with limits on bytes and time."""
+    """Receives and sends for the application, with limits on bytes and time."""
 
     def __init__(self, access: Access, scope: Scope, receive: Receive, send: Send) -> None:
         self._access, self._receive, self._send = access, receive, send
@@ -168,7 +169,7 @@ class _Guarded:
         self._is_read = False
         self.is_begun = self.is_late = False
         self.refusal: _Refused | None = None
-        """Why the body was refused; the application, which sees some error, has no say any more."""
+        """Why the body was refused; it overrides the response of the application."""
 
     async def receive(self) -> Message:
         """The next part of the body."""
@@ -190,12 +191,12 @@ class _Guarded:
         return message
 
     def raise_refusal(self) -> None:
-        """Raise _Refused where the body was."""
+        """Raise _Refused if the body was refused."""
         if self.refusal is not None:
             raise self.refusal
 
     async def send(self, message: Message) -> None:
-        """A part of the answer, with the headers that every answer has."""
+        """Send a part of the response, with the headers that every response has."""
         if self.refusal is not None and not self.is_begun:
             return
         if message["type"] == "http.response.start":
@@ -214,9 +215,9 @@ def _most_bytes(access: Access, scope: Scope) -> int:
 
 
 def _add_headers(message: MutableMapping[str, Any]) -> None:
-    """What keeps a browser from doing more than was meant with an answer.
+    """Add headers that restrict what a browser may do with a response.
 
-    What the answer says itself stays.
+    Headers of the response itself stay.
     """
     headers = list(message.get("headers", []))
     given = {name.lower() for name, _ in headers}
@@ -255,7 +256,7 @@ async def _answer(send: Send, status: int, body: bytes, headers: list[tuple[byte
 
 
 def _headers(scope: Scope) -> dict[str, str]:
-    """By name; of several of one name the first, and none for Host where there are two."""
+    """Headers by name; the first one of a name, and no Host if there are two."""
     found: dict[str, str] = {}
     for name, value in scope["headers"]:
         key = name.decode("latin-1").lower()
@@ -266,7 +267,7 @@ def _headers(scope: Scope) -> dict[str, str]:
 
 
 def _host_name(header: str) -> str:
-    """`[::1]:8787` -> `::1`; empty for what is no host."""
+    """`[::1]:8787` -> `::1`; empty for an invalid one."""
     if header.startswith("["):
         return header[1:].partition("]")[0].lower()
     name, _, port = header.partition(":")

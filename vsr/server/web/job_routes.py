@@ -54,7 +54,7 @@ def _about_the_queue(routes: APIRouter, services: Services) -> None:
         limit: Annotated[int, Query(ge=1, le=20_000)] = 20_000,
         offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
     ) -> Response:
-        """Those that have not ended in the order they run, then the others, latest first."""
+        """Jobs that have not ended in their order, then the others, latest first."""
         return JSONResponse(services.job_tables(state, limit, offset))
 
     known: dict[int | str, Any] = {200: {"model": JobAnswer, "description": "the same job was there already"}}
@@ -63,7 +63,7 @@ def _about_the_queue(routes: APIRouter, services: Services) -> None:
         "/jobs", status_code=201, response_model=JobAnswer, responses=responses(404, 422, 429, extra=known)
     )
     def submit(asked: JobRequest) -> Response:
-        """Queue a film. The same film with the same settings that has not ended is not queued twice."""
+        """Queue a film. A film is not queued twice with the same settings."""
         film = services.films.film(asked.path)
         settings = checked(asked.settings)
         if "output" in settings:
@@ -93,37 +93,37 @@ def _about_one_job(routes: APIRouter, services: Services) -> None:
 
     @routes.delete("/jobs/{job_id}", status_code=204, response_class=Response, responses=wrong)
     def forget(job_id: str) -> Response:
-        """Take a job that has ended out of the list; its files stay."""
+        """Remove a job that has ended from the list; its files stay."""
         services.queue.forget(job_id)
         return Response(status_code=204)
 
     @routes.post("/jobs/{job_id}/pause", response_model=JobAnswer, responses=wrong)
     def pause(job_id: str) -> Response:
-        """Let a job wait; one that runs ends after the chunk under way."""
+        """Pause a job; a running one stops after its current chunk."""
         scheduler.pause(job_id)
         return JSONResponse(services.job_table(job_id))
 
     @routes.post("/jobs/{job_id}/resume", response_model=JobAnswer, responses=wrong)
     def resume(job_id: str) -> Response:
-        """Go on with a paused job, from its last chunk."""
+        """Resume a paused job, from its last chunk."""
         scheduler.resume(job_id)
         return JSONResponse(services.job_table(job_id))
 
     @routes.post("/jobs/{job_id}/cancel", response_model=JobAnswer, responses=wrong)
     def cancel(job_id: str) -> Response:
-        """End a job; what is done of it is kept, and a retry continues from there."""
+        """Cancel a job; finished chunks are kept, and a retry continues from there."""
         scheduler.cancel(job_id)
         return JSONResponse(services.job_table(job_id))
 
     @routes.post("/jobs/{job_id}/retry", response_model=JobAnswer, responses=wrong)
     def retry(job_id: str) -> Response:
-        """Queue a job again that has failed or was cancelled."""
+        """Queue a failed or cancelled job again."""
         scheduler.retry(job_id)
         return JSONResponse(services.job_table(job_id))
 
     @routes.post("/jobs/{job_id}/move", response_model=JobAnswer, responses=wrong)
     def move(job_id: str, asked: MoveRequest) -> Response:
-        """Put a job in front of another, or to the end of the queue."""
+        """Move a job before another one, or to the end of the queue."""
         services.queue.move(job_id, asked.before)
         return JSONResponse(services.job_table(job_id))
 
@@ -143,7 +143,7 @@ def _about_results(routes: APIRouter, services: Services) -> None:
         responses=responses(404, 422, 429, picture="image/jpeg"),
     )
     def before(job_id: str) -> Response:
-        """The source's frame beside `after`, as JPEG of its size."""
+        """The frame of the source that matches `after`, as JPEG of its size."""
         return latest(job_id, 0)
 
     @routes.get(
@@ -152,7 +152,7 @@ def _about_results(routes: APIRouter, services: Services) -> None:
         responses=responses(404, 422, 429, picture="image/jpeg"),
     )
     def after(job_id: str) -> Response:
-        """A frame of the chunk that was finished last, as JPEG."""
+        """A frame of the latest finished chunk, as JPEG."""
         return latest(job_id, 1)
 
     whole = {"content": {"application/octet-stream": _BINARY}, "description": "the file"}
@@ -177,7 +177,7 @@ def _about_results(routes: APIRouter, services: Services) -> None:
 
     @routes.get("/jobs/{job_id}/report", response_model=dict[str, Any], responses=responses(404, 422))
     def report(job_id: str) -> Response:
-        """What was verified of the result."""
+        """The verification report of the output."""
         try:
             table = json.loads(report_path(_result(queue.job(job_id))).read_bytes())
         except (OSError, ValueError) as error:
@@ -193,9 +193,7 @@ def _about_results(routes: APIRouter, services: Services) -> None:
         responses=responses(404, 422, 429, extra={200: page, 202: made}),
     )
     def compare(job_id: str) -> Response:
-        """The result beside its film, in figures and pictures: a page of `vsr compare`, made when it is first
-        asked for.
-        """
+        """The output compared with its film: a page of `vsr compare`, made on the first request."""
         job = queue.job(job_id)
         _result(job)
         found = services.answers.compare_page(job)
@@ -229,8 +227,9 @@ def _without_paths(value: Any, services: Services) -> Any:
 
 
 def _policy_of(page: str) -> str:
-    """A policy under which a page of ours runs its own scripts and nothing else, in an origin of its own that
-    has no cookie.
+    """A content security policy under which a page runs its own scripts only.
+
+    Its origin is a separate one, without cookies.
     """
     digests = (hashlib.sha256(text.encode()).digest() for text in _SCRIPTS.findall(page))
     scripts = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
