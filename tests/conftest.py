@@ -16,12 +16,15 @@ if str(ROOT) not in sys.path:  # children import `tests.*` by the parent's path
     sys.path.insert(0, str(ROOT))
 
 os.environ["VSR_DATA_HOME"] = "/nonexistent"  # no model of whoever runs the tests
-if "PYTEST_XDIST_WORKER" not in os.environ:  # its workers take both from the process that starts them
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Threads of two processes that wait for each other on the same cores cost many times the work itself.
+    # Bits don't depend on their number (tests/pipelines/inference/test_tile_threads.py).
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+else:  # what is set here reaches the processes of pytest-xdist, too
     _CACHE = tempfile.TemporaryDirectory(prefix="vsr-tests-")
+    Path(_CACHE.name).chmod(0o1777)  # some commands run as another user
     os.environ.setdefault("MPLCONFIGDIR", str(Path.home() / ".cache" / "matplotlib"))  # its list of fonts
     os.environ["XDG_CACHE_HOME"] = _CACHE.name  # nothing that former runs remembered
-# Two processes on two cores: threads that spin while they wait take the core from the other one.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @pytest.hookimpl(optionalhook=True)
