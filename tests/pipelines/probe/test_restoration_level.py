@@ -212,7 +212,7 @@ def test_a_film_of_two_sources_has_two_levels_that_meet_at_the_cut(
 
 
 def test_shots_of_one_source_have_one_level(tmp_path: Path) -> None:
-    assert len(parts(spliced(tmp_path / "film.mp4", (30, 2, 30), (30, 3, 30)))) == 1
+    assert len(parts(spliced(tmp_path / "film.mp4", (40, 2, 30), (40, 3, 30)))) == 1
 
 
 @pytest.mark.parametrize("through", [250, 24], ids=["read-through", "here-and-there"])
