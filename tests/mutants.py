@@ -72,6 +72,7 @@ _SERVED_KILLS = "tests/vsr/server/test_kills.py"
 _RATE = "tests/pipelines/run/test_rate_search.py"
 _PREFILTERS = "tests/pipelines/codec/test_prefilter.py"
 _INT8 = "tests/pipelines/inference/test_int8_run.py"
+_AUTO = "tests/pipelines/planner/test_arithmetic_choice.py"
 _TILES = "tests/pipelines/planner/test_smaller_tiles.py"
 _ATOMIC = "tests/pipelines/storage/test_atomic_file.py"
 _DOWNLOAD = "tests/pipelines/storage/test_download.py"
@@ -1098,6 +1099,31 @@ MUTANTS = (
         42, "networks on integers see zeros instead of black beyond the picture", "pipelines/inference/fused_cpu.py",
         "out[[0, -1]] = out[:, [0, -1]] = self._neutral", "out[[0, -1]] = out[:, [0, -1]] = 0",
         f"{_INT8}::test_every_sample_is_that_of_whole_numbers",
+    ),
+    Mutant(
+        42, "a network that loses much by it runs on integers unasked", "pipelines/planner/arithmetic_choice.py",
+        "        and max(costs) <= _MOST_COST_DB\n", "",
+        f"{_AUTO}::test_integers_are_taken_where_they_cost_next_to_nothing",
+    ),
+    Mutant(
+        42, "nodes that nobody knows are taken for CPUs that multiply bytes", "pipelines/planner/arithmetic_choice.py",
+        '        and (settings.cluster is None or settings.cluster.startswith("local"))\n', "",
+        f"{_AUTO}::test_nodes_elsewhere_compute_as_they_can",
+    ),
+    Mutant(
+        42, "a CPU without 8-bit products is asked for them", "pipelines/planner/arithmetic_choice.py",
+        "        and multiplies_bytes()\n", "",
+        f"{_AUTO}::test_a_cpu_without_8_bit_products_computes_as_before",
+    ),
+    Mutant(
+        42, "the range of integers ends at what the frames have", "pipelines/model_files/quantization.py",
+        "torch.maximum(usual, _EXTREME * extreme)", "usual",
+        "tests/pipelines/model_files/test_quantization.py::test_edges_sharper_than_any_in_the_frames_are_not_clipped",
+    ),
+    Mutant(
+        42, "weights of a kernel are rounded each for itself", "models/layers/unit_rounding.py",
+        "    whole -= rank < surplus\n", "",
+        "tests/models/layers/test_unit_rounding.py::test_the_sum_of_each_kernel_is_within_half_a_step",
     ),
     Mutant(
         42, "10-bit codes go into a network on 8-bit integers", "pipelines/plan/plan.py",

@@ -10,6 +10,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from models.layers.convolution import convolve
+from models.layers.int8 import layer_shapes
 from models.layers.yuv_residual import CHANNELS, BicubicSkip, from_identity, zero_last_layer
 
 __all__ = ["Compact"]
@@ -38,6 +39,11 @@ class Compact(BicubicSkip):
         """
         body = {f"body.{number}": layer for number, layer in enumerate(self.body)}
         return {"head.limited": self.head, "head.full": self.head, **body, "tail": self.tail}  # type: ignore[dict-item]
+
+    @property
+    def integer_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Of the tensors that stand for them."""
+        return layer_shapes(self.integer_layers)
 
     def trunk(self, x: Tensor) -> Tensor:
         """(B,6,H/2,W/2) -> (B,6·scale²,H/2,W/2), the packed residual on the bicubic upscale."""

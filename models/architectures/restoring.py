@@ -17,10 +17,11 @@ from torch.nn import functional as F
 
 from models.architectures.compact import Compact
 from models.layers.activations import relu_
+from models.layers.unit_rounding import layers_from_units
 from models.layers.yuv_residual import BicubicSkip, pack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from models.network import Planes
 
@@ -63,6 +64,40 @@ class Restoring(BicubicSkip):
                 layer.bias.copy_(found[1])  # type: ignore[union-attr]
         return plain.to(next(self.parameters()).device).train(self.training)
 
+    @property
+    def integer_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the activation units, for each hidden layer of each set of weights."""
+        hidden = ["head", *(f"body.{number}" for number in range(self._shape["depth"]))]
+        return {f"{knot}.{layer}": (self._shape["width"],) for knot in self.sets for layer in hidden}
+
+    @property
+    def sets(self) -> dict[str, tuple[float, float]]:
+        """The sets of weights by name, with the level and detail that select each alone."""
+        kinds = {"knots": 0.0} if self.crisp is None else {"knots": 0.0, "crisp": 1.0}
+        return {
+            f"{kind}.{number}": (level, detail)
+            for kind, detail in kinds.items()
+            for number, level in enumerate(self.levels)
+        }
+
+    def integers_at(
+        self, units: Mapping[str, Tensor], level: float, detail: float = 0.0
+    ) -> dict[str, Tensor]:
+        """Make the 8-bit integer layers of `at`; activation units are mixed like weights.
+
+        units: see `integer_shapes`.
+        """
+        ramps, count = self._ramps(torch.tensor(level)), len(self.levels)
+        other = "knots" if self.crisp is None else "crisp"
+        mixed = {}
+        for layer in {name.split(".", 2)[2]: None for name in units}:
+            one, crisp = (
+                _mixed([units[f"{kind}.{number}.{layer}"] for number in range(count)], ramps)
+                for kind in ("knots", other)
+            )
+            mixed[layer] = _between(one, crisp, detail)
+        return layers_from_units(self.at(level, detail).integer_layers, mixed)
+
     def trunk(self, x: Tensor, levels: Tensor | None = None) -> Tensor:
         """(B,6,H/2,W/2) -> (B,6·scale²,H/2,W/2).
 
@@ -90,24 +125,27 @@ class Restoring(BicubicSkip):
 
     def _weights(self, level: Tensor, detail: float) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield weight and bias of each layer at a level, a scalar."""
+        knots = self._along(self.knots, level)
         if self.crisp is None or not detail:
-            yield from self._along(self.knots, level)
-        elif detail == 1:
-            yield from self._along(self.crisp, level)
+            yield from knots
         else:
-            for one, other in zip(
-                self._along(self.knots, level), self._along(self.crisp, level), strict=True
+            for (weight, bias), (crisp_weight, crisp_bias) in zip(
+                knots, self._along(self.crisp, level), strict=True
             ):
-                yield torch.lerp(one[0], other[0], detail), torch.lerp(one[1], other[1], detail)
+                yield _between(weight, crisp_weight, detail), _between(bias, crisp_bias, detail)
 
     def _along(self, knots: nn.ModuleList, level: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield weight and bias of each layer from one set of weights."""
-        ramps = [((level - low) / (high - low)).clamp(0, 1) for low, high in pairwise(self.levels)]
+        ramps = self._ramps(level)
         for layers in zip(*(_layers(knot) for knot in knots), strict=True):
-            weight, bias = layers[0].weight, layers[0].bias
-            for ramp, layer in zip(ramps, layers[1:], strict=True):
-                weight, bias = torch.lerp(weight, layer.weight, ramp), torch.lerp(bias, layer.bias, ramp)  # type: ignore[arg-type]
-            yield weight, bias  # type: ignore[misc]
+            yield (
+                _mixed([layer.weight for layer in layers], ramps),
+                _mixed([layer.bias for layer in layers], ramps),  # type: ignore[misc]
+            )
+
+    def _ramps(self, level: Tensor) -> list[Tensor]:
+        """Position of a level between each pair of neighbouring `levels`, 0 to 1."""
+        return [((level - low) / (high - low)).clamp(0, 1) for low, high in pairwise(self.levels)]
 
     def begun_from(self, old: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Initial weights, made from a plain network of the family or from another `Restoring`.
@@ -141,6 +179,22 @@ class Restoring(BicubicSkip):
                     if name in own and own[name].shape == end[layer].shape:
                         found[name] = own[name] + (end[layer] - start[layer])
         return found
+
+
+def _mixed(knots: Sequence[Tensor], ramps: Sequence[Tensor]) -> Tensor:
+    """Interpolate between neighbouring knots."""
+    mixed = knots[0]
+    for ramp, knot in zip(ramps, knots[1:], strict=True):
+        mixed = _between(mixed, knot, ramp)
+    return mixed
+
+
+def _between(one: Tensor, other: Tensor, share: Tensor | float) -> Tensor:
+    """Interpolate linearly; exact at both ends.
+
+    `torch.lerp` uses fused multiply-add on some CPUs only, and int8 plans promise the same bits on all CPUs.
+    """
+    return one * (1 - share) + other * share
 
 
 def _layers(plain: nn.Module) -> list[nn.Conv2d]:

@@ -52,7 +52,7 @@ def load_network(
     from safetensors.torch import load_file
 
     from models.architectures.registry import ARCHITECTURES
-    from models.layers.int8 import INTEGERS, layer_shapes
+    from models.layers.int8 import INTEGERS
 
     if card.architecture not in ARCHITECTURES:
         raise MediaError(
@@ -69,10 +69,8 @@ def load_network(
     ):
         network = ARCHITECTURES[card.architecture](scale=card.scale, **card.settings)
     expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    if any(name.startswith(INTEGERS) for name in found) and hasattr(network, "integer_layers"):
-        expected |= {
-            f"{INTEGERS}{name}": shape for name, shape in layer_shapes(network.integer_layers).items()
-        }
+    if any(name.startswith(INTEGERS) for name in found) and hasattr(network, "integer_shapes"):
+        expected |= {f"{INTEGERS}{name}": shape for name, shape in network.integer_shapes.items()}
     if expected != found:
         odd = min(set(expected.items()) ^ set(found.items()))[0]
         raise MediaError(
@@ -82,6 +80,8 @@ def load_network(
     tensors = load_file(card.path)
     network.load_state_dict({k: v.float() for k, v in tensors.items() if not k.startswith(INTEGERS)})
     integers = {k.removeprefix(INTEGERS): v for k, v in tensors.items() if k.startswith(INTEGERS)}
-    if restore is not None and card.restores:
-        network = network.at(restore, detail)
+    if card.restores:
+        by_level = integers and restore is not None
+        integers = network.integers_at(integers, restore, detail) if by_level else {}
+        network = network if restore is None else network.at(restore, detail)
     return LoadedNetwork(card.name, network.eval(), network.contract, card.sha256, card.more, integers)

@@ -22,11 +22,21 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-__all__ = ["INTEGERS", "Int8Chain", "Int8Layer", "int8_is_exact", "layer_shapes", "read_layers"]
+__all__ = [
+    "HIGHEST",
+    "INTEGERS",
+    "Int8Chain",
+    "Int8Layer",
+    "int8_is_exact",
+    "layer_shapes",
+    "read_layers",
+]
 
 
 INTEGERS = "int8."
 """Prefix of the names of their tensors in a weights file."""
+HIGHEST = 127
+"""Largest magnitude of a weight."""
 _SIZE = 3
 """Kernel size."""
 _ZERO = 0

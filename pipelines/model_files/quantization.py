@@ -1,14 +1,15 @@
 """`quantize`: converts a plain network to 8-bit integers, using activations for given frames.
 
-No training. Each activation channel gets the unit in which its 99.995 % point is 255. Weights are rounded one
+No training. Each activation channel gets a unit in which its highest value fits. Weights are rounded one
 input at a time, and the effect of each rounding is compensated by the remaining inputs (Frantar et al. 2022,
-arXiv:2210.17323, there for language models). Before that, each layer is fitted to the float network's sums on
-the rounded inputs it will get, so errors do not add up.
+arXiv:2210.17323, there for language models). Layers are not fitted to the float network's sums on rounded
+inputs: noise in the inputs would attenuate the fit and soften the frames.
 """
 
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -18,9 +19,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.architectures.compact import Compact
+from models.architectures.restoring import Restoring
 from models.catalog.card import sha256_of
 from models.errors import UsageError
-from models.layers.int8 import INTEGERS
+from models.layers.int8 import HIGHEST, INTEGERS
+from models.layers.resampling import resample
 from models.layers.yuv_residual import CHANNELS
 from pipelines.frames.sample_values import from_values, to_values
 from pipelines.frames.video_reader import Footage
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from models.network import LoadedNetwork
     from pipelines.frames.sample_values import SampleValues
 
 __all__ = [
@@ -43,36 +47,94 @@ __all__ = [
     "as_full",
     "calibration_frames",
     "code_ranges",
-    "fitted_layer",
+    "hidden_units",
     "packed_codes",
     "quantize",
+    "rounded_layer",
+    "runnable",
 ]
 
 
-_SHARES = [1 - 0.05 * step for step in range(14)]
-"""Shares of the highest activation that are tried as the value of 255."""
-_COUNTED = 60_000
-"""Activations per channel that are used for that."""
-_FRAMES = 32
-"""Most frames that layers are fitted on."""
-_SIDE_PX = 256
+_EXTREME = 0.5
+"""Share of the highest activation on black and white noise that the integer range covers at least; the
+sharpest image of Urban100 reaches about that share in most channels."""
+_FRAMES = 64
+"""Most frames that layers are rounded with."""
+_SIDE_PX = 128
 """Side of the part of a frame that is used, from its middle."""
 _PLACES = 1500
-"""Positions per frame that layers are fitted on."""
-_DAMPING = 1e-4
+"""Positions per frame that layers are rounded with."""
+_DAMPING = 1e-2
 """Relative to the mean square of inputs, added to all, so that rarely active inputs keep their weights."""
-_HIGHEST = 127
 
 
 def quantize(network: nn.Module, frames: Sequence[SampleValues], *, seed: int = 0) -> dict[str, Tensor]:
-    """The integer layers of a `Compact`, as read by `models.layers.int8.read_layers`.
+    """Make the tensors that a network's file needs for 8-bit integers, next to its weights.
 
-    Keys: `head.limited`, `head.full`, `body.N`, `tail`. frames: 8-bit, one each, of one size, like the
-    network's input. The first layer takes sample values: its weights include their offset and span, which
-    depend on the range. Raises UsageError for another network.
+    For a `Compact`, its integer layers, as read by `models.layers.int8.read_layers`. For a `Restoring`, whose
+    weights depend on the level, only activation units (`models.layers.unit_rounding`).
+
+    frames: 8-bit, one each, all of one size. Raises UsageError for other networks.
     """
+    if isinstance(network, Restoring):
+        codes = torch.cat([packed_codes(frame) for frame in frames])
+        return {
+            f"{name}.{layer}": unit
+            for name, (level, detail) in network.sets.items()
+            for layer, unit in hidden_units(network.at(level, detail), codes).items()
+        }
     if not isinstance(network, Compact):
-        raise UsageError("int8 is for plain networks of the architecture compact")
+        raise UsageError("int8 is for networks of the architectures compact and restoring")
+    return _quantized(network, frames, seed)
+
+
+def runnable(network: LoadedNetwork, found: Mapping[str, Tensor]) -> list[LoadedNetwork]:
+    """Attach the result of `quantize` to a network; a `Restoring` gives one network per set of weights."""
+    module = network.module
+    if not isinstance(module, Restoring):
+        return [replace(network, int8=found)]
+    return [
+        replace(
+            network, module=module.at(level, detail).eval(), int8=module.integers_at(found, level, detail)
+        )
+        for level, detail in module.sets.values()
+    ]
+
+
+@torch.inference_mode()
+def hidden_units(network: Compact, codes: Tensor) -> dict[str, Tensor]:
+    """Activation units (C,) of each hidden layer, by name.
+
+    codes: (B,6,H,W), limited range. 255 units are the highest activation on these, or a share of the highest
+    on black and white noise if that is larger: clipped edges are visible, rounding noise is not.
+    """
+    offsets, spans = (x.reshape(-1, 1, 1) for x in code_ranges(full=False))
+    seen, found = (torch.cat([codes, _extremes(codes.shape[-1])]) - offsets) / spans, {}
+    layers = network.integer_layers
+    for name in ["head", *(name for name in layers if name.startswith("body"))]:
+        layer = layers.get(name, network.head)
+        seen = layer(seen).relu_()
+        usual, extreme = (part.amax((0, 2, 3)) for part in (seen[: len(codes)], seen[len(codes) :]))
+        highest = torch.maximum(usual, _EXTREME * extreme)
+        # Rarely active channels get units that are not much smaller than others.
+        found[name] = highest.clamp_min(float(highest.median()) / 16).clamp_min(1e-6) / 255
+    return found
+
+
+def _extremes(side: int) -> Tensor:
+    """Packed codes (8,6,side,side) with random black and white luma, or random saturated chroma."""
+    generator = torch.Generator().manual_seed(0)
+    codes = torch.where(torch.rand(8, CHANNELS, side, side, generator=generator) < 0.5, 16.0, 235.0)
+    codes[:4, 4:] = 128
+    codes[4:, :4] = 126
+    return codes
+
+
+def _quantized(network: Compact, frames: Sequence[SampleValues], seed: int) -> dict[str, Tensor]:
+    """Make the layers `head.limited`, `head.full`, `body.N` and `tail`.
+
+    The first layer takes codes: its weights hold their offset and span, which differ by range.
+    """
     generator = torch.Generator().manual_seed(seed)
     found: dict[str, Tensor] = {}
 
@@ -81,51 +143,24 @@ def quantize(network: nn.Module, frames: Sequence[SampleValues], *, seed: int = 
 
     with torch.inference_mode():
         codes = torch.cat([packed_codes(frame) for frame in frames])
-        head, shape = network.head, (-1, 1, 1)
-        assert head.bias is not None
-        unit: Tensor | None = None
-        for kind, full in (("limited", False), ("full", True)):
+        units = hidden_units(network, codes)
+        head, shape, unit = network.head, (-1, 1, 1), units["head"]
+        for full in (True, False):
             offsets, spans = (x.reshape(shape) for x in code_ranges(full=full))
-            given = as_full(codes) if full else codes
-            sums = head((given - offsets) / spans)
-            unit = _units(sums.relu()) if unit is None else unit
-            given = F.pad(given - offsets, (1, 1, 1, 1)) + offsets
+            seen = F.pad((as_full(codes) if full else codes) - offsets, (1, 1, 1, 1)) + offsets
             weight = head.weight / spans
-            made = fitted_layer(
-                weight, head.bias - (weight * offsets).sum((1, 2, 3)), given, sums, unit, generator
-            )
-            keep(f"head.{kind}", made)
-            if not full:
-                precise, seen = sums.relu(), _run(made, given)
-        assert unit is not None
-        for number, layer in enumerate(network.body):
-            assert isinstance(layer, torch.nn.Conv2d)
-            sums = layer(precise)
-            precise, unit, before = sums.relu(), _units(sums.relu()), unit
-            made = fitted_layer(
-                layer.weight * before.reshape(shape),
-                cast("Tensor", layer.bias),
-                F.pad(seen, (1, 1, 1, 1)),
-                sums,
-                unit,
-                generator,
-            )
-            keep(f"body.{number}", made)
-            seen = _run(made, F.pad(seen, (1, 1, 1, 1)))
-        tail = network.tail
-        assert tail.bias is not None
-        one = torch.ones(tail.out_channels)
-        keep(
-            "tail",
-            fitted_layer(
-                tail.weight * unit.reshape(shape),
-                tail.bias,
-                F.pad(seen, (1, 1, 1, 1)),
-                tail(precise),
-                one,
-                generator,
-            ),
-        )
+            bias = cast("Tensor", head.bias) - (weight * offsets).sum((1, 2, 3))
+            made = rounded_layer(weight, bias, seen, unit, generator)
+            keep("head.full" if full else "head.limited", made)
+            seen = _run(made, seen)
+        for name, layer in network.integer_layers.items():
+            if name.startswith("head"):
+                continue
+            before, unit = unit, units.get(name, torch.ones(layer.out_channels))
+            weight, seen = layer.weight * before.reshape(shape), F.pad(seen, (1, 1, 1, 1))
+            made = rounded_layer(weight, cast("Tensor", layer.bias), seen, unit, generator)
+            keep(name, made)
+            seen = _run(made, seen)
     return found
 
 
@@ -152,58 +187,34 @@ def as_full(codes: Tensor) -> Tensor:
     return (values * to_spans[:, None, None] + to_offsets[:, None, None]).round().clamp(0, 255)
 
 
-def _units(activations: Tensor) -> Tensor:
-    """(C,) units of non-negative activations (B,C,H,W).
-
-    Those with the least square error of rounding and clipping together.
-    """
-    flat = activations.transpose(0, 1).flatten(1)
-    flat = flat[:, :: max(1, flat.shape[1] // _COUNTED)]
-    highest = activations.amax((0, 2, 3))
-    # Channels that hardly ever speak get a unit that hides them no less than others.
-    highest = highest.clamp_min(float(highest.median()) / 16).clamp_min(1e-6) / 255
-    best, least = highest, torch.full_like(highest, torch.inf)
-    for share in _SHARES:
-        unit = (highest * share)[:, None]
-        error = ((flat / unit).round_().clamp_max_(255).mul_(unit) - flat).square_().mean(1)
-        best, least = torch.where(error < least, unit[:, 0], best), torch.minimum(error, least)
-    return best
-
-
-def fitted_layer(
-    weight: Tensor, bias: Tensor, seen: Tensor, sums: Tensor, unit: Tensor, generator: torch.Generator
+def rounded_layer(
+    weight: Tensor, bias: Tensor, seen: Tensor, unit: Tensor, generator: torch.Generator
 ) -> dict[str, Tensor]:
-    """One layer: integer weights for its inputs, so that it gives `sums` in multiples of `unit`.
+    """One layer: weights for the codes it sees, so that it gives its sums in multiples of `unit`.
 
-    weight: (O,I,3,3) for `seen`, (B,I,H+2,W+2). sums: (B,O,H,W) of the float network.
+    weight: (O,I,3,3) for `seen`, (B,I,H+2,W+2).
     """
-    inputs, targets = _sampled(seen, sums, generator)
-    start = torch.cat([weight.flatten(1), bias[:, None]], 1).double()
+    inputs = _sampled(seen, generator)
     inputs = torch.cat([inputs, torch.ones_like(inputs[:, :1])], 1).double()
     squares = inputs.T @ inputs / len(inputs)
-    damped = squares + torch.diag_embed(
-        _DAMPING * squares.diagonal().mean() * torch.ones(len(squares), dtype=torch.float64)
-    )
-    rest = targets.double() - inputs @ start.T
-    fitted = start + torch.linalg.solve(damped, inputs.T @ rest / len(inputs)).T
-    fitted = fitted / unit.double()[:, None]
-    scale = (fitted[:, :-1].abs().amax(1) / _HIGHEST).clamp_min(1e-12).float()
-    whole, bias = _rounded(fitted, scale.double(), damped)
+    squares.diagonal().add_(_DAMPING * squares.diagonal().mean())
+    wanted = torch.cat([weight.flatten(1), bias[:, None]], 1).double() / unit.double()[:, None]
+    scale = (wanted[:, :-1].abs().amax(1) / HIGHEST).clamp_min(1e-12).float()
+    whole, bias = _rounded(wanted, scale.double(), squares)
     return {"weight": whole.reshape(weight.shape).to(torch.int8), "scale": scale, "bias": bias.float()}
 
 
-def _sampled(seen: Tensor, sums: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """(N,I·9) and (N,O) at random positions."""
-    height, width = sums.shape[-2:]
-    inputs, targets = [], []
-    for frame, made in zip(seen, sums, strict=True):
+def _sampled(seen: Tensor, generator: torch.Generator) -> Tensor:
+    """(N,I·9) of (B,I,H+2,W+2), around places taken at random."""
+    height, width = (side - 2 for side in seen.shape[-2:])
+    steps = torch.arange(3)
+    inputs = []
+    for frame in seen:
         place = torch.randint(height * width, (_PLACES,), generator=generator)
         rows, columns = place // width, place % width
-        steps = torch.arange(3)
         patch = frame[:, (rows[:, None] + steps)[:, :, None], (columns[:, None] + steps)[:, None, :]]
         inputs.append(patch.transpose(0, 1).flatten(1))
-        targets.append(made[:, rows, columns].T)
-    return torch.cat(inputs), torch.cat(targets)
+    return torch.cat(inputs)
 
 
 def _rounded(weights: Tensor, scale: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
@@ -219,7 +230,7 @@ def _rounded(weights: Tensor, scale: Tensor, squares: Tensor) -> tuple[Tensor, T
     inverse = torch.linalg.cholesky(torch.cholesky_inverse(torch.linalg.cholesky(squares)), upper=True)
     whole = torch.zeros_like(weights)
     for place in range(count):
-        whole[:, place] = (weights[:, place] / scale).round().clamp(-_HIGHEST, _HIGHEST)
+        whole[:, place] = (weights[:, place] / scale).round().clamp(-HIGHEST, HIGHEST)
         error = (weights[:, place] - whole[:, place] * scale) / inverse[place, place]
         weights[:, place + 1 :] -= error[:, None] * inverse[place, place + 1 :]
     back = torch.empty(count, dtype=torch.long)
@@ -235,34 +246,45 @@ def _run(layer: dict[str, Tensor], seen: Tensor) -> Tensor:
     return made.relu_().round_().clamp_max_(255)
 
 
-def calibration_frames(sources: Iterable[Path]) -> list[SampleValues]:
-    """The middles of images and of a few frames of each video, evenly spread.
+def calibration_frames(sources: Iterable[Path], scale: int) -> list[SampleValues]:
+    """The middles of pictures and of a few frames of each video, evenly from all there are.
 
-    Raises UsageError if none is large enough.
+    They are shrunk by the network's scale first, which makes them as sharp as what it may be given, so that
+    edges fit into the range of integers. Raises UsageError where none is large enough.
     """
     infos = [probe(path) for path in find_inputs(sources)]
-    step = max(1, len(infos) // _FRAMES)
+    infos = infos[:: max(1, len(infos) // _FRAMES)]
     frames: list[SampleValues] = []
-    for info in infos[::step]:
+    for info in infos:
         footage, count = Footage(info), info.frame_count
-        if min(footage.width, footage.height) < _SIDE_PX:
+        if min(footage.width, footage.height) < _SIDE_PX * scale:
             continue
-        wanted = 1 if info.is_picture else max(1, min(count, _FRAMES // len(infos[::step])))
+        wanted = 1 if info.is_picture else max(1, min(count, _FRAMES // len(infos)))
         places = [(n * count // wanted, n * count // wanted + 1) for n in range(wanted)]
         taken = (
             [next(footage.frames())] if info.is_picture else [frame for _, frame in footage.frames_at(places)]
         )
         for frame in taken:
-            codes = footage.codes(frame)
-            codes = codes if codes.bits == 8 else from_values(to_values(codes), 8)
+            codes = _shrunk(footage.codes(frame), scale)
             top, left = ((side - _SIDE_PX) // 4 * 2 for side in codes.luma.shape[1:])
             frames.append(codes.crop(top, left, _SIDE_PX, _SIDE_PX))
     if not frames:
         raise UsageError(
-            f"{', '.join(map(str, sources))}: no picture and no video of {_SIDE_PX} pixels or more on either"
-            " side"
+            f"{', '.join(map(str, sources))}: no picture and no video of {_SIDE_PX * scale} pixels or more on"
+            " either side"
         )
     return frames[:: max(1, len(frames) // _FRAMES)][:_FRAMES]
+
+
+def _shrunk(codes: SampleValues, scale: int) -> SampleValues:
+    """Downscale to 8-bit planes of even size; chroma siting is ignored, as ranges do not depend on it."""
+    luma, chroma = to_values(codes)
+    height, width = (side // (2 * scale) for side in luma.shape[-2:])
+    small = (
+        resample(luma, 2 * height, 2 * width, "bicubic"),
+        resample(chroma, height, width, "bicubic"),
+    )
+    return from_values(small, 8)
 
 
 def add_integers(weights: Path, layers: Mapping[str, Tensor], record: Mapping[str, Any]) -> None:

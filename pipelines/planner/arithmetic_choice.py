@@ -5,8 +5,10 @@ Decided once, when the plan is made, and followed by every worker and resume.
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, replace
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import UsageError
@@ -21,9 +23,13 @@ if TYPE_CHECKING:
     from pipelines.plan.plan import Plan
     from pipelines.plan.settings import RunSettings
 
-__all__ = ["choose_precision", "with_arithmetic"]
+__all__ = ["choose_precision", "multiplies_bytes", "with_arithmetic"]
 
 
+_MOST_COST_DB = 0.05
+"""Largest loss of PSNR at which auto chooses int8."""
+_CPUS = Path("/proc/cpuinfo")
+_VNNI = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
 _TRY = "pipelines.inference.arithmetic_trial:try_arithmetic"
 _TABLE = "arithmetic"
 _SECONDS = 300.0
@@ -79,10 +85,11 @@ def with_arithmetic(plan: Plan, settings: RunSettings) -> tuple[Plan, list[str]]
 def choose_precision(settings: RunSettings, plan: Plan) -> str:
     """The precision of a plan; "" if each device uses its default.
 
-    Raises UsageError if the networks don't support the requested one.
+    auto: int8 if networks run on a CPU with 8-bit dot products and lose at most `_MOST_COST_DB`. Raises
+    UsageError if the networks don't support the requested precision.
     """
     if settings.precision == "auto":
-        return ""
+        return "int8" if _suits_int8(settings, plan) else ""
     if settings.precision == "int8" and not plan.takes_int8:
         raise UsageError(f"--precision int8: {_hindrance(plan)}; leave it out")
     if (settings.precision == "int8" and settings.device not in {"auto", "cpu"}) or (
@@ -94,6 +101,34 @@ def choose_precision(settings: RunSettings, plan: Plan) -> str:
             " them out"
         )
     return settings.precision
+
+
+def _suits_int8(settings: RunSettings, plan: Plan) -> bool:
+    """Whether auto chooses int8; not on a remote cluster, as the CPUs of its nodes are unknown."""
+    costs = [stage.card.int8_cost_db for stage in plan.stages if stage.card.int8_cost_db is not None]
+    return (
+        plan.takes_int8
+        and max(costs) <= _MOST_COST_DB
+        and (settings.cluster is None or settings.cluster.startswith("local"))
+        and multiplies_bytes()
+        and computing_device(settings.device) == "cpu"
+    )
+
+
+def multiplies_bytes() -> bool:
+    """Whether this CPU has 8-bit dot products with exact sums: VNNI, AVX-VNNI or AMX.
+
+    Read from CPU flags, because the parent of a run never loads torch; workers test it (`int8_is_exact`).
+    False on systems other than Linux, and if the environment limits oneDNN's instruction set.
+    """
+    if any(name in os.environ for name in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")):
+        return False
+    try:
+        text = _CPUS.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    flags = next((line for line in text.splitlines() if line.startswith("flags")), "")
+    return not _VNNI.isdisjoint(flags.split())
 
 
 def _hindrance(plan: Plan) -> str:

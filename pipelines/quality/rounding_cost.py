@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +18,7 @@ from pipelines.quality import metrics
 from pipelines.quality.evaluation_items import Material
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
     from pathlib import Path
 
     from models.network import LoadedNetwork
@@ -37,9 +37,7 @@ class RoundingCost:
     count: int
 
 
-def rounding_cost(
-    network: LoadedNetwork, layers: Mapping[str, torch.Tensor], sources: Iterable[Path], *, limit: int = 0
-) -> RoundingCost:
+def rounding_cost(network: LoadedNetwork, sources: Iterable[Path], *, limit: int = 0) -> RoundingCost:
     """Compare both on images and clips downscaled by the network's scale.
 
     For a clip, its first frame is used. limit: of images or clips of a source; 0: all. Raises UsageError if
@@ -51,8 +49,7 @@ def rounding_cost(
             " none of them"
         )
     scale = network.contract.scale
-    integers = replace(network, int8=layers)
-    ways = [FusedNetwork(integers, 8, full=False, dtype=dtype) for dtype in (torch.uint8, torch.float32)]
+    ways = [FusedNetwork(network, 8, full=False, dtype=dtype) for dtype in (torch.uint8, torch.float32)]
     costs, near = [], []
     for source in sources:
         for item in Material.read(source, limit=limit, frames=1).items(scale, "clean"):

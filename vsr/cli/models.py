@@ -156,7 +156,8 @@ def quantize(
 
     MODEL is a name of `vsr models` or a weights file of ours.
 
-    They are calibrated on the data, and stored next to the network's own weights, which stay unchanged.
+    They are calibrated on the data, and stored next to the network's own weights, which stay unchanged. For
+    a network with restoration levels, the reported cost is the largest of all levels.
 
     Example: vsr quantize film-x2.safetensors --data pictures/ --judge Set5
     """
@@ -166,17 +167,17 @@ def quantize(
     from models.catalog.loader import load_network
     from models.catalog.lookup import find
     from models.errors import UsageError
-    from pipelines.model_files.quantization import add_integers, calibration_frames
+    from pipelines.model_files.quantization import add_integers, calibration_frames, runnable
     from pipelines.model_files.quantization import quantize as quantize_network
     from pipelines.quality.rounding_cost import rounding_cost
 
     found = find(model)
     if len(found) > 1:
         raise UsageError(f"{model}: which of {', '.join(c.name for c in found)}?")
-    if found[0].architecture != "compact":
+    if found[0].architecture not in {"compact", "restoring"}:
         raise UsageError(
-            f"{model}: is of the architecture {found[0].architecture}; 8-bit integers are for compact, as"
-            " fast and quality are"
+            f"{model}: is of the architecture {found[0].architecture}; 8-bit integers are for compact and"
+            " restoring, as fast, quality and real are"
         )
     path = output or Path(found[0].path)
     if output is not None and (output.suffix != ".safetensors" or (output.exists() and not overwrite)):
@@ -185,9 +186,10 @@ def quantize(
             " replace it"
         )
     network = load_network(found[0])
-    frames = calibration_frames(data)
+    frames = calibration_frames(data, found[0].scale)
     layers = quantize_network(network.module, frames)  # type: ignore[arg-type]
-    cost = rounding_cost(network, layers, judge or data)
+    costs = [rounding_cost(way, judge or data) for way in runnable(network, layers)]
+    cost = max(costs, key=lambda cost: cost.cost_db)
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
         for suffix in (".safetensors", ".toml"):

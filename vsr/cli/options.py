@@ -240,8 +240,8 @@ def run_options(
             "--precision",
             type=click.Choice(["auto", "int8", "bf16", "fp16", "fp32"]),
             help=(
-                "Numeric precision of networks; default: auto, chosen for the device. int8: on CPUs only,"
-                " with the same bytes on all of them."
+                "Numeric precision of networks; default: auto, chosen for device and network. int8: on CPUs"
+                " with VNNI or AMX only, with the same bytes on all of them."
             ),
         ),
         click.option(

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
 from models.architectures.espcn import Espcn
+from models.architectures.restoring import Restoring
 from models.catalog.loader import load_network
 from models.catalog.lookup import find
 from models.errors import UsageError
 from models.layers.yuv_residual import pack
 from pipelines.frames.sample_values import SampleValues, to_values
-from pipelines.model_files.quantization import add_integers, quantize
+from pipelines.model_files.card_writer import NetworkFacts, export
+from pipelines.model_files.quantization import add_integers, quantize, runnable
 from tests.helpers.integers import card_with_integers, network, pictures
 
 if TYPE_CHECKING:
@@ -64,7 +68,7 @@ def test_the_same_frames_give_the_same_layers() -> None:
 
 
 def test_another_architecture_is_refused() -> None:
-    with pytest.raises(UsageError, match="architecture compact"):
+    with pytest.raises(UsageError, match="architectures compact and restoring"):
         quantize(Espcn(scale=2), pictures())
 
 
@@ -83,3 +87,29 @@ def test_the_other_weights_stay_as_they_are_and_the_card_says_the_cost(tmp_path:
     (again,) = find(card.path)
     assert load_network(again).int8.keys() == loaded.int8.keys()
     assert again.int8_cost_db == 0.02
+
+
+def test_a_network_of_many_levels_keeps_units_alone_and_has_layers_at_each(tmp_path: Path) -> None:
+    made = Restoring(scale=2, width=32, depth=2, levels=(0.0, 1.0), crisp=True)
+    start = network().state_dict()
+    for plain in [*made.knots, *made.crisp]:  # type: ignore[misc]
+        plain.load_state_dict({k: v * (1 + 0.1 * torch.randn_like(v)) for k, v in start.items()})
+    facts = NetworkFacts("restoring", {"width": 32, "depth": 2, "levels": [0.0, 1.0], "crisp": True}, 2)
+    weights = export(made.state_dict(), facts, folder=tmp_path, name="levels-x2")
+    found = quantize(made, pictures())
+    assert {tuple(t.shape) for t in found.values()} == {(32,)}
+    add_integers(weights, found, {"cost_db": 0.01})
+    (card,) = find(str(weights))
+    between, end = (load_network(card, restore=level, detail=0.5) for level in (0.3, 1.0))
+    for loaded in (between, end):
+        assert error(dict(loaded.int8), loaded.module, pictures(6)[5]) < 0.5  # type: ignore[arg-type]
+    assert not torch.equal(between.int8["tail.weight"], end.int8["tail.weight"])
+    assert load_network(card).int8 == {}
+    assert len(runnable(load_network(card), found)) == 4
+
+
+def test_edges_sharper_than_any_in_the_frames_are_not_clipped() -> None:
+    made, flat = network(), [replace(frame, luma=frame.luma // 8 + 100) for frame in pictures(6)]
+    stripes = np.where(np.arange(64) // 4 % 2, 235, 16).astype(np.uint8)
+    sharp = replace(flat[0], luma=np.broadcast_to(stripes, (1, 64, 64)).copy())
+    assert error(quantize(made, flat[:4]), made, sharp) < 1

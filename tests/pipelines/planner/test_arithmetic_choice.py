@@ -1,0 +1,71 @@
+"""`--precision auto`: int8 where CPU, source and network suit it, decided with the plan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.model_files.quantization import add_integers
+from pipelines.plan.settings import RunSettings, TargetSettings
+from pipelines.planner import arithmetic_choice
+from pipelines.planner.video_planner import plan_video
+from tests import media
+from tests.helpers.integers import card_with_integers
+
+VNNI = "processor\t: 0\nflags\t\t: fpu sse2 avx512_vnni amx_int8\n"
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return media.cfr(tmp_path_factory.mktemp("film") / "in.mp4", frames=2)
+
+
+@pytest.fixture
+def chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """The precision that is chosen on a CPU of which the system says `cpu`."""
+    card = card_with_integers(tmp_path)
+
+    def choose(source: Path, cpu: str = VNNI, cost_db: float = 0.05, **settings: object) -> str:
+        from models.catalog.loader import load_network
+        from models.catalog.lookup import find
+
+        add_integers(Path(card.path), load_network(find(card.path)[0]).int8, {"cost_db": cost_db})
+        (tmp_path / "cpuinfo").write_text(cpu)
+        monkeypatch.setattr(arithmetic_choice, "_CPUS", tmp_path / "cpuinfo")
+        given = {"target": TargetSettings(scale=2), "model": card.path, "device": "cpu", **settings}
+        return plan_video(source, tmp_path / "out.mkv", RunSettings(**given)).plan.precision  # type: ignore[arg-type]
+
+    return choose
+
+
+def test_integers_are_taken_where_they_cost_next_to_nothing(chosen, film: Path) -> None:
+    assert chosen(film) == "int8"
+    assert chosen(film, cluster="local:2") == "int8"
+    assert chosen(film, cost_db=0.051) == ""
+    assert chosen(film, precision="fp32") == "fp32"
+
+
+def test_a_cpu_without_8_bit_products_computes_as_before(chosen, film: Path) -> None:
+    assert chosen(film, VNNI.replace("avx512_vnni amx_int8", "avx512f")) == ""
+    assert chosen(film, "") == ""
+
+
+def test_nodes_elsewhere_compute_as_they_can(chosen, film: Path) -> None:
+    assert chosen(film, cluster="10.0.0.1:6379") == ""
+
+
+def test_onednn_kept_from_8_bit_products_is_heeded(
+    chosen, film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    assert chosen(film) == ""
+
+
+def test_a_gpu_computes_where_there_is_one(chosen, film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arithmetic_choice, "computing_device", lambda _: "cuda")
+    assert chosen(film) != "int8"
+
+
+def test_ten_bits_are_computed_in_floats(chosen, tmp_path: Path) -> None:
+    assert chosen(media.cfr(tmp_path / "ten.mkv", frames=2, codec="ffv1", pix_fmt="yuv420p10le")) == ""
