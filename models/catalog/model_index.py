@@ -172,7 +172,7 @@ def entry_of_name(entries: Sequence[IndexEntry], name: str) -> IndexEntry | None
 
 
 def entry_of_file(sha256: str) -> IndexEntry | None:
-    """The shipped entry whose file has this hash, or None."""
+    """The shipped entry of the file with this hash, or None."""
     return next((e for e in shipped_index() if e.sha256 == sha256), None)
 
 

@@ -232,7 +232,7 @@ def end(actor: Actor) -> None:
 
 
 def lost(actor: Actor) -> ResourceError:
-    """The error for an actor whose node is gone."""
+    """The error for an actor on a lost node."""
     return ResourceError(f"the machine {actor.host} was lost")
 
 

@@ -34,7 +34,7 @@ class SilenceWatch:
     def look(self, actors: Sequence[Actor], unheard: Collection[Actor]) -> tuple[list[Actor], list[Actor]]:
         """(actors to ask for their progress, actors to give up).
 
-        unheard: actors whose results are not fetched for now: they can't be blamed.
+        unheard: actors with results that are not fetched for now: they can't be blamed.
         """
         now = time.monotonic()
         if now - self._watched < _WATCH_SECONDS:

@@ -19,7 +19,7 @@ __all__ = ["ends_in_a_slice"]
 
 
 _ARITHMETIC = frozenset({"h264", "hevc", "vvc"})
-"""Codecs with arithmetic coding (CABAC), whose slices contain no length: after the end of a cut slice, a
+"""Codecs with arithmetic coding (CABAC), with slices that contain no length: after the end of a cut slice, a
 decoder reads zeros as coefficients."""
 _START_CODES = (b"\0\0\1", b"\0\0\0\1")
 _OTHER_BITS = b"\xff" * 64

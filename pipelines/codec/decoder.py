@@ -110,7 +110,7 @@ def decode(
 
     Frames come in display order with the decoder's own timestamps. A frame without a timestamp gets pts -1
     (its place is known by order); hidden frames are dropped. conceal: skip packets that can't be decoded.
-    checks: `checksum` of some frames, by their number from the first decoded one, for films whose timestamps
+    checks: `checksum` of some frames, by their number from the first decoded one, for films with timestamps that
     identify no frames. A frame that differs from the film's first one in `FrameFacts`, or from the reference
     of the container's own decoder, has `Frame.change` set. Raises CorruptError if a packet after the first
     frame can't be decoded.
@@ -208,7 +208,7 @@ def facts_alone(packets: Iterable[PacketData], setup: DecoderSetup) -> Iterator[
 
 
 _HIDDEN = 1 << 62
-"""Added to the time of a packet whose frame is not to be shown, as PyAV can't mark it; no real time is half
+"""Added to the time of a packet with a hidden frame, as PyAV can't mark it; no real time is half
 as large."""
 _DIFFERS = (
     "its container's own decoder gives another picture; make FFV1 of it with FFmpeg and upscale that, for the"

@@ -124,7 +124,7 @@ def _fitted(found: DynamicHdr, plan: Plan) -> DynamicHdr:
 
 
 def frame_without_its_own(chunk: EncodedChunk, codec: str) -> int | None:
-    """Timestamp of the first frame whose packet lacks its metadata, or None."""
+    """Timestamp of the first frame without metadata in its packet, or None."""
     with open_memory(chunk.data) as container:
         stream = container.streams.video[0]
         length_size = nal_length_size(codec, stream.codec_context.extradata)

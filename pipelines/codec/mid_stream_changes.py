@@ -50,7 +50,7 @@ _SHAPE_UNIT = 360
 
 
 def _has_shape(raw: VideoFrame, sar: Fraction) -> bool:
-    """Whether a frame has that SAR, tested with FFmpeg's filter `scale`, whose output size depends on it."""
+    """Whether a frame has that SAR, tested with FFmpeg's filter `scale`: its output size depends on it."""
     graph = av.filter.Graph()
     source = graph.add_buffer(
         width=raw.width, height=raw.height, format=raw.format, time_base=Fraction(1, 25)

@@ -84,7 +84,7 @@ class PairOrder:
     key: str
     split: str
     source: SampleValues | Tensor
-    """A clip, whose last frames are used; or an image, (1,3,H,W) R'G'B'."""
+    """A clip, of which the last frames are used; or an image, (1,3,H,W) R'G'B'."""
     side_px: int
     """Of the ground truth; of the low-resolution clip if a teacher makes the ground truth."""
     shrink: float

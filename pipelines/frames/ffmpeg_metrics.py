@@ -141,8 +141,8 @@ class Meter:
             for luma in planes:
                 self._process.stdin.write(np.ascontiguousarray(luma).tobytes())
             self._process.stdin.write(2 * len(planes) * self._grey)
-        except OSError:
-            raise self._failed() from None
+        except OSError as error:
+            raise self._failed() from error
         self._frames += 1
 
     def figures(self) -> list[dict[str, np.ndarray]]:

@@ -137,7 +137,7 @@ have none for HEVC)."""
 def with_metadata(
     stream: Any, metadata: HdrMetadata, color: ColorTags, *, matroska: bool, dolby_vision: bytes = b""
 ) -> Any:
-    """An open container whose first stream has the codec parameters of `stream`, and the metadata.
+    """An open container with a first stream that has the codec parameters of `stream`, and the metadata.
 
     Muxers copy it from there; there is no other way to pass it to them. A header is written into memory, and
     the boxes are inserted into its sample entry. dolby_vision: a `configuration_box`. Raises ValueError if

@@ -160,7 +160,7 @@ def _cluster(
 
 
 def _checksum_flaw(file: FileBytes, start: int, stop: int) -> Flaw | None:
-    """The flaw if the data after a CRC-32 element, whose value is at `start`, has another checksum."""
+    """The flaw if the data after a CRC-32 element, with its value at `start`, has another checksum."""
     value = 0
     for data in file.blocks(start + 4, stop):
         value = zlib.crc32(data, value)

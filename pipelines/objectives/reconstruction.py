@@ -131,7 +131,7 @@ class Reconstruction:
         return loss
 
     def _amount(self, batch: Batch) -> float | Tensor:
-        """Amount of sharpening: more for degraded inputs, whose results are softer."""
+        """Amount of sharpening: more for degraded inputs, as their results are softer."""
         objective = self.settings.objective
         if batch.levels is None:
             return objective.sharpen

@@ -61,7 +61,7 @@ class ResultParts:
 
     plan: Plan
     info: VideoInfo
-    """Of the source, whose other tracks are copied."""
+    """Facts of the source; its other tracks are copied."""
     records: Sequence[ChunkRecord]
     """Every chunk of the plan, in order."""
 

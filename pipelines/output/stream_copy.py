@@ -80,7 +80,7 @@ def check_stop(stop: threading.Event | None) -> None:
 def start_shift(plan: Plan, info: VideoInfo) -> Fraction:
     """Seconds by which all tracks are shifted to begin at 0.
 
-    This applies to a `--range`, and to broadcast recordings (MPEG-TS and PS), whose clock may have run for
+    This applies to a `--range`, and to broadcast recordings (MPEG-TS and PS): their clock may have run for
     hours. Other films keep their times, except those that begin before 0 in MP4 and MOV, which would hide
     those frames.
     """

@@ -88,7 +88,7 @@ def tracks_that_fail(
 
 
 def _drift(stream: Stream, container: str) -> str:
-    """What is wrong with audio whose packet times MP4 and MOV can't keep."""
+    """The problem of audio with packet times that MP4 and MOV can't store."""
     if (
         container not in {"mp4", "mov"}
         or not (is_divisible(stream.codec) or stream.codec in REWRAPPED)

@@ -35,8 +35,8 @@ it started (measured in tests/benchmarks/seams.py)."""
 
 
 _LONGEST_PREROLL = 3
-"""A chunk whose pre-roll would be longer than this many times its own frames shares the decoder of the one
-before."""
+"""If the pre-roll of a chunk would be longer than this many times its frames, the chunk shares the decoder of
+the one before."""
 
 
 def frame_range(info: VideoInfo, text: str | None) -> tuple[int, int]:

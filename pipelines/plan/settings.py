@@ -98,7 +98,7 @@ class EncodeSettings:
     """One of CODECS; for images the file name decides."""
     encoder: str = "auto"
     """One of ENCODERS: software, or the hardware of a vendor; auto: software, unless networks run on a GPU
-    whose encoder passes its self-test."""
+    with an encoder that passes its self-test."""
     preset: str = "balanced"
     """draft, balanced, archive, or a preset of the encoder itself."""
     crf: float | None = None

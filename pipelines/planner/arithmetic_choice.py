@@ -40,7 +40,7 @@ def with_arithmetic(plan: Plan, settings: RunSettings) -> tuple[Plan, list[str]]
     """Return (the plan with the choice, messages for the user).
 
     Unchanged for a CPU and on a cluster. Remembered for a network, GPU, driver and build of torch. Raises
-    UsageError for a device whose results differ from the CPU's.
+    UsageError for a device with results that differ from the CPU's.
     """
     if (
         settings.cluster is not None

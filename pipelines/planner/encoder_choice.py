@@ -42,7 +42,7 @@ _OF_DEVICE = {"cuda": "nvenc", "hip": "amf", "xpu": "qsv", "mps": "videotoolbox"
 
 
 def wanted_maker(settings: RunSettings, *, picture: bool) -> str:
-    """The vendor whose encoder is tried; empty for software.
+    """The vendor of the encoder that is tried; empty for software.
 
     Named by the user, or for "auto" that of the GPU on which networks run.
     """

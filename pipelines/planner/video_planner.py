@@ -356,7 +356,7 @@ def _fit(
 def _part(info: VideoInfo, settings: RunSettings, plan: Plan) -> tuple[Fraction, Fraction] | None:
     """Seconds of the film in a `--range`, for the output's name.
 
-    None without one, and for image sequences, whose numbers show it.
+    None without one, and for image sequences: their numbers show it.
     """
     if settings.range is None or plan.encoder.is_picture:
         return None

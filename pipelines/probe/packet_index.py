@@ -147,7 +147,7 @@ class PacketWalk:
     """Findings of one pass over all packets."""
 
     start: list[PacketData] = field(default_factory=list)
-    """The first packets, up to those whose frames were examined."""
+    """The first packets, up to the last one with an examined frame."""
     headers: list[tuple[int, PacketData]] = field(default_factory=list)
     """(row, packet) wherever headers of the whole film change."""
 

@@ -336,7 +336,7 @@ def _changes(
 def _is_cut(info: VideoInfo) -> bool:
     """Whether hidden frames have times at which others are shown.
 
-    This happens with several edits, whose decoding packets can't predict.
+    This happens with several edits: packets can't predict how they are decoded.
     """
     first, last = info.pts[0], info.pts[-1]
     return any(

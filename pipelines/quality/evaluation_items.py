@@ -75,8 +75,8 @@ class Material:
     def read(cls, source: Path, *, limit: int = 0, frames: int = 48, range_: str | None = None) -> Material:
         """Examine files and shards, without decoding any.
 
-        limit: of images or clips; 0: all. frames: of a video, at most. range_: the part of a video from whose
-        start they are taken. Raises the errors of probing, and UsageError for a range without frames.
+        limit: of images or clips; 0: all. frames: of a video, at most. range_: the part of a video that
+        they are taken from, from its start. Raises the errors of probing, and UsageError for a range without frames.
         """
         if is_dataset(source):
             pairs = Shards([source], "validation")

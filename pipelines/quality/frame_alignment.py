@@ -1,7 +1,7 @@
 """Which frames of two videos belong together: matched by time, and checked by content.
 
 Times are compared exactly. Content is compared by thumbnails with those of the frames before and after: a
-copy whose content is one frame late has the right times and the wrong content.
+copy with its content one frame late has the right times and the wrong content.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ class EvaluateSettings:
     frames: int = 48
     """Most frames of a video."""
     range: str | None = None
-    """The part of a video from whose start they are taken; None: all of it. See `parse_range`."""
+    """The part of a video that they are the first frames of; None: all of it. See `parse_range`."""
     limit: int = 0
     """Most images or clips of a set; 0: all."""
     bf16: bool = False

@@ -115,7 +115,7 @@ def replan_with_smaller_tiles(planned: Planned, journal: Journal, error: NoMemor
     if not journal.is_empty:  # chunks of one result are of one plan
         raise NoMemoryError(
             f"{error}, or begin anew with --fresh --tile {tile_text(smaller.tile_px)}"
-        ) from None
+        ) from error
     return adopt_plan(smaller, planned, journal)
 
 

@@ -164,7 +164,7 @@ def _files(folder: Path, *, recursive: bool) -> Iterator[Path]:
         raise UsageError(
             f"{error.filename}: can't be listed: {error.strerror}; get access to it, or name what lies"
             " beside it"
-        ) from None
+        ) from error
 
     for place, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = sorted(f for f in folders if recursive and not f.startswith("."))

@@ -215,7 +215,7 @@ class _Search:
             self._check_stop()
             raise ResourceError(
                 f"{self._plan.encoder.name} could not be tried on a sample: {error}"
-            ) from None
+            ) from error
         finally:
             for piece in sample.pieces:
                 Path(piece).unlink(missing_ok=True)

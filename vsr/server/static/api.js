@@ -13,7 +13,7 @@ export async function call(method, path, body, signal) {
     answer = await fetch(BASE + path, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new ApiError(0, "the server can't be reached; the page goes on when it is back");
+    throw new ApiError(0, "the server can't be reached; the page continues when it is back");
   }
   const text = await answer.text();
   let found = null;

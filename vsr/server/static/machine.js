@@ -19,6 +19,6 @@ export function welcome() {
     button.disabled = false;
   });
   return h("div", { className: "welcome" }, h("h1", {}, "Choose a film."),
-    h("p", {}, "See what it would become, before and after, then add it to the queue. Work goes on when this page is closed, and resumes after a restart."),
+    h("p", {}, "See what it would become, before and after, then add it to the queue. Work continues when this page is closed, and resumes after a restart."),
     h("div", { className: "actions" }, button), found);
 }
