@@ -76,7 +76,7 @@ class Material:
         """Examine files and shards, without decoding any.
 
         limit: of images or clips; 0: all. frames: of a video, at most. range_: the part of a video that
-        they are taken from, from its start. Raises the errors of probing, and UsageError for a range without frames.
+        they are taken from. Raises the errors of probing, and UsageError for a range without frames.
         """
         if is_dataset(source):
             pairs = Shards([source], "validation")
