@@ -112,8 +112,8 @@ def decode(
     (its place is known by order); hidden frames are dropped. conceal: skip packets that can't be decoded.
     checks: `checksum` of some frames, by their number from the first decoded one, for films without reliable
     timestamps. A frame that differs from the film's first one in `FrameFacts`, or from the reference of the
-    container's own decoder, has `Frame.change` set. Raises CorruptError if a packet after the first frame can't
-    be decoded.
+    container's own decoder, has `Frame.change` set. Raises CorruptError if a packet after the first frame
+    can't be decoded.
     """
     return _Decoding(setup, pixels, conceal=conceal, checks=checks).frames(packets)
 
