@@ -12,15 +12,15 @@ __all__ = ["CommandGroup"]
 
 
 class CommandGroup(click.Group):
-    """Commands in the order they are written down; a slip of the pen is met with the nearest one."""
+    """Lists commands in order of definition; an unknown command gets the nearest one as a suggestion."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """As defined."""
+        """In order of definition."""
         del ctx
         return list(self.commands)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Whole first sentences, where click cuts them off."""
+        """Complete first sentences, which click would truncate."""
         del ctx
         rows = [
             (name, command.get_short_help_str(limit=1000))
@@ -33,7 +33,7 @@ class CommandGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does; newer versions of it have the hint by themselves."""
+        """Like click's; newer versions of click have the suggestion built in."""
         name = args[0]
         if self.get_command(ctx, name) is None and not name.startswith("-") and not ctx.resilient_parsing:
             if "run" in self.commands and (os.path.exists(name) or "://" in name):

@@ -31,7 +31,7 @@ __all__ = [
 
 
 def _models_and_files(ctx: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
-    """What a shell offers behind --model."""
+    """Completions for --model."""
     del ctx, parameter
     from click.shell_completion import CompletionItem
 
@@ -42,7 +42,7 @@ def _models_and_files(ctx: click.Context, parameter: click.Parameter, begun: str
 
 
 def _presets_and_files(ctx: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
-    """What a shell offers behind --config."""
+    """Completions for --config."""
     del ctx, parameter
     from click.shell_completion import CompletionItem
 
@@ -55,13 +55,13 @@ def _presets_and_files(ctx: click.Context, parameter: click.Parameter, begun: st
 
 
 class FilePath(click.Path):
-    """A path, of a file that may or may not be there."""
+    """A path of a file that may or may not exist."""
 
     def __init__(self) -> None:
         super().__init__(path_type=Path)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Refuse what no file can be called, and what may not be looked at."""
+        """Refuse impossible names, and paths that can't be accessed."""
         from pipelines.plan.output_names import refuse_unreachable
 
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
@@ -70,17 +70,17 @@ class FilePath(click.Path):
 
 
 class PathOrUrl(FilePath):
-    """A path, or an address."""
+    """A path, or a URL."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """An address stays as it is: a path would fold its slashes."""
+        """URLs are kept as text: a path would merge their slashes."""
         from pipelines.storage.object_store import Url, is_url
 
         return Url(value) if isinstance(value, str) and is_url(value) else super().convert(value, param, ctx)
 
 
 class CodecName(click.Choice):  # type: ignore[type-arg]
-    """A codec by our name, or by another that it or its encoder goes by."""
+    """A codec by our name or an alias."""
 
     def __init__(self) -> None:
         super().__init__(["hevc", "h264", "av1", "prores", "ffv1"], case_sensitive=False)
@@ -93,7 +93,7 @@ class CodecName(click.Choice):  # type: ignore[type-arg]
 
 
 class Factor(click.IntRange):
-    """A whole factor; `2x` and `x2` mean 2."""
+    """An integer factor; `2x` and `x2` mean 2."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """`2x` -> 2."""
@@ -107,10 +107,10 @@ class Factor(click.IntRange):
 
 
 class FiniteRange(click.FloatRange):
-    """A number within bounds; infinity and "nan" are none."""
+    """A number within bounds; infinity and "nan" are refused."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Refuse what nothing can be counted up to."""
+        """Refuse infinite and NaN values."""
         number = super().convert(value, param, ctx)
         return number if math.isfinite(number) else self.fail(f"{value!r} is no finite number.", param, ctx)
 
@@ -362,7 +362,7 @@ def read_options(kind: type[Any], config: Path | None, changes: tuple[str, ...])
 
 
 def show_events(events: Iterable[Any], *, as_json: bool, signals: Signals | None = None) -> None:
-    """Draw events as they come."""
+    """Show events as they arrive."""
     from models.errors import Interrupted
     from vsr.views.training_view import JsonView, TerminalView
 

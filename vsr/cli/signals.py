@@ -21,7 +21,7 @@ class Signals:
     """A context in which the first signal sets `stop`, and the second raises KeyboardInterrupt."""
 
     def __init__(self, heard: str) -> None:
-        """heard: what is said when the first signal comes."""
+        """heard: the message for the first signal."""
         self.stop = threading.Event()
         self._heard = heard
         self._number = 0
@@ -44,7 +44,7 @@ class Signals:
         click.echo(f"\n{self._heard}; once more to stop now", err=True)
 
     def translated(self, error: Exception) -> Exception:
-        """The error with the exit code of the signal that caused it; SIGTERM has one of its own."""
+        """The error with the exit code of the signal that caused it; SIGTERM has a code of its own."""
         if self._number == signal.SIGTERM:
             error.exit_code = 143  # type: ignore[attr-defined]
         return error

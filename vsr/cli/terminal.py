@@ -1,4 +1,4 @@
-"""`echo`: what people read, on standard output or standard error, without what a terminal would obey."""
+"""`echo`: prints text on standard output or standard error, without terminal control sequences."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The ordinary command as a child of the server, which ends when the server does.
+"""The ordinary command as a child process of the server; it ends when the server does.
 
 `python -m vsr.server.child COMMAND...` is `vsr COMMAND...`, and ends at once when standard input closes, as
-it does when the server is killed. What it had done is on the disk: a run resumes.
+it does if the server is killed. Finished chunks are on disk, so a run resumes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _PACKAGES = Path(__file__).resolve().parents[2]
 
 
 COMMAND = "vsr.server.child"
-"""Module that is the command."""
+"""The module of the command."""
 
 
 def start(
@@ -39,10 +39,10 @@ def start(
     errors: int = subprocess.DEVNULL,
     inherited: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
-    """Start the command in a session of its own; its standard input is a pipe that holds it alive.
+    """Start the command in its own session; its standard input is a pipe that keeps it alive.
 
-    folder: its working directory. module: instead of the command. errors: where standard error goes.
-    inherited: descriptors that it keeps open, such as of a lock.
+    folder: its working directory. module: instead of the command. errors: destination of standard error.
+    inherited: descriptors that it keeps open, such as that of a lock.
     """
     path = os.pathsep.join([str(_PACKAGES), *filter(None, [os.environ.get("PYTHONPATH")])])
     is_windows = sys.platform == "win32"
@@ -60,13 +60,13 @@ def start(
 
 
 def ask_to_stop(process: subprocess.Popen[bytes]) -> None:
-    """What Ctrl-C is for a person: once, and the chunk under way is finished; twice, and it ends now."""
+    """Send Ctrl-C: after the first it finishes the current chunk, after the second it ends at once."""
     if process.poll() is None:
         process.send_signal(getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM))
 
 
 def end_now(process: subprocess.Popen[bytes]) -> None:
-    """Kill it and the processes it has started."""
+    """Kill it and its child processes."""
     if process.poll() is None:
         if sys.platform == "win32":
             process.kill()

@@ -19,7 +19,7 @@ __all__ = ["OutsideError", "Roots"]
 _NO_TEXT = re.compile(
     r"(<script>.*?</script>|<style>.*?</style>|data:[\w/+.-]+;base64,[A-Za-z0-9+/=]+)", re.DOTALL
 )
-"""What of a page of ours holds no names: in letters of pictures, paths would be found that are none."""
+"""The parts of our pages without names: in the data of images, paths would be found by mistake."""
 _ABSOLUTE = re.compile(
     r"(?<![\w.~/\\:-])(?:[A-Za-z]:)?[\\/](?:[^\s/\\;:,'\"<>()]+[\\/])+([^\s/\\;:,'\"<>()]*)"
 )
@@ -28,14 +28,14 @@ _LONGEST_PATH = 4096
 
 
 class OutsideError(Exception):
-    """A path that leads to nothing below a root; the message holds no absolute path."""
+    """A path that is not below a root; the message has no absolute path."""
 
 
 class Roots:
     """Folders by name. A path of a request is ROOT/relative/path, with slashes."""
 
     def __init__(self, folders: Sequence[Path]) -> None:
-        """Raises UsageError where a folder is not there, or no name can be made of it."""
+        """Raises UsageError if a folder is missing, or can't be given a name."""
         self._folders: dict[str, Path] = {}
         self._as_given: list[tuple[str, str]] = []
         for folder in folders:
@@ -63,9 +63,9 @@ class Roots:
         return self._folders
 
     def resolve(self, path: str) -> Path:
-        """The real path of something that is there.
+        """The real path of an existing file or folder.
 
-        Raises OutsideError for anything that is not below a root, by whatever way.
+        Raises OutsideError for anything that is not below a root.
         """
         root, parts = self._parts(path)
         try:
@@ -76,7 +76,7 @@ class Roots:
         return real
 
     def resolve_new(self, path: str) -> Path:
-        """The same for a name that may not be there yet, in a folder that is."""
+        """The same for a name that may not exist yet, in an existing folder."""
         root, parts = self._parts(path)
         if not parts:
             return root
@@ -112,7 +112,7 @@ class Roots:
             raise OutsideError(f"{path[:200]}: leads out of the roots")
 
     def shown(self, path: Path | str) -> str | None:
-        """ROOT/relative/path of a real path; None for what lies below no root."""
+        """ROOT/relative/path of a real path; None if it is not below a root."""
         text = os.fspath(path)
         for folder, name in self._as_given:
             below = folder.rstrip(os.sep) + os.sep
@@ -123,13 +123,13 @@ class Roots:
         return None
 
     def redacted(self, text: str) -> str:
-        """The text with names in place of the roots, and of other absolute paths their last part alone."""
+        """The text with names instead of paths of roots; other absolute paths are cut to their last part."""
         for folder, name in self._as_given:
             text = re.sub(rf"{re.escape(folder)}(?=[/\\\s:;,.'\"]|$)", lambda _, name=name: name, text)  # type: ignore[misc]
         return _ABSOLUTE.sub(lambda found: f"…/{found[1]}", text)
 
     def redacted_page(self, page: str) -> str:
-        """The same for a page of ours; its pictures, scripts and looks stay as they are."""
+        """The same for one of our pages; its images, scripts and styles stay as they are."""
         parts = _NO_TEXT.split(page)
         return "".join(part if n % 2 else self.redacted(part) for n, part in enumerate(parts))
 

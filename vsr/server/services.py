@@ -1,4 +1,4 @@
-"""`Services`: everything a running server consists of, made and ended together."""
+"""`Services`: all parts of a running server, created and closed together."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ __all__ = ["Offer", "Services"]
 
 @dataclass(frozen=True)
 class Offer:
-    """What a server is started with."""
+    """Settings of a server."""
 
     parallel: int = 1
     cluster: str | None = None
     upload_bytes: int | None = None
-    """Largest upload; None: none are taken."""
+    """Largest upload; None for no uploads."""
 
 
 class Services:
-    """Made before the first request.
+    """Created before the first request.
 
-    `begin` starts jobs, `close` ends everything but running jobs, which `scheduler` is asked for.
+    `begin` starts jobs, `close` ends everything but running jobs, which `scheduler` stops.
     """
 
     def __init__(self, roots: Roots, data: Path, offer: Offer, lock: int | None = None) -> None:
@@ -57,13 +57,13 @@ class Services:
         self.scheduler = Scheduler(self.queue, roots, Commands(commands, offer.cluster, lock), offer.parallel)
 
     def close(self) -> None:
-        """Once no job runs."""
+        """Close everything, once no job runs."""
         self.answers.close()
         self.media.close()
         self.queue.close()
 
     def job_table(self, job_id: str) -> dict[str, Any]:
-        """A job as it is now. Raises UnknownJobError."""
+        """The current state of a job. Raises UnknownJobError."""
         return job_table(self.queue.job(job_id), self.roots, self.queue.positions().get(job_id))
 
     def job_tables(self, state: str | None, limit: int, offset: int) -> list[dict[str, Any]]:

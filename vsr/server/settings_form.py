@@ -1,7 +1,7 @@
-"""`SettingsForm`: settings of a run that may come over HTTP, and the options they become.
+"""`SettingsForm`: settings of a run over HTTP, and the options of the command they become.
 
-Left out is what names files, runs elsewhere, or hands an encoder options that write files: `--encoder-
-option`, `--cluster`, `--workers`, and paths in `--model` and `--config`.
+Settings that name files, run elsewhere, or pass an encoder options that write files are left out:
+`--encoder-option`, `--cluster`, `--workers`, and paths in `--model` and `--config`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _WORD = r"^[A-Za-z0-9_-]{1,40}$"
 
 
 class SettingsForm(BaseModel):
-    """Settings by the names of the command's options; what is left out is as the command has it."""
+    """Settings by the names of the command's options; omitted ones have the command's default."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -113,18 +113,18 @@ class SettingsForm(BaseModel):
     )
 
     def table(self) -> dict[str, Any]:
-        """Those that were given."""
+        """The given settings."""
         return self.model_dump(exclude_none=True)
 
 
 _OF_THE_RUN = ("output", "overwrite")
-"""What is no setting of the plan."""
+"""Fields that are not settings of the plan."""
 _ONLY_RUN = ("verify", "overwrite")
-"""Options that `vsr run` has alone."""
+"""Options that only `vsr run` has."""
 
 
 def checked(form: SettingsForm) -> dict[str, Any]:
-    """The settings as a table. Raises UsageError where the command would refuse them whatever the film."""
+    """The settings as a table. Raises UsageError if the command would refuse them for any film."""
     table = form.table()
     if form.config is not None and form.config not in {p.name for p in presets()}:
         raise UsageError(
@@ -136,9 +136,9 @@ def checked(form: SettingsForm) -> dict[str, Any]:
 
 
 def to_options(table: dict[str, Any], *, of_run: bool = True, without: tuple[str, ...] = ()) -> list[str]:
-    """What to type for these settings, but for the output.
+    """Arguments of the command for these settings, without the output.
 
-    Of_run: for `vsr run`, else for `vsr plan` and `vsr preview`.
+    of_run: for `vsr run`, else for `vsr plan` and `vsr preview`.
     """
     options = []
     left_out = {"output", *without, *(() if of_run else _ONLY_RUN)}

@@ -1,4 +1,4 @@
-"""A `Bench` for people: a table, and a picture of what waited for what."""
+"""A `Bench` as a table, and as a timeline."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ def bench_text(bench: Bench) -> str:
 
 
 def draw_timeline(bench: Bench, path: Path) -> None:
-    """What the worker's middle thread did, second by second.
+    """Draw a timeline of the worker's middle thread.
 
-    Raises UsageError where matplotlib is missing.
+    Raises UsageError if matplotlib is missing.
     """
     try:
         from matplotlib.figure import Figure

@@ -32,9 +32,9 @@ class JsonLines:
         label: str = "",
         expected: Callable[[Plan], float | None] = lambda _: None,
     ) -> None:
-        """label: the "input" of every line, where there are several.
+        """label: the "input" of every line, if there are several.
 
-        expected: frames a second of a plan, where they were estimated before.
+        expected: estimated frames per second of a plan.
         """
         self._label = label
         self._stream = stream or sys.stdout
@@ -79,4 +79,4 @@ class JsonLines:
         )
 
     def close(self) -> None:
-        """Nothing to end."""
+        """Do nothing."""

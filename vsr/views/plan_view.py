@@ -16,7 +16,7 @@ __all__ = ["busy_line", "estimate_lines", "estimate_table", "plan_details", "pla
 
 
 def plan_table(event: Planned) -> dict[str, Any]:
-    """What will be done, as plain values."""
+    """The planned work, as plain values."""
     plan = event.plan
     return {
         "input": event.input,
@@ -45,9 +45,9 @@ def plan_table(event: Planned) -> dict[str, Any]:
 
 
 def plan_line(event: Planned, *, measured: bool = False) -> str:
-    """The one line before work starts.
+    """The line printed before work starts.
 
-    measured: an `Estimate` follows, which knows the disk better than a rule of thumb.
+    measured: an `Estimate` follows, with a better estimate of disk space.
     """
     plan = event.plan
     models = "+".join(s.card.name for s in plan.stages)
@@ -60,7 +60,7 @@ def plan_line(event: Planned, *, measured: bool = False) -> str:
 
 
 def plan_details(event: Planned) -> list[str]:
-    """What else there is to know of a plan, line by line."""
+    """Further facts of a plan, line by line."""
     plan = event.plan
     sizes = [f"{s.card.name} to {s.width}x{s.height}" for s in plan.stages]
     options = [f"{k}={v}" for k, v in plan.encoder.options.items()]
@@ -80,7 +80,7 @@ def plan_details(event: Planned) -> list[str]:
 
 
 def estimate_table(found: Estimate | None) -> dict[str, Any]:
-    """What was measured, as plain values."""
+    """The measurements, as plain values."""
     if found is None:
         return {}
     return {
@@ -94,13 +94,13 @@ def estimate_table(found: Estimate | None) -> dict[str, Any]:
 
 
 _BUSY = 0.8
-"""Of the machine: with less left, other programs are worth a word."""
+"""Share of the machine below which other programs are reported."""
 
 
 def busy_line(seconds: float, share: float) -> list[str]:
-    """What to say where other programs kept the machine busy while it was measured; nothing elsewhere.
+    """A line if other programs used the machine during the measurement; else none.
 
-    seconds: of a run with the machine to itself. share: of the machine that was left.
+    seconds: of a run with the machine to itself. share: share of the machine that was available.
     """
     if share >= _BUSY:
         return []
@@ -111,7 +111,7 @@ def busy_line(seconds: float, share: float) -> list[str]:
 
 
 def estimate_lines(found: Estimate | None) -> list[str]:
-    """The same for people."""
+    """The same as lines of text."""
     if found is None:
         return []
     places = f"measured at {counted(found.places, 'place')}"

@@ -1,4 +1,4 @@
-"""What a file holds, as text and as JSON."""
+"""Facts of a file, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def info_table(info: VideoInfo) -> dict[str, Any]:
 
 
 def info_text(info: VideoInfo) -> str:
-    """The same for a person."""
+    """The same as text."""
     table = info_table(info)
     color = table["color"]
     assumed = f" (assumed: {', '.join(color['assumed'])})" if color["assumed"] else ""
@@ -149,7 +149,7 @@ def info_text(info: VideoInfo) -> str:
 
 
 def _picture_words(info: VideoInfo) -> str:
-    """Codec, size, rate and samples; the shape of pixels where they are no squares."""
+    """Codec, size, rate and sample format; the pixel aspect ratio if it isn't 1:1."""
     pixels = planar_format(info.pix_fmt)
     chroma = {
         (0, 0): "4:4:4", (1, 0): "4:2:2", (1, 1): "4:2:0", (2, 0): "4:1:1", (2, 2): "4:1:0", (0, 1): "4:4:0",
@@ -164,7 +164,7 @@ def _picture_words(info: VideoInfo) -> str:
 
 
 def _color_words(color: dict[str, Any]) -> str:
-    """The tags of colour, each by its name where they differ."""
+    """The colour tags; each by its name if they differ."""
     names = {kind: color[kind] for kind in ("matrix", "primaries", "transfer")}
     same = len(set(names.values())) == 1
     said = color["matrix"] if same else ", ".join(f"{kind} {name}" for kind, name in names.items())
@@ -172,5 +172,5 @@ def _color_words(color: dict[str, Any]) -> str:
 
 
 def info_words(info: VideoInfo) -> list[str]:
-    """The lines of `info_text` below the file's name, each beginning with its kind."""
+    """The lines of `info_text` below the file name, each beginning with its kind."""
     return [line.strip() for line in info_text(info).split("\n")[1:]]

@@ -15,30 +15,30 @@ __all__ = ["bar"]
 _LINE_EVERY_SECONDS = 30.0
 _TICK_SECONDS = 1.0
 _FIRST_LINE = "  {desc}{n_fmt} of {total_fmt} UNITS{postfix}"
-"""Before the pace is known."""
+"""Format before the pace is known."""
 _LINE = "  {desc}{n_fmt} of {total_fmt} UNITS, {rate_fmt}{postfix}, {remaining} left"
 
 
 class _Lines:
-    """A stream that gets whole lines instead of a line written over and over."""
+    """A stream that prints whole lines instead of overwriting one line."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._last = ""
 
     def write(self, text: str) -> None:
-        """Write what is left of a text without cursor movements, if anything is, and it is news."""
+        """Write a text without cursor movements, if it is not empty and differs from the last one."""
         text = text.replace("\r", "").replace("\x1b[A", "").strip("\n")
         if text.strip() and text != self._last:
             self._last = text
             print(text.rstrip(), file=self._stream, flush=True)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing; nothing is buffered."""
 
 
 class _Paced(tqdm):  # type: ignore[type-arg, misc]
-    """A bar with rate and time left from `Pace`; on a terminal its clock ticks while nothing is reported."""
+    """A bar with rate and remaining time from `Pace`; on a terminal its clock runs between reports."""
 
     def __init__(
         self,
@@ -59,18 +59,18 @@ class _Paced(tqdm):  # type: ignore[type-arg, misc]
             self.refresh()
 
     def close(self) -> None:
-        """End it."""
+        """Close the bar."""
         self._ended.set()
         super().close()
 
     def update(self, n: float | None = 1) -> bool | None:
-        """So many units more."""
+        """Add finished units."""
         self._pace.add(self._time(), self.n + (n or 0))
         return super().update(n)  # type: ignore[no-any-return]
 
     @property
     def format_dict(self) -> dict[str, Any]:
-        """What the line is made of."""
+        """The values of the line."""
         found, rate = super().format_dict, self._pace.rate
         if rate is None and found["bar_format"]:
             found["bar_format"] = self._first_format
@@ -81,9 +81,9 @@ class _Paced(tqdm):  # type: ignore[type-arg, misc]
 def bar(
     total: int, unit: str, stream: TextIO, label: str = "", *, done: int = 0, expected: float | None = None
 ) -> tqdm[Any]:
-    """Make a bar of so many units (a word in the singular).
+    """Make a bar over units (a noun in the singular).
 
-    done: units of an earlier run, which say nothing of speed. expected: units a second that were estimated.
+    done: units of an earlier run, which don't count for the speed. expected: estimated units per second.
     """
     if stream.isatty():
         return _Paced(

@@ -1,4 +1,4 @@
-"""The report of a result in words: what was verified before it got its name."""
+"""The report of an output as text: what was verified."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["report_words"]
 
 
 def report_words(report: Mapping[str, Any]) -> list[str]:
-    """One sentence for each thing that `NAME.vsr.json` says.
+    """One sentence for each fact of `NAME.vsr.json`.
 
-    Nothing for what an older version has not written.
+    Facts missing in reports of older versions are skipped.
     """
     frames = report.get("frames")
     words = [f"{counted(frames, 'frame')}, every one of the source once"] if isinstance(frames, int) else []

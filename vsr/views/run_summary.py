@@ -1,4 +1,4 @@
-"""`Summary`: what became of each video of a batch, as a table for people, and as CSV or JSON."""
+"""`Summary`: the status of each video of a batch, as a table, and as CSV or JSON."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ class SummaryRow:
     bytes: int = 0
     exit_code: int = 0
     message: str = ""
-    """Of the error."""
+    """Message of the error."""
 
 
 def _shared_folder(inputs: Sequence[str]) -> str:
-    """The folder that all of them lie in.
+    """The common folder of all inputs.
 
-    Nothing where there is none, or where some names are absolute and others relative.
+    Empty if there is none, or if some paths are absolute and others relative.
     """
     try:
         return os.path.commonpath([os.path.dirname(name) for name in inputs])
@@ -56,9 +56,9 @@ class Summary:
     """Collects events; rows stay in the order of the inputs."""
 
     def __init__(self, inputs: Mapping[Path, str], file: Path | None = None) -> None:
-        """inputs: path -> what people call it. file: where `write` puts it.
+        """inputs: path -> displayed name. file: destination of `write`.
 
-        Raises UsageError where that can't be, before any work.
+        Raises UsageError before any work if it can't be written.
         """
         self._rows = {path: SummaryRow(name) for path, name in inputs.items()}
         self._file = file
@@ -68,7 +68,7 @@ class Summary:
             raise UsageError(f"--summary {file}: there is no such folder; make it first")
 
     def add(self, path: Path, event: Event | VsrError) -> None:
-        """Take note of what happened to one."""
+        """Record an event of a video."""
         row = self._rows[path]
         if isinstance(event, Planned):
             row.output, row.result = event.output, STOPPED
@@ -86,16 +86,16 @@ class Summary:
 
     @property
     def rows(self) -> list[SummaryRow]:
-        """One a video."""
+        """One row per video."""
         return list(self._rows.values())
 
     @property
     def unfinished(self) -> int:
-        """How many have not been begun."""
+        """Number of videos that have not been started."""
         return sum(row.result == NOT_BEGUN for row in self.rows)
 
     def text(self) -> str:
-        """A table and a line that counts."""
+        """A table, and a line with counts."""
         rows = self.rows
         shared = _shared_folder([r.input for r in rows])
         cells = [["input", "result", "frames", "fps", "size", "output"]]
@@ -139,7 +139,7 @@ class Summary:
         return [asdict(row) for row in self.rows]
 
     def write(self) -> None:
-        """Write it as the file's ending says. Raises OutputError."""
+        """Write the file, in the format of its suffix. Raises OutputError."""
         if self._file is None:
             return
         if self._file.suffix.lower() == ".json":

@@ -8,8 +8,7 @@ __all__ = ["counted", "duration", "printable", "size_text"]
 
 
 _NOT_PRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Control characters (C0, DEL, C1), line separators, overrides of the direction of writing, and bytes of a
-name that are no UTF-8."""
+"""Control characters (C0, DEL, C1), line separators, direction overrides, and invalid UTF-8 of names."""
 
 
 def printable(text: str) -> str:
@@ -24,7 +23,7 @@ def printable(text: str) -> str:
 
 
 def size_text(count: float) -> str:
-    """Bytes as people say them: "1.5 MB"."""
+    """Bytes as text: "1.5 MB"."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if count < 1000:
             return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
@@ -33,7 +32,7 @@ def size_text(count: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them: "2 h 05 min", "3 min 20 s", "12 s"."""
+    """Seconds as text: "2 h 05 min", "3 min 20 s", "12 s"."""
     whole = round(seconds)
     if whole >= 3600:
         return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

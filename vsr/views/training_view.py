@@ -1,4 +1,4 @@
-"""Events of the training stage drawn as a bar for a person, or as JSON lines for a scheduler."""
+"""Events of training as a progress bar, or as JSON lines for a scheduler."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class JsonView:
         sys.stdout.flush()
 
     def close(self) -> None:
-        """Nothing is left to do."""
+        """Do nothing."""
 
 
 class TerminalView:
-    """A bar on standard error, a line for what is worth keeping."""
+    """A bar on standard error, and lines for important events."""
 
     def __init__(self) -> None:
         self._bar: tqdm[Any] | None = None
@@ -58,11 +58,11 @@ class TerminalView:
         }
 
     def show(self, event: Any) -> None:
-        """Draw one event."""
+        """Show one event."""
         self._drawn[type(event)](event)
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None

@@ -72,7 +72,7 @@ def test_probe_counts_exactly_when_asked(here, tmp_path: Path) -> None:
     assert json.loads(here("probe", source, "--json", "--exact").out)["frames"] == 25
     text = here("probe", source).out
     assert "25" in text
-    assert "h264 64x48 yuv420p" in text
+    assert "h264 64x48, 25 fps, 8 bits 4:2:0" in text
 
 
 def test_plan_shows_what_run_would_do_and_writes_nothing(here, tmp_path: Path) -> None:

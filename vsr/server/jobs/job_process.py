@@ -29,10 +29,9 @@ __all__ = ["Commands", "JobProcess", "result_of"]
 
 
 _MOST_CRASHES = 3
-"""Times in a row that a command may be ended by something else without a chunk finished between, before the
-job fails."""
+"""Crashes in a row without a finished chunk after which a job fails."""
 _TELL_SECONDS = 0.5
-"""Between two reports of progress."""
+"""Interval between two reports of progress."""
 _LONGEST_LINE = 1 << 20
 _CANCEL_SECONDS = 10.0
 _INTERRUPTED = (130, 143)
@@ -44,14 +43,14 @@ class Commands:
     """How commands are started."""
 
     folder: Path
-    """Their working directory, with nothing in it."""
+    """Their working directory, which is empty."""
     cluster: str | None = None
     lock: int | None = None
-    """A descriptor that they keep open while they run, so that the next server knows when all have ended."""
+    """A descriptor that they keep open while they run; the next server waits until all are closed."""
 
 
 class JobProcess:
-    """Runs a job to its end in a thread of its own; the queue has every change before `on_end` is called."""
+    """Runs a job to its end in its own thread; the queue is updated before `on_end` is called."""
 
     def __init__(
         self,
@@ -63,7 +62,7 @@ class JobProcess:
     ) -> None:
         """Start the command.
 
-        Raises OutsideError where the output leads nowhere, OSError where no process can be started.
+        Raises OutsideError if the output path is invalid, OSError if no process can be started.
         """
         self._queue, self._roots, self._on_end = queue, roots, on_end
         self.job_id, self.film = job.id, job.film
@@ -88,11 +87,11 @@ class JobProcess:
 
     @property
     def pid(self) -> int:
-        """Of the command."""
+        """Process id of the command."""
         return self._process.pid
 
     def stop(self, *, at_once: bool = False) -> None:
-        """Let it end after the chunk under way, or at once; what it had done is kept."""
+        """Stop it after its current chunk, or at once; finished chunks are kept."""
         self._is_stopped = True
         with self._stopping:
             ask_to_stop(self._process)
@@ -100,12 +99,12 @@ class JobProcess:
             threading.Thread(target=self._stop_at_once, name="job-stop", daemon=True).start()
 
     def leave(self, *, at_once: bool = False) -> None:
-        """End it because the server ends: the job stays queued."""
+        """Stop it because the server ends; the job stays queued."""
         self._is_leaving = True
         self.stop(at_once=at_once)
 
     def _stop_at_once(self) -> None:
-        """A second request to stop, and where that does not help the end."""
+        """Send a second request to stop, and if that does not help, kill it."""
         time.sleep(0.2)
         with self._stopping:
             ask_to_stop(self._process)
@@ -115,7 +114,7 @@ class JobProcess:
             end_now(self._process)
 
     def _follow(self) -> None:
-        """Read its lines to the end, then settle the job."""
+        """Read its lines to the end, then set the final state of the job."""
         try:
             stream = self._process.stdout
             assert stream is not None
@@ -193,7 +192,7 @@ class JobProcess:
         self._queue.show_progress(self.job_id, dict(self._progress), keep=keep)
 
     def _settle(self, code: int) -> None:
-        """What becomes of the job."""
+        """Set the final state of the job, from the exit code."""
         job = self._queue.job(self.job_id)
         if code == 0 and self._is_done:
             words = report_words(_report(job.output))
@@ -249,13 +248,13 @@ def _report(output: str | None) -> dict[str, Any]:
 
 
 def result_of(job: QueuedJob) -> Path | None:
-    """The file of a finished job, where it is still there."""
+    """The output of a finished job, if it still exists."""
     path = Path(job.output) if job.state == "finished" and job.output else None
     return path if path is not None and path.is_file() else None
 
 
 def _last_line(file: IO[bytes]) -> str:
-    """The last line of standard error; of a bug, the traceback stands above it."""
+    """The last line of standard error; after a bug it follows the traceback."""
     file.seek(max(0, file.seek(0, 2) - 4096))
     lines = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
     return lines[-1] if lines else "the command ended without a word"

@@ -1,7 +1,7 @@
-"""`JobQueue`: the jobs of a server in SQLite (WAL), so that a killed server comes back with all of them.
+"""`JobQueue`: the jobs of a server in SQLite (WAL), so that they survive a killed server.
 
-A change is on the disk before it is answered. Each change of a state names the states it may come from, in
-one statement.
+A change is on disk before it is answered. Each change of a state names the states it may come from, in one
+statement.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ENDED = ("finished", "failed", "cancelled")
 WAITING = ("queued", "running", "paused")
 MOST_WAITING = 10_000
 _MOST_ENDED = 1000
-"""Jobs that have ended and are remembered."""
+"""Ended jobs that are kept in the list."""
 _MOST_NOTES = 20
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
@@ -48,20 +48,20 @@ _ORDER = "ORDER BY ended IS NOT NULL, CASE WHEN ended IS NULL THEN place ELSE -e
 
 
 class UnknownJobError(Exception):
-    """There is no job of that id."""
+    """There is no job with that id."""
 
 
 class WrongStateError(Exception):
-    """The job is in a state in which that makes no sense."""
+    """The action is not possible in the state of the job."""
 
 
 class QueueFullError(Exception):
-    """No more jobs are taken."""
+    """The queue accepts no more jobs."""
 
 
 @dataclass(frozen=True)
 class QueuedJob:
-    """A job as it lies in the queue."""
+    """A job in the queue."""
 
     id: str
     state: str
@@ -73,7 +73,7 @@ class QueuedJob:
     started: float | None = None
     ended: float | None = None
     output: str | None = None
-    """Real path, once the command has told it."""
+    """Real path, once the command has reported it."""
     request: str | None = None
     progress: dict[str, Any] | None = None
     notes: list[str] = field(default_factory=list)
@@ -82,21 +82,21 @@ class QueuedJob:
     verification: list[str] = field(default_factory=list)
     attempts: int = 0
     crashes: int = 0
-    """Times in a row that the command was ended by something else, without a chunk finished between."""
+    """Crashes of the command in a row, without a finished chunk between."""
 
 
 class JobQueue:
     """All methods may be called from any thread."""
 
     def __init__(self, file: Path, on_change: Callable[[QueuedJob | None], None] = lambda _: None) -> None:
-        """on_change: called with a job that is new or another now.
+        """on_change: called with a job that is new or has changed.
 
-        With None where order or membership changed.
+        With None if order or membership changed.
         """
         self._lock = threading.RLock()
         self._on_change = on_change
         self._live: dict[str, dict[str, Any]] = {}
-        """Progress of running jobs, newer than the disk's."""
+        """Progress of running jobs, newer than on disk."""
         self._table = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
         self._table.row_factory = sqlite3.Row
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "busy_timeout = 10000"):
@@ -104,14 +104,14 @@ class JobQueue:
         self._table.executescript(_SCHEMA)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with self._lock:
             self._table.close()
 
     def add(self, film: str, settings: dict[str, Any]) -> tuple[QueuedJob, bool]:
-        """A new job at the end, or the one of the same film and settings that has not ended.
+        """Add a job at the end, or return the unfinished one of the same film and settings.
 
-        Whether it is new. Raises QueueFullError.
+        Also returns whether it is new. Raises QueueFullError.
         """
         text = json.dumps(settings, sort_keys=True)
         with self._lock:
@@ -147,7 +147,7 @@ class JobQueue:
             return self._job(row)
 
     def jobs(self, state: str | None = None, limit: int = -1, offset: int = 0) -> list[QueuedJob]:
-        """Those that have not ended in the order they run, then the others, latest first."""
+        """Jobs that have not ended in their order, then the others, latest first."""
         with self._lock:
             where, values = ("WHERE state = ?", [state]) if state is not None else ("", [])
             rows = self._table.execute(
@@ -157,18 +157,18 @@ class JobQueue:
             return [self._job(row) for row in rows]
 
     def ids(self) -> list[str]:
-        """Of all jobs, in the same order."""
+        """Ids of all jobs, in the same order."""
         with self._lock:
             return [row[0] for row in self._table.execute(f"SELECT id FROM jobs {_ORDER}")]  # noqa: S608 - a constant
 
     def positions(self) -> dict[str, int]:
-        """Of those that have not ended: 0 runs first."""
+        """Positions of jobs that have not ended; 0 runs first."""
         with self._lock:
             rows = self._table.execute("SELECT id FROM jobs WHERE ended IS NULL ORDER BY place")
             return {row[0]: number for number, row in enumerate(rows)}
 
     def next_queued(self, busy_films: set[str]) -> QueuedJob | None:
-        """The first queued job of a film that no running job reads, for both could want one output."""
+        """The first queued job of a film without a running job, as two could have the same output."""
         with self._lock:
             for row in self._table.execute("SELECT * FROM jobs WHERE state = 'queued' ORDER BY place"):
                 if row["film"] not in busy_films:
@@ -197,7 +197,7 @@ class JobQueue:
         return job
 
     def end(self, job_id: str, states: Sequence[str], state: str, **values: Any) -> QueuedJob:
-        """Let a job end, and forget the oldest of too many that have."""
+        """End a job, and remove the oldest if too many have ended."""
         with self._lock:
             job = self.change(job_id, states, state=state, ended=time.time(), request=None, **values)
             self._table.execute(
@@ -210,7 +210,7 @@ class JobQueue:
             return job
 
     def show_progress(self, job_id: str, progress: dict[str, Any], *, keep: bool) -> None:
-        """Tell how far a running job is. keep: on the disk, too."""
+        """Set the progress of a running job. keep: also on disk."""
         with self._lock:
             self._live[job_id] = progress
             if keep:
@@ -221,14 +221,14 @@ class JobQueue:
         self._on_change(job)
 
     def add_note(self, job_id: str, text: str) -> None:
-        """Keep a note of the command, once, the latest of many."""
+        """Store a note of the command, once; only the latest ones are kept."""
         with self._lock:
             job = self.job(job_id)
             if text not in job.notes:
                 self.change(job_id, WAITING, notes=[*job.notes, text][-_MOST_NOTES:])
 
     def move(self, job_id: str, before: str | None) -> QueuedJob:
-        """Put a job that has not ended in front of another, or at the end.
+        """Move a job that has not ended before another, or to the end.
 
         Raises UnknownJobError, WrongStateError.
         """
@@ -253,7 +253,7 @@ class JobQueue:
         return job
 
     def forget(self, job_id: str) -> None:
-        """Take a job that has ended out of the list; its files stay.
+        """Remove a job that has ended from the list; its files stay.
 
         Raises UnknownJobError, WrongStateError.
         """
@@ -265,7 +265,10 @@ class JobQueue:
         self._on_change(None)
 
     def recover(self) -> list[QueuedJob]:
-        """Settle what ran when a server was killed: queued at its place, or what it was being ended for."""
+        """Settle jobs that were running when a server was killed.
+
+        They are queued again at their place, or get the state they were being stopped for.
+        """
         found = []
         for job in self.jobs("running"):
             if job.request == "cancel":
@@ -292,7 +295,7 @@ class JobQueue:
 
 
 class _Transaction:
-    """All or nothing; `sqlite3` itself begins none in autocommit mode."""
+    """A transaction; `sqlite3` itself begins none in autocommit mode."""
 
     def __init__(self, table: sqlite3.Connection) -> None:
         self._table = table

@@ -1,4 +1,4 @@
-"""`Scheduler`: starts queued jobs, at most so many at a time, and ends running ones on request."""
+"""`Scheduler`: starts queued jobs, up to a number at a time, and stops running ones on request."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ class Scheduler:
         self._thread = threading.Thread(target=self._run, name="scheduler")
 
     def begin(self) -> None:
-        """Take up what an earlier server left, and start."""
+        """Recover the jobs of an earlier server, and start."""
         self._queue.recover()
         self._thread.start()
 
     def wake(self) -> None:
-        """Look at the queue again."""
+        """Check the queue again."""
         with self._changed:
             self._changed.notify_all()
 
     def close(self, *, at_once: bool = False) -> None:
-        """Ask running jobs to end after the chunk under way, or at once; they stay queued.
+        """Ask running jobs to stop after their current chunk, or at once; they stay queued.
 
-        Nothing is started any more.
+        No more jobs are started.
         """
         with self._changed:
             self._is_closing = True
@@ -56,25 +56,25 @@ class Scheduler:
             process.leave(at_once=at_once)
 
     def wait(self, seconds: float) -> bool:
-        """Wait for the last job to end, at most so long; whether all have."""
+        """Wait up to this time for all jobs to end; returns whether they have."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._running, seconds)
 
     @property
     def pids(self) -> dict[str, int]:
-        """Processes of the commands that run, by job."""
+        """Process ids of running commands, by job."""
         with self._changed:
             return {job_id: process.pid for job_id, process in self._running.items()}
 
     def pause(self, job_id: str) -> QueuedJob:
-        """A queued job waits until it is resumed; a running one ends after the chunk under way."""
+        """Pause a queued job until it is resumed; a running one stops after its current chunk."""
         job = self._queue.job(job_id)
         if job.state == "running":
             return self._request(job_id, "pause")
         return self._queue.change(job_id, ["queued"], state="paused")
 
     def resume(self, job_id: str) -> QueuedJob:
-        """Queue a paused job again, at its place; one that is just being paused continues right after."""
+        """Queue a paused job again, at its place; one that is just being paused continues afterwards."""
         job = self._queue.job(job_id)
         if job.state == "running" and job.request == "pause":
             return self._queue.change(job_id, ["running"], request=None)
@@ -83,13 +83,13 @@ class Scheduler:
         return job
 
     def cancel(self, job_id: str) -> QueuedJob:
-        """End a job for good; what is done of it stays on the disk, and a retry continues from there."""
+        """Cancel a job; finished chunks are kept, and a retry continues from there."""
         if self._queue.job(job_id).state == "running":
             return self._request(job_id, "cancel")
         return self._queue.end(job_id, ["queued", "paused"], "cancelled")
 
     def retry(self, job_id: str) -> QueuedJob:
-        """Queue a job again that has failed or was cancelled, at the end."""
+        """Queue a failed or cancelled job again, at the end."""
         last = max((j.place for j in self._queue.jobs() if j.state in WAITING), default=0)
         job = self._queue.change(
             job_id,

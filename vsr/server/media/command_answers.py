@@ -1,4 +1,4 @@
-"""`CommandAnswers`: plans, previews, comparisons and the doctor's findings, made by ordinary commands."""
+"""`CommandAnswers`: plans, previews, comparisons and the doctor's findings, from ordinary commands."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ _PLAN_SECONDS, _MEASURE_SECONDS, _PREVIEW_SECONDS, _COMPARE_SECONDS, _DOCTOR_SEC
 _MOST_PLANS, _MOST_PREVIEWS, _MOST_WAITING = 64, 20, 8
 _FINDINGS_SECONDS = 600.0
 _FOUND_DIFFERENCES = 7
-"""Exit code of a comparison that has found something wrong; its page says what."""
+"""Exit code of a comparison that has found a difference; its page shows it."""
 _NOT_FIT = 6
-"""Exit code of the doctor where a run would not work."""
+"""Exit code of the doctor if a run would not work."""
 
 
 @dataclass
 class PreviewWork:
-    """A preview that was asked for."""
+    """A requested preview."""
 
     id: str
     path: str
@@ -62,7 +62,7 @@ class PreviewWork:
 
 
 class CommandAnswers:
-    """Answers are kept while the files they are about stay as they are."""
+    """Caches results until the files they depend on change."""
 
     def __init__(
         self, roots: Roots, films: Films, folder: Path, on_preview: Callable[[PreviewWork], None]
@@ -86,19 +86,19 @@ class CommandAnswers:
         self._previews: OrderedDict[str, PreviewWork] = OrderedDict()
         self._waiting: queue.Queue[PreviewWork | None] = queue.Queue()
         self._pages: dict[str, RefusedError | None] = {}
-        """Comparisons under way (None), and those that could not be made."""
+        """Running comparisons (None), and failed ones."""
         self._findings: tuple[float, dict[str, Any]] | None = None
         self._doctor = Turns(at_once=1, waiting=4)
         threading.Thread(target=self._make_previews, name="previews", daemon=True).start()
 
     def close(self) -> None:
-        """End what is under way, and take up no more."""
+        """Stop running commands, and accept no more."""
         self._waiting.put(None)
         for calls in (self._calls, self._preview_calls, self._compare_calls):
             calls.close()
 
     def plan(self, path: str, settings: dict[str, Any], *, measure: bool) -> dict[str, Any]:
-        """What `vsr plan` says. Raises OutsideError, BusyError, RefusedError."""
+        """Result of `vsr plan`. Raises OutsideError, BusyError, RefusedError."""
         film = self._films.film(path)
         key = file_key(film, sorted(settings.items()), measure)
         with self._lock:
@@ -169,7 +169,7 @@ class CommandAnswers:
         return work
 
     def preview(self, preview_id: str) -> PreviewWork | None:
-        """One that was asked for, while it is remembered."""
+        """A requested preview, while it is in memory."""
         with self._lock:
             return self._previews.get(preview_id)
 
@@ -211,7 +211,7 @@ class CommandAnswers:
         ]
 
     def compare_page(self, job: QueuedJob) -> Path | None:
-        """The page of a finished job's result beside its source; None while it is made.
+        """The page that compares a finished job's output with its source; None while it is being made.
 
         Raises RefusedError, BusyError.
         """
@@ -261,7 +261,7 @@ class CommandAnswers:
                 self._pages[key] = error
 
     def findings(self) -> dict[str, Any]:
-        """What `vsr doctor` finds here, of the first root's disk; kept for ten minutes.
+        """Result of `vsr doctor`, for the first root's disk; cached for ten minutes.
 
         Raises BusyError, RefusedError.
         """

@@ -1,6 +1,6 @@
-"""`Films`: what lies below the roots, what a film holds, and small pictures of it.
+"""`Films`: listings of the roots, facts about films, and thumbnails.
 
-Kept for as long as the file stays as it is.
+Results are cached until the file changes.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ _MOST_ENTRIES = 2000
 _MOST_PROBED = 256
 _MOST_STILLS_BYTES = 200 << 20
 _EVERY_STILLS = 64
-"""Stills made between two looks at how much they take."""
+"""Number of stills between two checks of the size of the cache."""
 
 
 class Films:
     """Answers about files; paths in and out are ROOT/relative/path."""
 
     def __init__(self, roots: Roots, media: MediaCalls, stills: Path) -> None:
-        """stills: folder that pictures are kept in."""
+        """stills: folder of the cached images."""
         self._roots, self._media, self._stills = roots, media, stills
         self._probed: OrderedDict[str, dict[str, Any]] = OrderedDict()
         self._lock = threading.Lock()
         self._made = 0
 
     def film(self, path: str) -> Path:
-        """The real path of a film. Raises OutsideError for what is none."""
+        """The real path of a film. Raises OutsideError for anything else."""
         real = self._roots.resolve(path)
         if not real.is_file() or real.suffix.lower() not in VIDEO_SUFFIXES | PICTURE_SUFFIXES:
             raise OutsideError(f"{path}: is no film; expected a file such as .mp4 or .mkv")
@@ -102,7 +102,7 @@ class Films:
             )
 
     def probe(self, path: str) -> dict[str, Any]:
-        """What `vsr probe` finds, without absolute paths. Raises OutsideError, BusyError, RefusedError."""
+        """Result of `vsr probe`, without absolute paths. Raises OutsideError, BusyError, RefusedError."""
         real = self.film(path)
         key = file_key(real)
         with self._lock:
@@ -149,7 +149,7 @@ class Films:
 
 
 def file_key(path: Path, *more: object) -> str:
-    """Another one when the file is another, or anything else asked for."""
+    """A key that changes with the file and the other values."""
     state = path.stat()
     return hashlib.sha256(repr((str(path), state.st_size, state.st_mtime_ns, *more)).encode()).hexdigest()[
         :32

@@ -1,4 +1,4 @@
-"""`LatestFrames`: a frame of the chunk that a running job has finished last, before and after."""
+"""`LatestFrames`: a frame of the latest finished chunk of a running job, before and after."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["LatestFrames"]
 
 
 _MOST = 8
-"""Jobs of which the latest frames are kept."""
+"""Jobs with cached frames."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class _Kept:
 
 
 class LatestFrames:
-    """Looked for again when a job has finished another chunk.
+    """Updated when a job has finished another chunk.
 
-    A job that has ended shows what was last seen of it.
+    A job that has ended keeps its last frames.
     """
 
     def __init__(self, media: MediaCalls) -> None:

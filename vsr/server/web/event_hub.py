@@ -1,7 +1,6 @@
-"""`EventHub`: server-sent events to many clients, of which none can hold up another.
+"""`EventHub`: server-sent events to many clients, none of which can delay another.
 
-A client that does not keep up misses what has been overtaken: of each job the latest state waits for it, and
-nothing more.
+A client that is too slow misses outdated events: for each job only the latest state is queued.
 """
 
 from __future__ import annotations
@@ -33,11 +32,11 @@ class EventHub:
         self._is_closed = False
 
     def open(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Begin, in the loop that clients are served in."""
+        """Start, in the event loop of the clients."""
         self._loop = loop
 
     def close(self) -> None:
-        """End every client's stream, and take no more clients."""
+        """End every client's stream, and accept no more clients."""
         self._is_closed = True
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._end_all)
@@ -48,18 +47,19 @@ class EventHub:
 
     @property
     def clients(self) -> int:
-        """How many there are."""
+        """Number of clients."""
         return len(self._clients)
 
     @property
     def is_full(self) -> bool:
-        """Whether no more clients are taken."""
+        """Whether the maximum number of clients is reached."""
         return self._is_closed or len(self._clients) >= MOST_CLIENTS
 
     def publish(self, kind: str, key: str, make: Callable[[], Any]) -> None:
-        """Send an event to all. key: what a later event of it overtakes.
+        """Send an event to all clients.
 
-        Make: its value, asked for once, where there is a client.
+        key: a later event with the same key replaces it. make: returns its value; called once, if there is a
+        client.
         """
         if self._loop is None or self._loop.is_closed():
             return
@@ -77,13 +77,13 @@ class EventHub:
             client.put(f"{kind} {key}", line)
 
     def join(self, first: bytes) -> _Client:
-        """A new client, which is told that first."""
+        """A new client, with its first event."""
         client = _Client(first)
         self._clients.add(client)
         return client
 
     def leave(self, client: _Client) -> None:
-        """It has gone."""
+        """Remove a client that has left."""
         self._clients.discard(client)
 
 
@@ -104,7 +104,7 @@ class _Client:
         self._woken.set()
 
     async def take(self) -> bytes:
-        """What has happened since; a comment where nothing has for a while."""
+        """The events since the last call; a comment after a while without events."""
         try:
             async with asyncio.timeout(_ALIVE_SECONDS):
                 await self._woken.wait()
@@ -117,7 +117,7 @@ class _Client:
 
 
 class EventStream(Response):
-    """An answer that lasts until the client leaves."""
+    """A response that lasts until the client leaves."""
 
     def __init__(self, hub: EventHub, first: bytes) -> None:
         super().__init__()
@@ -150,5 +150,5 @@ async def _gone(receive: Receive, client: _Client) -> None:
 
 
 def as_event(kind: str, value: Any) -> bytes:
-    """An event as it goes over the line."""
+    """An event in the wire format."""
     return f"event: {kind}\ndata: {json.dumps(value, separators=(',', ':'))}\n\n".encode()

@@ -40,11 +40,11 @@ _WORDS = {
 
 
 class NotFoundError(Exception):
-    """There is nothing at that address."""
+    """There is nothing at that URL."""
 
 
 class TakenError(Exception):
-    """A file has that name already."""
+    """A file with that name exists already."""
 
 
 _STATUS: dict[type[Exception], tuple[int, int]] = {
@@ -63,9 +63,9 @@ _STATUS: dict[type[Exception], tuple[int, int]] = {
 def responses(
     *statuses: int, picture: str = "", extra: dict[int | str, dict[str, Any]] | None = None
 ) -> dict[int | str, dict[str, Any]]:
-    """For a route's description: the failures that any request can have, and these.
+    """The possible failures of a route, for its description.
 
-    Picture: the media type of an answer that is no JSON.
+    picture: the media type of a response other than JSON.
     """
     found: dict[int | str, dict[str, Any]] = {
         n: {"model": ErrorAnswer, "description": _WORDS[n]} for n in (400, 401, 403, 413, *statuses)
@@ -79,7 +79,7 @@ def responses(
 
 
 def answer_failures(app: FastAPI, roots: Roots) -> None:
-    """Answer every foreseen failure; what is left is a bug, and 500."""
+    """Add a response for every expected failure; others are bugs, with status 500."""
 
     def answer(status: int, text: str, exit_code: int) -> JSONResponse:
         return JSONResponse({"error": roots.redacted(text), "exit_code": exit_code}, status)
@@ -119,7 +119,7 @@ def answer_failures(app: FastAPI, roots: Roots) -> None:
 
 
 def _first(error: RequestValidationError) -> str:
-    """The first thing that is wrong, in a line."""
+    """The first problem, as one line."""
     found = error.errors()[0]
     place = ".".join(str(part) for part in found["loc"] if part not in {"body", "query", "path"})
     return f"{place or 'body'}: {str(found['msg'])[:300].lower()}; /openapi.json says what is expected"
