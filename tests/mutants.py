@@ -2117,9 +2117,24 @@ MUTANTS = (
         f"{_SHAPE}::test_every_codec_keeps_the_shape_of_a_sample",
     ),
     Mutant(
-        27, "a shape that nothing tells is tried", "pipelines/planner/plan_checks.py",
-        "        plan.sar != 1\n", "        False\n",
-        f"{_SHAPE}::test_a_shape_that_nothing_tells_is_refused_with_a_remedy_that_works",
+        27, "FFmpeg's muxer is left to write no shape", "pipelines/output/muxer.py",
+        "    if has_shape:\n        write_shape(", "    if False:\n        write_shape(",
+        f"{_SHAPE}::test_matroska_tells_the_shape_of_a_sample_where_the_bitstream_does_not[ffv1-out.mkv-sar2]",
+    ),
+    Mutant(
+        27, "the unit of a missing shape stays", "pipelines/output/matroska_shape.py",
+        "{_DISPLAY_WIDTH, _DISPLAY_HEIGHT, _DISPLAY_UNIT}", "{_DISPLAY_WIDTH, _DISPLAY_HEIGHT}",
+        f"{_SHAPE}::test_the_shape_of_a_matroska_track_takes_no_other_place",
+    ),
+    Mutant(
+        27, "a small picture's shape is rounded", "pipelines/output/matroska_shape.py",
+        "    if shown_width.denominator != 1 and max(width, height) < _SMALL:", "    if False:",
+        f"{_SHAPE}::test_the_shape_of_a_matroska_track_takes_no_other_place",
+    ),
+    Mutant(
+        27, "the old checksum of the tracks stays", "pipelines/output/matroska_shape.py",
+        '_element(_CRC, zlib.crc32(body).to_bytes(4, "little"))', "tracks[:6]",
+        f"{_SHAPE}::test_the_shape_of_a_matroska_track_takes_no_other_place",
     ),
     Mutant(
         27, "ProRes is given full range", "pipelines/plan/color_tags.py",

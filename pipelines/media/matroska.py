@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
 
-__all__ = ["CLUSTER", "EBML", "codec_ids", "elements", "matroska_flaw", "top_elements"]
+__all__ = ["CLUSTER", "EBML", "children", "codec_ids", "elements", "matroska_flaw", "top_elements"]
 
 
 EBML, _SEGMENT, CLUSTER, _CRC, _VOID = 0x1A45DFA3, 0x18538067, 0x1F43B675, 0xBF, 0xEC
@@ -176,20 +176,29 @@ _HEAD_BYTES = 1 << 20
 """Part of a file in which its tracks are searched for."""
 
 
-def elements(data: bytes, *path: int) -> Iterator[bytes]:
-    """The content of every element with a path of IDs; incomplete at the end of the data."""
-    at = 0
-    while at < len(data) and data[at]:
-        length = 9 - data[at].bit_length()
+def children(data: bytes, at: int, stop: int) -> Iterator[tuple[int, int, int, int]]:
+    """(ID, where it begins, where its content begins, where it ends) of the elements between two places.
+
+    The last one may end behind what is there.
+    """
+    while at < stop and data[at]:
+        begin, length = at, 9 - data[at].bit_length()
         kind, at = int.from_bytes(data[at : at + length], "big"), at + length
-        if at >= len(data) or not data[at]:
+        if at >= stop or not data[at]:
             return
         length = 9 - data[at].bit_length()
         size, at = int.from_bytes(data[at : at + length], "big") & ((1 << 7 * length) - 1), at + length
-        content = data[at:] if size == (1 << 7 * length) - 1 else data[at : at + size]
+        end = stop if size == (1 << 7 * length) - 1 else at + size
+        yield kind, begin, at, end
+        at = end
+
+
+def elements(data: bytes, *path: int) -> Iterator[bytes]:
+    """The content of every element with a path of IDs; incomplete at the end of the data."""
+    for kind, _, start, end in children(data, 0, len(data)):
         if kind == path[0]:
+            content = data[start:end]
             yield from elements(content, *path[1:]) if path[1:] else (content,)
-        at += len(content)
 
 
 def codec_ids(path: str | os.PathLike[str]) -> list[str]:

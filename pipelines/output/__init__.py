@@ -4,6 +4,7 @@ chunk_record.py          a finished chunk, and all parts of an output
 container_support.py     which streams a container can hold
 film_packets.py          packets of the chunks, with their times in the output
 journal.py               work directory: which chunks of a plan are done, and its lock
+matroska_shape.py        writes the shape of a sample into a finished Matroska file
 mov_boxes.py             inserts a box into the sample entry of a finished MOV
 muxer.py                 chunks and copied streams -> the output file
 passed_size.py           size of the other tracks in the output

@@ -32,6 +32,7 @@ from pipelines.output.container_support import (
     stream_time_bases,
 )
 from pipelines.output.film_packets import film_packets
+from pipelines.output.matroska_shape import reserve, write_shape
 from pipelines.output.mov_boxes import add_to_sample_entry
 from pipelines.output.stream_copy import (
     Passed,
@@ -147,6 +148,9 @@ def write_result(
         options["strict"] = "unofficial"  # or FFmpeg would leave it out of MP4
     output = av.open(file_url(target), "w", format=plan.encoder.container, container_options=options)
     video, passed = _prepare(output, source, parts, dropped)
+    has_shape = plan.sar != 1 and plan.encoder.container in {"matroska", "webm"}
+    if has_shape:
+        reserve(video)
     output.start_encoding()
     others = passed_packets(source, packets, output, plan, info, passed)
     for packet in heapq.merge(film_packets(parts, video), others, key=packet_seconds):
@@ -155,6 +159,8 @@ def write_result(
     output.close()
     if box and plan.encoder.container == "mov":
         add_to_sample_entry(target, box, video.index)
+    if has_shape:
+        write_shape(target, plan.out_width, plan.out_height, plan.sar)
     return _as_written(list(passed.values()), plan.encoder.container)
 
 

@@ -74,9 +74,7 @@ class Contents:
             )
         tagged = self.video.sample_aspect_ratio or context.sample_aspect_ratio
         sar = Fraction(tagged or 1)
-        # RFC 9043 section 4.6.1: where only the decoder finds it
-        in_slices = plan.encoder.name == "ffv1" and not tagged
-        if abs(sar / plan.sar - 1) > _SAR_ERROR and not in_slices:
+        if abs(sar / plan.sar - 1) > _SAR_ERROR:
             raise VerificationError(
                 f"a sample of the result is {sar} wide for its height, expected {plan.sar}"
             )

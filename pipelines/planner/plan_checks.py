@@ -129,17 +129,6 @@ def refuse_unsaid(plan: Plan) -> None:
             f"its primaries are EBU Tech. 3213 (22), which {plan.encoder.name} can't write; use --codec av1,"
             " prores or ffv1"
         )
-    if (
-        plan.sar != 1
-        and plan.encoder.name in {"libsvtav1", "prores_ks"}
-        and plan.encoder.container not in {"mp4", "mov"}
-    ):
-        suffix = ".mp4" if plan.encoder.name == "libsvtav1" else ".mov"
-        raise UsageError(
-            f"a sample is {plan.sar} wide for its height, which {plan.encoder.codec} in"
-            f" {plan.encoder.container} can't say; name an output that ends in {suffix}, or give"
-            " --square-pixels"
-        )
 
 
 _FULL_CHROMA = (

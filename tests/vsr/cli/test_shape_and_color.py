@@ -5,6 +5,7 @@ The shape of a sample, its range, its primaries.
 
 from __future__ import annotations
 
+import zlib
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,6 +13,9 @@ import av
 import numpy as np
 import pytest
 
+from pipelines.media.container_check import flaw_of
+from pipelines.media.matroska import elements
+from pipelines.output.matroska_shape import reserve, write_shape
 from tests import media
 
 CPU = ("--model", "lanczos", "--device", "cpu")
@@ -48,18 +52,53 @@ def test_every_codec_keeps_the_shape_of_a_sample(here, tmp_path: Path, codec: st
 
 
 @pytest.mark.parametrize(
-    ("codec", "suffix", "remedy"),
-    [("av1", ".mkv", ".mp4"), ("av1", ".webm", ".mp4"), ("prores", ".mkv", ".mov")],
+    ("codec", "name", "sar"),
+    [
+        ("av1", "out.webm", Fraction(16, 15)),
+        ("prores", "out.mkv", Fraction(16, 11)),
+        ("ffv1", "out.mkv", Fraction(12, 11)),
+    ],
 )
-def test_a_shape_that_nothing_tells_is_refused_with_a_remedy_that_works(
-    here, tmp_path: Path, codec: str, suffix: str, remedy: str
+def test_matroska_tells_the_shape_of_a_sample_where_the_bitstream_does_not(
+    here, tmp_path: Path, codec: str, name: str, sar: Fraction
 ) -> None:
-    """Case 27."""
-    source = media.cfr(tmp_path / "in.mp4", frames=3, rate=Fraction(25), sar=Fraction(16, 15))
-    given = ("run", source, "--scale", "2", "--codec", codec, "--preset", "draft", *CPU)
-    here(*given, "-o", tmp_path / f"out{suffix}").refused(2, f"ends in {remedy}", "--square-pixels")
-    assert here(*given, "-o", tmp_path / f"out{remedy}").code == 0
-    assert here(*given, "-o", tmp_path / f"out{suffix}", "--square-pixels").code == 0
+    """Case 27: in the container, and nothing of the room that was made for it is left."""
+    source = media.write(
+        tmp_path / "in.mkv", media.Film(frames=3, rate=Fraction(25), sar=sar), metadata={"title": "Reel 3"}
+    )
+    outcome = here(
+        "run", source, "-o", tmp_path / name, "--scale", "2", "--codec", codec, "--preset", "draft", *CPU
+    )
+    assert outcome.code == 0, outcome.err
+    with av.open(str(tmp_path / name)) as made:
+        assert made.streams.video[0].sample_aspect_ratio == sar
+        assert made.metadata["title"] == "Reel 3"
+        assert "title" not in made.streams.video[0].metadata
+        assert sum(1 for _ in made.decode(video=0)) == 3
+    assert flaw_of(tmp_path / name, "matroska,webm") is None
+
+
+def test_the_shape_of_a_matroska_track_takes_no_other_place(tmp_path: Path) -> None:
+    """Case 27: title, length and checksum of the tracks are those of a file that was written with it."""
+    path = tmp_path / "in.mkv"
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("ffv1", rate=25, width=64, height=48, pix_fmt="gray")
+        stream.metadata["title"] = "Reel 3"
+        reserve(stream)
+        output.mux(stream.encode(media.picture(0, 64, 48, "gray")))
+        output.mux(stream.encode(None))
+    before = path.read_bytes()
+    write_shape(path, 64, 48, Fraction(12, 11))
+    after = path.read_bytes()
+    with av.open(str(path)) as made:
+        assert made.streams.video[0].sample_aspect_ratio == Fraction(12, 11)
+        assert made.streams.video[0].metadata["title"] == "Reel 3"
+    (tracks,) = elements(after, 0x18538067, 0x1654AE6B)
+    (checksum,) = elements(tracks, 0xBF)
+    assert int.from_bytes(checksum, "little") == zlib.crc32(tracks[6:])
+    assert len(after) == len(before)
+    assert after[: after.index(tracks)] == before[: after.index(tracks)]
+    assert after[after.index(tracks) + len(tracks) :] == before[after.index(tracks) + len(tracks) :]
 
 
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p10le", "gray"])

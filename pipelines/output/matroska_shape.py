@@ -1,0 +1,115 @@
+"""The shape of a sample in a finished Matroska file, which FFmpeg's muxer writes for the tracks of its own
+encoders only.
+
+`reserve` makes room in the film's track before the header is written, `write_shape` puts the shape there. RFC
+9559 section 5.1.4.1.28: DisplayWidth and DisplayHeight.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING
+
+from models.errors import VerificationError
+from pipelines.media.matroska import children
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from fractions import Fraction
+    from pathlib import Path
+    from typing import Any
+
+__all__ = ["reserve", "write_shape"]
+
+
+_ROOM = "\u00b7room for its shape\u00b7"
+"""Behind the title of the film's track until the shape has taken its place."""
+_SEGMENT, _TRACKS, _TRACK_ENTRY, _NAME, _VIDEO = 0x18538067, 0x1654AE6B, 0xAE, 0x536E, 0xE0
+_DISPLAY_WIDTH, _DISPLAY_HEIGHT, _DISPLAY_UNIT, _CRC, _VOID = 0x54B0, 0x54BA, 0x54B2, 0xBF, 0xEC
+_HEAD_BYTES = 1 << 20
+"""Of a file, in which its tracks are looked for."""
+
+
+def reserve(video: Any) -> None:
+    """Make room in a track of Matroska that is not written yet."""
+    video.metadata["title"] = video.metadata.get("title", "") + _ROOM
+
+
+def write_shape(path: Path, width: int, height: int, sar: Fraction) -> None:
+    """Put the shape into a finished file of pictures of that size. Raises OSError, VerificationError.
+
+    As muxers do, the width alone is stretched, to whole pixels; where that is off, both are given as larger
+    numbers of the same ratio.
+    """
+    shown_width, shown_height = width * sar, height
+    if shown_width.denominator != 1 and max(width, height) < _SMALL:
+        shown_width, shown_height = width * sar * sar.denominator, height * sar.denominator
+    with open(path, "r+b") as file:
+        head = file.read(_HEAD_BYTES)
+        for start, end in _contents(head, _SEGMENT, 0, len(head)):
+            for first, last in _contents(head, _TRACKS, start, min(end, len(head))):
+                if last <= len(head):
+                    made = _with_shape(head[first:last], round(shown_width), shown_height)
+                    file.seek(first)
+                    file.write(made)
+                    return
+    raise VerificationError(f"{path}: its tracks are not where they should be")
+
+
+_SMALL = 1000
+"""Sides below which a whole pixel is more than a rounding error."""
+
+
+def _contents(data: bytes, wanted: int, at: int, stop: int) -> Iterator[tuple[int, int]]:
+    """Where the content of elements of an ID begins and ends."""
+    return ((start, end) for kind, _, start, end in children(data, at, stop) if kind == wanted)
+
+
+def _with_shape(tracks: bytes, width: int, height: int) -> bytes:
+    """The content of Tracks, as long as it was."""
+    parts = []
+    has_checksum = False
+    for kind, at, start, end in children(tracks, 0, len(tracks)):
+        if kind == _CRC:
+            has_checksum = True
+        elif kind == _TRACK_ENTRY and _ROOM.encode() in tracks[start:end]:
+            entry = _entry(tracks[start:end], width, height)
+            parts.append(tracks[at:start] + entry)
+        else:
+            parts.append(tracks[at:end])
+    body = b"".join(parts)
+    return _element(_CRC, zlib.crc32(body).to_bytes(4, "little")) + body if has_checksum else body
+
+
+def _entry(entry: bytes, width: int, height: int) -> bytes:
+    """The content of a TrackEntry with the shape in the place of what was reserved."""
+    parts = []
+    for kind, at, start, end in children(entry, 0, len(entry)):
+        content = entry[start:end]
+        if kind == _NAME:
+            name = content.replace(_ROOM.encode(), b"")
+            parts += [_element(_NAME, name)] if name else []
+        elif kind == _VIDEO:
+            kept = [
+                content[a:e]
+                for k, a, _, e in children(content, 0, len(content))
+                if k not in {_DISPLAY_WIDTH, _DISPLAY_HEIGHT, _DISPLAY_UNIT}  # without a shape: unit unknown
+            ]
+            shape = [_element(_DISPLAY_WIDTH, _number(width)), _element(_DISPLAY_HEIGHT, _number(height))]
+            parts.append(_element(_VIDEO, b"".join(kept + shape)))
+        else:
+            parts.append(entry[at:end])
+    body = b"".join(parts)
+    room = len(entry) - len(body) - 2
+    return body + _element(_VOID, bytes(room))
+
+
+def _element(kind: int, content: bytes) -> bytes:
+    """An element with its length in as few bytes as hold it (RFC 8794, section 4)."""
+    name = kind.to_bytes((kind.bit_length() + 7) // 8, "big")
+    count = next(n for n in range(1, 9) if len(content) < (1 << 7 * n) - 1)
+    return name + (len(content) | 1 << 7 * count).to_bytes(count, "big") + content
+
+
+def _number(value: int) -> bytes:
+    return value.to_bytes((value.bit_length() + 7) // 8, "big")
