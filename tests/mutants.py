@@ -409,6 +409,21 @@ MUTANTS = (
         f"{_CUT}::test_a_container_that_was_cut_by_its_last_frames_does_not_look_whole[in.mkv]",
     ),
     Mutant(
+        65, "damage near the end is an early end", "pipelines/probe/film_end.py",
+        "        if last_is_whole\n", "        if False\n",
+        f"{_CUT}::test_damage_within_the_last_frames_is_no_early_end",
+    ),
+    Mutant(
+        63, "an appended film is left out in silence", "pipelines/media/container_check.py",
+        'return begins if kinds.count(b"moov") > 1', 'return 0 if kinds.count(b"moov") > 1',
+        f"{_CUT}::test_a_film_appended_to_an_mp4_is_told_of",
+    ),
+    Mutant(
+        63, "fragments are taken for films", "pipelines/media/container_check.py",
+        ' and not kinds.count(b"moof") else 0', " else 0",
+        f"{_CUT}::test_a_film_appended_to_an_mp4_is_told_of",
+    ),
+    Mutant(
         63, "lengths of OBUs are not added up", "pipelines/media/container_check.py",
         ', "obu": _obu', "",
         f"{_CUT}::test_a_container_that_was_cut_by_its_last_frames_does_not_look_whole[in.obu]",

@@ -19,7 +19,7 @@ from pipelines.media.matroska import CLUSTER, EBML, matroska_flaw, top_elements
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["flaw_of", "header_bytes", "lacks_index", "tells_lengths"]
+__all__ = ["appended_film", "flaw_of", "header_bytes", "lacks_index", "tells_lengths"]
 
 
 def flaw_of(path: str | os.PathLike[str], format_name: str) -> Flaw | None:
@@ -77,6 +77,21 @@ def lacks_index(path: str | os.PathLike[str]) -> bool:
         return file.read(0, 8)[4:8] in _FIRST_BOXES and not {b"moov", b"moof"} & {
             name for name, _ in _boxes(file)
         }
+
+
+def appended_film(path: str | os.PathLike[str]) -> int:
+    """Where a second MP4 or MOV begins behind the first, as where files were joined byte by byte; 0: nowhere.
+
+    FFmpeg and players show the first one only. Fragments may repeat their `moov`.
+    """
+    at, begins, kinds = 0, 0, []
+    with open(path, "rb", buffering=0) as handle:
+        for kind, size in _boxes(FileBytes(handle.fileno())):
+            if kind == b"ftyp" and b"moov" in kinds:
+                begins = begins or at
+            kinds.append(kind)
+            at += size
+    return begins if kinds.count(b"moov") > 1 and not kinds.count(b"moof") else 0
 
 
 _FIRST_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip", b"styp", b"pnot"})

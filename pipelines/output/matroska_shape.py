@@ -1,8 +1,7 @@
-"""The shape of a sample in a finished Matroska file, which FFmpeg's muxer writes for the tracks of its own
-encoders only.
+"""Writes the shape of a sample into a finished Matroska file.
 
-`reserve` makes room in the film's track before the header is written, `write_shape` puts the shape there. RFC
-9559 section 5.1.4.1.28: DisplayWidth and DisplayHeight.
+FFmpeg's muxer does so only for the tracks of its own encoders. `reserve` makes room in the film's track
+before the header is there, `write_shape` fills it. RFC 9559 section 5.1.4.1.28: DisplayWidth, DisplayHeight.
 """
 
 from __future__ import annotations

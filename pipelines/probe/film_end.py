@@ -71,9 +71,17 @@ def damaged_end(tail: Sequence[PacketData], setup: DecoderSetup, pixels: PixelFo
             if begins is not None
         ):
             return ""
-    return "ends early: its last frames are damaged, as where a recording breaks off"
+    last_is_whole = any(
+        frame.pts == tail[-1].pts and not frame.corrupt for frame in decode(tail, setup, pixels, conceal=True)
+    )
+    return (
+        _DAMAGED
+        if last_is_whole
+        else "ends early: its last frames are damaged, as where a recording breaks off"
+    )
 
 
+_DAMAGED = "is damaged near its end, though its last frame is whole"
 CUT_SLICE = "ends early: its last frame is cut off, as where a recording breaks off"
 
 

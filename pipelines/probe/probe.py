@@ -24,7 +24,7 @@ from pipelines.codec.decoder import facts_alone, planar_format
 from pipelines.codec.mid_stream_changes import change_of
 from pipelines.media.chroma_siting import chroma_siting, container_crop
 from pipelines.media.cicp import HdrMetadata
-from pipelines.media.container_check import flaw_of
+from pipelines.media.container_check import appended_film, flaw_of
 from pipelines.media.demuxer import DECODERS, MAX_PIXELS, open_source
 from pipelines.media.image_sequence import pattern_of
 from pipelines.media.packet_reader import PacketData
@@ -267,6 +267,13 @@ def _notes(
         yield f"the result will be without its {', '.join(sorted(lost))}"
     if seen.epochs:
         yield f"its clock jumps back {len(seen.epochs)} time(s); the parts are joined end to end"
+    if container.format.name.startswith("mov") and (
+        place := appended_film(container.name.removeprefix("file:"))
+    ):
+        yield (
+            f"a second film stands behind the first, from byte {place} on, and is left out: MP4 files can't"
+            " be joined byte by byte"
+        )
     if stream.metadata.get("alpha_mode") == "1":
         yield "alpha that its header speaks of, a second picture beside each one, is left out"
     for number, (times, most) in sorted(seen.others.steps_back.items()):

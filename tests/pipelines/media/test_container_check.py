@@ -329,3 +329,34 @@ def test_a_recording_that_ended_before_its_index_is_named_as_such_with_what_help
     (tmp_path / "text.mp4").write_text("no film at all, but some text")
     with pytest.raises(MediaError, match="is not a video file we can open"):
         probe(tmp_path / "text.mp4")
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mpeg2video"])
+def test_damage_within_the_last_frames_is_no_early_end(tmp_path: Path, codec: str) -> None:
+    """Case 65: a person is told what to look for."""
+    kind = media.Film(frames=20, rate=Fraction(25), codec=codec, gop=10, size=(128, 96), b_frames=0)
+    film = media.write(tmp_path / "in.ts", kind)
+    with open_source(film) as container:
+        places = [p.pos for p in container.demux(video=0) if p.size]
+    content = bytearray(film.read_bytes())
+    for at in range(places[13] + 60, places[14] - 188, 7):
+        if at % 188 > 60:
+            content[at] ^= 0x55
+    film.write_bytes(content)
+    assert probe(film).flaw == "is damaged near its end, though its last frame is whole"
+
+
+def test_a_film_appended_to_an_mp4_is_told_of(tmp_path: Path) -> None:
+    """Case 63: `cat a.mp4 b.mp4` plays as a.mp4, everywhere."""
+    first = media.cfr(tmp_path / "a.mp4", 6).read_bytes()
+    both = tmp_path / "both.mp4"
+    both.write_bytes(first + media.cfr(tmp_path / "b.mp4", 9).read_bytes())
+    info = probe(both)
+    assert info.frame_count == 6
+    assert any(f"a second film stands behind the first, from byte {len(first)} on" in n for n in info.notes)
+    assert not any("second film" in n for n in probe(tmp_path / "a.mp4").notes)
+    fragments = media.write(
+        tmp_path / "f.mp4", media.Film(frames=6), muxer_options={"movflags": "frag_keyframe+empty_moov"}
+    )
+    fragments.write_bytes(fragments.read_bytes() * 2)
+    assert not any("second film" in n for n in probe(fragments).notes)
