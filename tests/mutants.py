@@ -424,6 +424,21 @@ MUTANTS = (
         f"{_CUT}::test_a_film_appended_to_an_mp4_is_told_of",
     ),
     Mutant(
+        12, "one time that stands twice makes all of them even", "pipelines/probe/frame_times.py",
+        "    if nudged is not None:\n", "    if False:\n",
+        "tests/pipelines/probe/test_probe.py::test_one_time_that_stands_twice_leaves_the_others_as_they_are",
+    ),
+    Mutant(
+        12, "times that mostly stand still are believed", "pipelines/probe/frame_times.py",
+        "if moved * _FEW <= len(seen) + _FEW else", "if moved else",
+        "tests/pipelines/probe/test_probe.py::test_times_that_mostly_stand_still_are_those_of_the_rate",
+    ),
+    Mutant(
+        12, "a clock that jumps back is put forward", "pipelines/probe/frame_times.py",
+        "or time + most < before:", "or False:",
+        "tests/pipelines/probe/test_probe.py::test_times_that_mostly_stand_still_are_those_of_the_rate",
+    ),
+    Mutant(
         63, "lengths of OBUs are not added up", "pipelines/media/container_check.py",
         ', "obu": _obu', "",
         f"{_CUT}::test_a_container_that_was_cut_by_its_last_frames_does_not_look_whole[in.obu]",

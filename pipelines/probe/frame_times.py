@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from array import array
 from dataclasses import dataclass, field, replace
@@ -113,7 +114,7 @@ def count(info: VideoInfo) -> VideoInfo:
     """The same info with its frames counted by decoding the whole film once, in order."""
     seen = counted(info)
     try:
-        pts = _timeline(seen.pts, info)
+        pts, moved = _timeline(seen.pts, info)
         durations = frame_durations(pts, info.index, None, info.rate, info.time_base)
     except OverflowError as error:
         raise MediaError(f"{info.path}: {WILD_TIMES}") from error
@@ -121,6 +122,8 @@ def count(info: VideoInfo) -> VideoInfo:
         f"its packets do not tell which frames they hold; counted by decoding, {len(info.index)} packets gave"
         f" {len(pts)} frames"
     )
+    if moved:
+        note += f"; {moved} of their times do not ascend and are put forward by a millisecond or a tick"
     return replace(
         info,
         pts=pts,
@@ -217,22 +220,51 @@ def changes_of(info: VideoInfo, seen: _Counted) -> tuple[tuple[int, str], ...]:
     )
 
 
-def _timeline(seen: array[int], info: VideoInfo) -> array[int]:
-    """Strictly ascending timestamps for frames known by order.
+def _timeline(seen: array[int], info: VideoInfo) -> tuple[array[int], int]:
+    """(strictly ascending timestamps for frames known by order, how many of the decoder's were moved).
 
-    Their own, else the packets', else those of the frame rate.
+    Their own, else the packets', else their own with a few put forward, else those of the frame rate.
     """
     ascending = all(map(operator.lt, seen, islice(seen, 1, None)))
     if seen[0] != NO_PTS and ascending:
-        return seen
+        return seen, 0
     times = sorted(
         {p for p in (info.index.pts if NO_PTS not in info.index.pts else info.index.dts) if p != NO_PTS}
     )
     if len(times) == len(seen):
-        return array("q", times)
-    step = 1 / (info.rate * info.time_base)
+        return array("q", times), 0
+    period = 1 / (info.rate * info.time_base)
+    nudged, moved = _nudged(seen, least=max(1, math.ceil(Fraction(1, 1000) / info.time_base)), most=period)
+    if nudged is not None:
+        return nudged, moved
     start = next((p for p in seen if p != NO_PTS), 0)
-    return array("q", (start + round(i * step) for i in range(len(seen))))
+    return array("q", (start + round(i * period) for i in range(len(seen)))), 0
+
+
+_FEW = 8
+"""Share of timestamps (one in so many) that may fail to ascend before none is believed."""
+
+
+def _nudged(seen: array[int], *, least: int, most: Fraction) -> tuple[array[int] | None, int]:
+    """(ascending times, how many were moved); None if many do not ascend, one is missing, or a clock jumps.
+
+    Those that do not ascend follow the one before by `least` ticks, or halfway to the next if that is closer.
+    most: ticks that a time may step back.
+    """
+    made = array("q", seen[:1])
+    moved = 0
+    for place, said in enumerate(islice(seen, 1, None), start=1):
+        time, before = said, made[-1]
+        if NO_PTS in {before, time} or time + most < before:
+            return None, 0
+        if time <= before:
+            moved += 1
+            later = next(
+                (t for t in islice(seen, place + 1, place + 1 + _FEW) if t > before), before + 2 * least
+            )
+            time = before + max(1, min(least, (later - before) // 2))
+        made.append(time)
+    return (made, moved) if moved * _FEW <= len(seen) + _FEW else (None, 0)
 
 
 def frame_durations(

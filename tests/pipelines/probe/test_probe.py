@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from array import array
 from collections.abc import Callable
 from fractions import Fraction
@@ -11,7 +12,7 @@ import pytest
 
 from models.errors import UsageError
 from pipelines.media.pixel_format import Orientation
-from pipelines.probe.frame_times import even_rate
+from pipelines.probe.frame_times import _nudged, even_rate
 from pipelines.probe.probe import probe
 from tests import media
 from tests.helpers.view import frames
@@ -136,3 +137,30 @@ def test_a_film_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--video-stream 1"):
         probe(path, video_stream=1)
     assert probe(path, video_stream=0).rate == Fraction(24)
+
+
+@pytest.mark.parametrize("name", ["in.mkv", "in.flv"])
+def test_one_time_that_stands_twice_leaves_the_others_as_they_are(tmp_path: Path, name: str) -> None:
+    """Case 12: frames 0.01 ms apart where times are whole milliseconds."""
+    times = [0, 3003, 6006, 9009, 9010, 12012, 45045, 48048, 90090]
+    film = media.Film(frames=len(times), pts=tuple(times), time_base=media.TICKS, b_frames=0, gop=4)
+    path = media.write(tmp_path / name, film)
+    info = probe(path)
+    seconds = [float((p - info.pts[0]) * info.time_base) for p in info.pts]
+    assert len(seconds) == len(times)
+    assert all(b > a for a, b in itertools.pairwise(seconds))
+    assert max(abs(s - t / 90000) for s, t in zip(seconds, times, strict=True)) < 0.0016
+    assert "1 of their times do not ascend" in " ".join(info.notes)
+
+
+def test_times_that_mostly_stand_still_are_those_of_the_rate() -> None:
+    """Case 12."""
+    seen = array("q", [0, 0, 40, 40, 80, 80, 120, 120, 160, 160])
+    assert _nudged(seen, least=1, most=Fraction(40)) == (None, 0)
+    jumping = array("q", [*range(0, 800, 40), 400])
+    assert _nudged(jumping, least=1, most=Fraction(40)) == (None, 0)
+    assert _nudged(array("q", [0, 40, 40, 80, 79, 81, 160]), least=20, most=Fraction(40)) == (None, 0)
+    assert _nudged(array("q", [0, 40, 40, 80]), least=50, most=Fraction(40)) == (
+        array("q", [0, 40, 60, 80]),
+        1,
+    )
