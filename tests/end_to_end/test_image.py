@@ -73,16 +73,14 @@ def base(folder: Path) -> tuple[Path, dict[str, str], list[str | Path]]:
     """A Debian's root, variables of its image, and options for the build."""
     root = folder / "debian"
     packages = "python3,python3-venv,ca-certificates"
-    done = subprocess.run(
-        ["debootstrap", "--variant=minbase", f"--include={packages}", DEBIAN, root],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=3000,
-        check=False,
-    )
-    if done.returncode:
-        pytest.skip(f"debootstrap makes no {DEBIAN} here: {done.stdout.strip().splitlines()[-1]}")
+    command = ["debootstrap", "--variant=minbase", f"--include={packages}", DEBIAN, str(root)]
+    try:
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=3000 if WHOLE else 600)
+    except subprocess.TimeoutExpired as error:
+        pytest.skip(f"debootstrap makes no {DEBIAN} here within {error.timeout:g} s")
+    except subprocess.CalledProcessError as error:
+        lines = (error.stdout + error.stderr).strip().splitlines()
+        pytest.skip(f"debootstrap makes no {DEBIAN} here: {lines[-1] if lines else error}")
     (root / "usr/bin/python").symlink_to("python3")
     if not WHOLE:
         # Built by the hatchling of these tests, too: nothing is fetched.

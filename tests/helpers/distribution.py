@@ -25,6 +25,7 @@ RAY = frozenset(
 LONG = tuple(
     f"tests/{name}.py"
     for name in (
+        "end_to_end/test_image",
         "vsr/server/test_kills",
         "vsr/server/test_openapi",
         "vsr/server/test_page",
@@ -37,7 +38,7 @@ LONG = tuple(
         "pipelines/training/test_train",
     )
 )
-"""Files of a minute and more, begun early so that no process waits for another at the end."""
+"""Files of about a minute and more, begun early so that no process waits for another at the end."""
 
 
 def group(nodeid: str) -> str:
