@@ -316,42 +316,42 @@ Made by `python -m tests.benchmarks.networks_page`; do not edit by hand.
 
 {opening}{tables}
 
-- Scores: PSNR-Y in dB on clean pictures or frames, in brackets the gain over bicubic; protocol: `docs/judging.md`.
-  Where it says noisy, the input had noise of σ = 10 (of 255), and at the same size (×1) the gain is over the noisy input itself.
-- Detail: gradient energy as a share of the truth's, on the first set; below 1 a picture is softer than the truth. `adversarial` is
-  made for this column, not for PSNR.
-- Steps: of its last training, `-` where the card does not say; before it some had others, which `init` in the card names, and of all its
-  averages the one that was best on held-out pictures is kept (`best_step`), of those that invent the last one. The figures of networks with
-  few would rise with more.
+- Scores: PSNR-Y in dB on clean images or frames, with the gain over bicubic in brackets; protocol: `docs/judging.md`.
+  For noisy inputs, noise of σ = 10 (of 255) was added; at the same size (×1) the gain is over the noisy input itself.
+- Detail: gradient energy relative to the ground truth, on the first set; below 1 the output is softer than the ground truth. `adversarial`
+  is trained for this column, not for PSNR.
+- Steps: those of the last training, `-` if the card has no number. Some networks had earlier trainings, named by `init` in the card. The
+  weights are the average that was best on held-out images (`best_step`), or the last one for generative networks. Networks with few steps
+  would improve with more.
 {speed}
-- Operations: of the convolutions; a multiply-add is two.
+- Operations: those of the convolutions; a multiply-add counts as two.
 
 ## Which one
 
-- **Films, anything, no time to think**: leave `--model` out. On a CPU that is `fast`, the one with the least arithmetic of those made
-  for films; with a GPU it is `quality`, with about five times the arithmetic for the gains that the table shows: most on fine,
-  regular structure such as Urban100's. A scale that a family has no network for is reached by a smaller one used twice, which costs several times
-  as much; `vsr plan` names the networks of a run. {films}`vsr preview` shows moments of your own film through each, with the time it would take.
-- **Noisy or soft sources** (old digital video, high ISO): `deconvolution-x2` restores while it doubles; `--model deconvolution-x1,fast`
-  restores first and then upscales with whatever you like. On clean sources both take detail away: do not.
-- **Looks rather than fidelity** (stills, textures, a screen seen from afar): `adversarial` draws crisper detail than any of those that
-  minimise an error. It invents: not for evidence, medical or scientific pictures, and compare before you use it on faces and text.
-  `diffusion`, with grain from a noise field that stands still, is an experiment, and takes far more arithmetic. The same input gives the
-  same bytes with both.
-- **To compare, teach or build upon**: `srcnn`, `espcn`, `edsr`, `progressive`, `backprojection`, `autoencoder`, `cosine` and `vae` are
-  the ideas of their papers at one small size, trained on the same footage by the same command, each with its paper's loss. The table
-  says what each gives for its cost: compare with care where steps differ, or the pairs cut from that footage (`train_pairs` in the
-  cards): `edsr`, `backprojection` and `vae` had all their steps, and more pairs.
-- **One film, many hours of it, or a look of its own** (a game, a cartoon): `vsr train --per-title` tunes a network on it, says the
-  gain on shots it has not seen, and keeps the result only if it wins.
+- **Most films**: omit `--model`. On a CPU it selects `fast`, the cheapest of the networks for films. With a GPU it selects `quality`, with
+  about five times the compute; its gain is largest on fine, regular structure such as that of Urban100. If a family has no network for a
+  scale, a smaller one is used twice, at several times the cost; `vsr plan` shows the networks of a run. {films}`vsr preview` shows
+  samples of your own film through each, with the estimated time.
+- **Noisy or soft sources** (old digital video, high ISO): `deconvolution-x2` restores and upscales in one step; `--model
+  deconvolution-x1,fast` restores first and then upscales with any network. On clean sources both remove detail.
+- **Appearance over fidelity** (stills, textures, a screen seen from afar): `adversarial` has sharper detail than networks trained to
+  minimise an error. It invents detail: don't use it for evidence, medical or scientific images, and check faces and text.
+  `diffusion`, with grain from a fixed noise field, is an experiment and needs far more compute. Both give the same bytes for the same
+  input.
+- **Research and comparison**: `srcnn`, `espcn`, `edsr`, `progressive`, `backprojection`, `autoencoder`, `cosine` and `vae` implement
+  their papers at one small size, trained on the same footage by the same command, each with the loss of its paper. The table shows
+  quality and cost. Scores are not fully comparable if steps or training pairs differ (`train_pairs` in the cards): `edsr`,
+  `backprojection` and `vae` had all their steps, and more pairs.
+- **A long film, a series, or a special look** (a game, a cartoon): `vsr train --per-title` fine-tunes a network on it, reports the gain
+  on held-out shots, and keeps the result only if it is better.
 
-{unmade}Each was made by `vsr train configs/train/NAME.toml`; `configs/train/README.md` says with which data and names the exceptions,
-the card beside the weights (`models/trained/NAME.toml`) says for how long.
+{unmade}Each was made by `vsr train configs/train/NAME.toml`. `configs/train/README.md` lists the data and the exceptions; the card next to
+the weights (`models/trained/NAME.toml`) has the training time.
 """
 
-_OF_FILMS_TEXT = """`recurrent` also looks at the frames before and
-  after and remembers: it is made for video. It has 2.6 times the arithmetic of `quality` and pays where detail is too fine for one frame to
-  tell what it is, as on the facades of `vid4_city`; elsewhere it gains a tenth of a dB at most. """
+_OF_FILMS_TEXT = """`recurrent` also uses neighbouring
+  frames and a hidden state. It needs 2.6 times the compute of `quality` and helps if detail is ambiguous in a single frame, such as the
+  facades of `vid4_city`; elsewhere it gains a tenth of a dB at most. """
 
 _STRIPS = """
 ## What they make of a picture
