@@ -439,6 +439,11 @@ MUTANTS = (
         "tests/pipelines/probe/test_probe.py::test_times_that_mostly_stand_still_are_those_of_the_rate",
     ),
     Mutant(
+        15, "a clock that begins anew ends the look for fields", "pipelines/probe/interlacing.py",
+        "= set() if places > 1 else None", "= set()",
+        f"{_SCAN}::test_fields_behind_whole_frames_are_found_though_the_clock_begins_anew",
+    ),
+    Mutant(
         63, "lengths of OBUs are not added up", "pipelines/media/container_check.py",
         ', "obu": _obu', "",
         f"{_CUT}::test_a_container_that_was_cut_by_its_last_frames_does_not_look_whole[in.obu]",

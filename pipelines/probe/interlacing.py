@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import av
 
 from pipelines.media.demuxer import decoded_frames, film_decoder, open_source
-from pipelines.media.video_info import NO_PTS, Scan
+from pipelines.media.video_info import Scan
 from pipelines.probe.field_evidence import (
     CONTRARY,
     SHARE,
@@ -152,7 +152,7 @@ def _looks(container: InputContainer, info: VideoInfo) -> list[InterlaceSample]:
     places = 1 if info.linear or info.epochs or info.frame_count <= _PLACES * _FRAMES else _PLACES
     wanted = _FRAMES if places > 1 else _PLACES * _FRAMES
     found = []
-    known: set[int] = set()
+    known: set[int] | None = set() if places > 1 else None
     for place in range(places):
         if place:
             container.seek(first + length * place // places, stream=stream)
@@ -161,9 +161,9 @@ def _looks(container: InputContainer, info: VideoInfo) -> list[InterlaceSample]:
 
 
 def _look(
-    packets: Iterable[Packet[VideoStream]], decoder: VideoCodecContext, wanted: int, known: set[int]
+    packets: Iterable[Packet[VideoStream]], decoder: VideoCodecContext, wanted: int, known: set[int] | None
 ) -> InterlaceSample:
-    """Examine the next frames. known: timestamps seen before.
+    """Examine the next frames. known: timestamps seen before; None: they don't identify frames.
 
     If there are few key frames, seeking returns to the same ones.
     """
@@ -174,9 +174,10 @@ def _look(
         eye = eye or _Eye(frame)
         if not eye.fits(frame) or frame.is_corrupt:
             continue
-        if frame.pts is not None and frame.pts in known:
-            return look
-        known.add(NO_PTS if frame.pts is None else frame.pts)
+        if known is not None and frame.pts is not None:
+            if frame.pts in known:
+                return look
+            known.add(frame.pts)
         eye.show(frame, look)
         count += 1
         if count == wanted or (count == wanted // 2 and not set(look.kinds) & set("tb")):

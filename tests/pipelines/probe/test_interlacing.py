@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,18 @@ def look(
 def test_flags_tell_which_field_comes_first(tmp_path: Path, first: str) -> None:
     """Case 15."""
     assert probe(media.fields(tmp_path / "in.mp4", first)).scan == Scan(first, "flags")
+
+
+def test_fields_behind_whole_frames_are_found_though_the_clock_begins_anew(tmp_path: Path) -> None:
+    """Case 15: two recordings joined, so that the same times come twice."""
+    kind = media.Film(frames=12, rate=Fraction(25), size=(96, 64), codec="mpeg2video")
+    whole = media.write(tmp_path / "a.ts", kind)
+    woven = media.fields(tmp_path / "b.ts", frames=12, codec="mpeg2video", size=(96, 64), rate=Fraction(25))
+    both = tmp_path / "in.ts"
+    both.write_bytes(whole.read_bytes() + woven.read_bytes())
+    info = probe(both)
+    assert info.epochs
+    assert info.scan == Scan("top", "flags")
 
 
 @pytest.mark.parametrize("first", ["top", "bottom"])
