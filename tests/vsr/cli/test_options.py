@@ -10,9 +10,13 @@ from click.testing import CliRunner
 
 from models.errors import UsageError
 from pipelines.plan.rate_target import parse_bytes
+from pipelines.plan.settings import CODECS, DEVICES, ENCODERS, PRECISIONS
+from pipelines.quality.judgement import METRICS
 from tests import media
+from vsr.cli.evaluate import evaluate
 from vsr.cli.main import cli
 from vsr.cli.options import CodecName, Factor
+from vsr.cli.run import run
 from vsr.presets import presets
 
 
@@ -115,3 +119,16 @@ def test_the_codecs_offered_are_those_of_the_settings() -> None:
     assert tuple(CodecName().choices) == CODECS
     assert set(CODEC_ALIASES.values()) <= set(CODECS)
     assert presets(), "settings files that are read with them"
+
+
+def test_choices_of_options_are_those_of_the_settings() -> None:
+    def choices(command: click.Command, name: str) -> tuple[str, ...]:
+        (found,) = [p.type for p in command.params if p.name == name]
+        assert isinstance(found, click.Choice)
+        return tuple(found.choices)
+
+    assert choices(run, "codec") == CODECS
+    assert choices(run, "encoder") == ENCODERS
+    assert choices(run, "device") == DEVICES
+    assert choices(run, "precision") == PRECISIONS
+    assert choices(evaluate, "names") == METRICS
