@@ -26,7 +26,7 @@ _ROOM = "\u00b7room for its shape\u00b7"
 _SEGMENT, _TRACKS, _TRACK_ENTRY, _NAME, _VIDEO = 0x18538067, 0x1654AE6B, 0xAE, 0x536E, 0xE0
 _DISPLAY_WIDTH, _DISPLAY_HEIGHT, _DISPLAY_UNIT, _CRC, _VOID = 0x54B0, 0x54BA, 0x54B2, 0xBF, 0xEC
 _HEAD_BYTES = 1 << 20
-"""Of a file, in which its tracks are looked for."""
+"""Part of a file in which its tracks begin."""
 
 
 def reserve(video: Any) -> None:
@@ -47,11 +47,12 @@ def write_shape(path: Path, width: int, height: int, sar: Fraction) -> None:
         head = file.read(_HEAD_BYTES)
         for start, end in _contents(head, _SEGMENT, 0, len(head)):
             for first, last in _contents(head, _TRACKS, start, min(end, len(head))):
-                if last <= len(head):
-                    made = _with_shape(head[first:last], round(shown_width), shown_height)
-                    file.seek(first)
-                    file.write(made)
-                    return
+                file.seek(first)
+                tracks = file.read(last - first)  # headers of subtitles may hold fonts
+                made = _with_shape(tracks, round(shown_width), shown_height)
+                file.seek(first)
+                file.write(made)
+                return
     raise VerificationError(f"{path}: its tracks are not where they should be")
 
 
