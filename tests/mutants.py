@@ -1153,7 +1153,7 @@ MUTANTS = (
     Mutant(
         42, "the range of integers ends at what the frames have", "pipelines/model_files/quantization.py",
         "torch.maximum(usual, _EXTREME * extreme)", "usual",
-        "tests/pipelines/model_files/test_quantization.py::test_edges_sharper_than_any_in_the_frames_are_not_clipped",
+        "tests/pipelines/model_files/test_quantization.py::test_the_integer_range_has_room_for_edges_sharper_than_any_in_the_frames",
     ),
     Mutant(
         42, "weights of a kernel are rounded each for itself", "models/layers/unit_rounding.py",

@@ -108,8 +108,12 @@ def test_a_network_of_many_levels_keeps_units_alone_and_has_layers_at_each(tmp_p
     assert len(runnable(load_network(card), found)) == 4
 
 
-def test_edges_sharper_than_any_in_the_frames_are_not_clipped() -> None:
+def test_the_integer_range_has_room_for_edges_sharper_than_any_in_the_frames(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     made, flat = network(), [replace(frame, luma=frame.luma // 8 + 100) for frame in pictures(6)]
     stripes = np.where(np.arange(64) // 4 % 2, 235, 16).astype(np.uint8)
     sharp = replace(flat[0], luma=np.broadcast_to(stripes, (1, 64, 64)).copy())
-    assert error(quantize(made, flat[:4]), made, sharp) < 1
+    roomy = error(quantize(made, flat[:4]), made, sharp)
+    monkeypatch.setattr("pipelines.model_files.quantization._EXTREME", 0.0)
+    assert roomy < 0.7 * error(quantize(made, flat[:4]), made, sharp)
