@@ -189,11 +189,42 @@ def _asf(file: FileBytes) -> Flaw | None:
     head = file.read(at, 24)
     size = int.from_bytes(head[16:], "little")
     # A live stream that was saved does not know its size.
-    return (
-        cut_short(file.size, at + size)
-        if head[:16] == _ASF_DATA and at + size > file.size and size < 1 << 56
-        else None
-    )
+    if head[:16] != _ASF_DATA or at + size <= file.size or size >= 1 << 56:
+        return None
+    flaw = cut_short(file.size, at + size)
+    # Zeros fill the last packet up to the one size of all.
+    return replace(flaw, spared=_is_padding(file, at + _ASF_PACKETS_AT, at + size))
+
+
+_ASF_PACKETS_AT = 50
+"""Bytes of the data object before its packets (ASF specification 1.20, clause 5.1)."""
+
+
+def _is_padding(file: FileBytes, start: int, end: int) -> bool:
+    """Whether an ASF file that should end at `end` lacks only padding of its last packet (clause 5.2)."""
+    length = _asf_packet_size(file)
+    last = end - length
+    if not length or (end - start) % length or file.size <= last:
+        return False
+    data = file.read(last, 64)
+    at = 1 + (data[0] & 0x0F) if data[0] & 0x80 else 0
+    if len(data) < 20 or at + 14 > len(data):
+        return False
+    sizes = [(0, 1, 2, 4)[data[at] >> bit & 3] for bit in (5, 1, 3)]  # packet length, sequence, padding
+    at += 2 + sizes[0] + sizes[1]
+    padding = int.from_bytes(data[at : at + sizes[2]], "little")
+    return end - file.size <= padding
+
+
+_ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+
+
+def _asf_packet_size(file: FileBytes) -> int:
+    """The one size of all packets, of the file properties (clause 3.2); 0 where they tell none."""
+    header = file.read(0, 1 << 16)
+    at = header.find(_ASF_FILE)
+    least, most = (int.from_bytes(header[at + n : at + n + 4], "little") for n in (92, 96))
+    return least if at >= 0 and least == most else 0
 
 
 _MXF_PARTITION = bytes.fromhex("060e2b34020501010d01020101")

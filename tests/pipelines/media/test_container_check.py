@@ -216,12 +216,31 @@ def test_a_container_that_was_cut_by_its_last_frames_does_not_look_whole(tmp_pat
         )
     assert probe(whole).flaw == ""
     content = whole.read_bytes()
-    whole.write_bytes(content[: round(len(content) * (0.6 if name.endswith("mxf") else 0.97))])
+    # the last packet of ASF is padded
+    part = {"mxf": 0.6, "asf": 0.6}.get(name[3:], 0.97)
+    whole.write_bytes(content[: round(len(content) * part)])
     try:
         found = probe(whole).flaw
     except MediaError as error:  # of AV1 alone, FFmpeg reads nothing then
         found = str(error)
     assert "ends early" in found
+
+
+def test_asf_that_lacks_nothing_but_padding_is_whole_and_said_to_be_cut(tmp_path: Path) -> None:
+    """Case 63: packets are filled up to one size; 1405 bytes of the last one here."""
+    film = media.Film(frames=9, rate=Fraction(25), codec="wmv2", b_frames=0)
+    whole = media.write(tmp_path / "in.asf", film, container="asf")
+    content = whole.read_bytes()
+    data = int.from_bytes(content[16:24], "little")
+    end = data + int.from_bytes(content[data + 16 : data + 24], "little")
+    padding = int.from_bytes(content[end - 3200 + 5 : end - 3200 + 7], "little")
+    assert padding > 1000
+    whole.write_bytes(content[: end - padding])
+    found = probe(whole)
+    assert found.flaw == ""
+    assert any("ends early" in note and "are whole" in note for note in found.notes)
+    whole.write_bytes(content[: end - padding - 1])
+    assert "ends early" in probe(whole).flaw
 
 
 def test_frames_that_are_counted_and_damaged_are_refused_before_work_where_they_are_wanted(
