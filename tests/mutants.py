@@ -499,6 +499,21 @@ MUTANTS = (
         f"{_TRACKS}::test_sound_whose_clock_steps_back_is_put_forward_and_said",
     ),
     Mutant(
+        23, "subtitles that were off are on", "pipelines/output/muxer.py",
+        "        _keep_off(target, source, written)\n", "        pass\n",
+        f"{_TRACKS}::test_subtitles_that_were_off_stay_off_and_lost_flags_are_said",
+    ),
+    Mutant(
+        23, "flags of tracks are lost in silence", "pipelines/output/container_support.py",
+        "    return tuple(str(flag.name) for flag in flags & ~kept)\n", "    return ()\n",
+        f"{_TRACKS}::test_subtitles_that_were_off_stay_off_and_lost_flags_are_said",
+    ),
+    Mutant(
+        23, "exact times are promised in a container that loses a track", "pipelines/planner/plan_checks.py",
+        '{"h264", "hevc", "av1"} and not incompatible_streams(info, "mp4")', '{"h264", "hevc", "av1"}',
+        f"{_TRACKS}::test_a_remedy_for_rounded_times_is_named_only_where_every_track_fits",
+    ),
+    Mutant(
         21, "subtitles may begin before the film", "pipelines/output/stream_copy.py",
         'packet.stream.type == "subtitle" and not begun_by', "False and not begun_by",
         f"{_TRACKS}::test_timed_text_from_before_the_film_does_not_move_what_comes_after",

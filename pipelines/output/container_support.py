@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import math
 from fractions import Fraction
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import av
 from av.bitstream import BitStreamFilterContext
+from av.stream import Disposition
 
 from models.errors import UsageError
 from pipelines.media.demuxer import open_memory, open_source
@@ -155,6 +157,8 @@ def lost_tags(info: VideoInfo, container: str, left_out: Container[int] = ()) ->
                 tags = {
                     k: v for k, v in tags.items() if k not in _OF_THE_FILE and (k, v) != ("language", "und")
                 }
+                flags = _lost_flags(source.streams[stream.index].disposition, container)
+                found += [f"{flag} (flag of {stream.type} stream {stream.index})" for flag in flags]
                 found += [
                     f"{key} = {tags[key]} (of {stream.type} stream {stream.index})"
                     for key in lost_keys({}, tags, container)
@@ -162,6 +166,33 @@ def lost_tags(info: VideoInfo, container: str, left_out: Container[int] = ()) ->
     finally:
         source.close()
     return found
+
+
+@functools.cache
+def _lost_flags(flags: Disposition, container: str) -> tuple[str, ...]:
+    """Names of a track's flags that are gone when they are written and read again; `default` is no loss."""
+    flags &= ~Disposition.default
+    if not flags:
+        return ()
+    buffer = io.BytesIO()
+    options = {"movflags": "+empty_moov"} if container in {"mp4", "mov"} else {}
+    trial = av.open(buffer, "w", format=container, container_options=options)
+    video = trial.add_mux_stream("vp8" if container == "webm" else "mpeg4", rate=25, width=16, height=16)
+    video.time_base, video.disposition = Fraction(1, 25), flags
+    trial.start_encoding()
+    packet: av.Packet[Any] = av.Packet(b"\0" * 16)
+    packet.stream, packet.time_base, packet.pts, packet.dts, packet.is_keyframe = (
+        video,
+        video.time_base,
+        0,
+        0,
+        True,
+    )
+    trial.mux(packet)
+    trial.close()
+    with open_memory(buffer.getvalue()) as written:
+        kept = written.streams[0].disposition
+    return tuple(str(flag.name) for flag in flags & ~kept)
 
 
 def _renamed(tags: Mapping[str, str]) -> dict[str, str]:
@@ -256,7 +287,10 @@ def add_copied_stream(output: OutputContainer, source: AnyStream) -> AnyStream:
     except (av.error.FFmpegError, ValueError, AttributeError):
         # No decoder for it here: copy the parameters alone, its codec among them; the name only has to be of
         # the same kind.
-        stream = output.add_mux_stream({"audio": "aac", "video": "h264"}.get(source.type, "subrip"))
+        name = {"audio": "aac", "video": "h264"}.get(source.type, "subrip")
+        if name not in output.supported_codecs:  # its refusal would be of that name
+            raise
+        stream = output.add_mux_stream(name)
         BitStreamFilterContext("null", in_stream=source, out_stream=stream)
     copy_tags(source, stream)
     return stream  # type: ignore[no-any-return]

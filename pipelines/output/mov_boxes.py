@@ -1,4 +1,4 @@
-"""`add_to_sample_entry`: inserts a box into a finished MOV that FFmpeg's muxer writes into MP4 only."""
+"""`add_to_sample_entry` and `disable_tracks`: edit a finished MOV as FFmpeg's muxer does not."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from pipelines.media.file_bytes import find_box
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
     from typing import BinaryIO
 
-__all__ = ["add_to_sample_entry"]
+__all__ = ["add_to_sample_entry", "disable_tracks"]
 
 
 _WAY = (b"mdia", b"minf", b"stbl", b"stsd")
@@ -47,6 +48,24 @@ def add_to_sample_entry(path: Path, box: bytes, track: int) -> None:
         _move_back(file, start + size, len(box))
         file.seek(start)
         file.write(moov)
+
+
+def disable_tracks(path: Path, tracks: Collection[int]) -> None:
+    """Clear the flag `track_enabled` (ISO/IEC 14496-12 clause 8.3.2) of tracks, by their places.
+
+    FFmpeg's muxer enables the first of each kind, with which players show subtitles unasked. Raises OSError;
+    ValueError where the file is not as FFmpeg writes it.
+    """
+    with open(path, "r+b") as file:
+        start, size = _index(file)
+        file.seek(start)
+        moov = bytearray(file.read(size))
+        traks = _children(moov, b"trak", 8, len(moov))
+        for track in tracks:
+            begin, end = traks[track]
+            header, _ = find_box(moov, b"tkhd", begin + 8, end)
+            file.seek(start + header + 11)
+            file.write(bytes([moov[header + 11] & ~1]))
 
 
 def _index(file: BinaryIO) -> tuple[int, int]:

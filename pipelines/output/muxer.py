@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import av
 from av.bitstream import BitStreamFilterContext
+from av.stream import Disposition
 
 from models.errors import OutputError, VerificationError
 from pipelines.media.demuxer import file_url, open_memory, open_source, packets_of
@@ -33,7 +34,7 @@ from pipelines.output.container_support import (
 )
 from pipelines.output.film_packets import film_packets
 from pipelines.output.matroska_shape import reserve, write_shape
-from pipelines.output.mov_boxes import add_to_sample_entry
+from pipelines.output.mov_boxes import add_to_sample_entry, disable_tracks
 from pipelines.output.stream_copy import (
     Passed,
     check_stop,
@@ -161,7 +162,23 @@ def write_result(
         add_to_sample_entry(target, box, video.index)
     if has_shape:
         write_shape(target, plan.out_width, plan.out_height, plan.sar)
-    return _as_written(list(passed.values()), plan.encoder.container)
+    written = _as_written(list(passed.values()), plan.encoder.container)
+    if plan.encoder.container in {"mp4", "mov"}:
+        _keep_off(target, source, written)
+    return written
+
+
+def _keep_off(target: Path, source: InputContainer, written: Sequence[Passed]) -> None:
+    """Leave subtitles disabled that are so in the source."""
+    disable_tracks(
+        target,
+        [
+            entry.output_index
+            for entry in written
+            if entry.type == "subtitle"
+            and not source.streams[entry.source_index].disposition & Disposition.default
+        ],
+    )
 
 
 def _write_pictures(plan: Plan, records: Sequence[ChunkRecord], folder: Path) -> None:

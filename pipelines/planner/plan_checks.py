@@ -10,7 +10,7 @@ from models.errors import UsageError
 from pipelines.codec.promised_frames import Promise
 from pipelines.media.cicp import HDR_TRANSFERS, Primaries, Range, Transfer
 from pipelines.media.pixel_format import PixelFormat
-from pipelines.output.container_support import lost_tags
+from pipelines.output.container_support import incompatible_streams, lost_tags
 from pipelines.output.subtitle_text import is_converted, said_of_conversion
 from pipelines.plan.option_values import parse_range
 from pipelines.plan.timeline import clock, timeline
@@ -181,7 +181,9 @@ def _of_times(info: VideoInfo, plan: Plan) -> list[str]:
             f"{info.path}: some frames are less than 1 ms apart, which Matroska can't hold; name an"
             " output that ends in .mp4"
         )
-    return ["Matroska keeps times to 1 ms; name an output that ends in .mp4 to keep every tick"]
+    fits = plan.encoder.codec in {"h264", "hevc", "av1"} and not incompatible_streams(info, "mp4")
+    remedy = "; name an output that ends in .mp4 to keep every tick" if fits else ""
+    return [f"Matroska keeps times to 1 ms{remedy}"]
 
 
 def _fall_together(times: Timeline) -> bool:

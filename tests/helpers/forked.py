@@ -8,6 +8,7 @@ exit code, what is printed.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -32,6 +33,7 @@ def vsr_forked(*given: str | os.PathLike[str], seconds: float = 300, processes: 
         sys.stderr.flush()
         child = os.fork()
         if not child:
+            gc.freeze()  # threads of the decoders that lie about do not exist here: to free one would hang
             _become(list(map(os.fspath, given)), out.fileno(), err.fileno(), processes=processes)
         code = _waited(child, seconds)
         out.seek(0)
@@ -44,6 +46,7 @@ def told_by_fork(make: Callable[[], str]) -> str:
     reader, writer = os.pipe()
     child = os.fork()
     if not child:
+        gc.freeze()
         try:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
             os.write(writer, make().encode())

@@ -16,12 +16,14 @@ import av
 import imageio_ffmpeg
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from models.errors import UsageError, VerificationError
 from pipelines.codec.encoder import EncodedChunk, encode_chunk
 from pipelines.media.timestamps import film_count
 from pipelines.media.video_info import Frame
 from pipelines.output import trial
+from pipelines.output.mov_boxes import disable_tracks
 from pipelines.output.track_times import begun_by
 from pipelines.plan.encoder_spec import Encoder
 from pipelines.planner import container_selection
@@ -748,3 +750,52 @@ def test_a_subtitle_that_is_up_when_the_film_begins_keeps_its_end() -> None:
         packet.pts, packet.dts, packet.duration = shown, shown, length
         assert begun_by(packet, 0) == (kept is not None)
         assert kept is None or (packet.pts, packet.duration) == kept
+
+
+def test_subtitles_that_were_off_stay_off_and_lost_flags_are_said(tmp_path: Path) -> None:
+    """Case 23: FFmpeg's muxer of MP4 and MOV enables the first track of each kind."""
+    texts = tuple(
+        media.Subtitle("mov_text", disposition=int(flags))
+        for flags in (Disposition.forced, Disposition.default, Disposition.hearing_impaired)
+    )
+    source = media.write(tmp_path / "in.mp4", SMALL, audio=(media.Audio(seconds=0.4),), subtitles=texts[:1])
+    off = tmp_path / "off.mp4"
+    upscaled(source, off, **H264)
+    three = media.write(tmp_path / "three.mp4", SMALL, subtitles=texts)
+    upscaled(three, tmp_path / "on.mp4", **H264)
+
+    def flags(path: Path) -> list[Disposition]:
+        with av.open(str(path)) as container:
+            return [s.disposition for s in container.streams]
+
+    with av.open(str(source)) as container:
+        given = container.streams[2].disposition & ~Disposition.default
+    assert flags(source)[2] & Disposition.default  # by FFmpeg's muxer, which was not asked
+    assert flags(off) == flags(source)
+    assert flags(tmp_path / "on.mp4") == flags(three)
+    assert not flags(tmp_path / "on.mp4")[1] & Disposition.default
+    disable_tracks(source, [2])
+    upscaled(source, tmp_path / "off2.mp4", **H264)
+    assert flags(tmp_path / "off2.mp4")[2] == given
+    notes = plan_video(source, tmp_path / "out.mov", run_settings(**H264)).info.notes
+    assert any("forced (flag of subtitle stream 2)" in note for note in notes)
+
+
+def test_a_remedy_for_rounded_times_is_named_only_where_every_track_fits(tmp_path: Path) -> None:
+    """Case 23."""
+    for fits in (True, False):
+        source = tmp_path / f"in-{fits}.m2ts"
+        output = media._open(source, "mpegts", {"mpegts_m2ts_mode": "1"})
+        film = media._add_film(output, SMALL)
+        text = None if fits else output.add_mux_stream("hdmv_pgs_subtitle")
+        output.start_encoding()
+        packets = media.packets_of(film, SMALL)
+        if text is not None:
+            event = av.Packet(b"\x80\0\0")
+            event.stream, event.time_base, event.pts, event.dts = text, Fraction(1, 1000), 100, 100
+            packets.append(event)
+        media._mux(output, packets)
+        output.close()
+        notes = plan_video(source, tmp_path / "out.mkv", run_settings(**H264)).info.notes
+        (said,) = [note for note in notes if "keeps times to 1 ms" in note]
+        assert ("name an output that ends in .mp4" in said) == fits
