@@ -137,8 +137,11 @@ _FULL_CHROMA = (
 )
 
 
-def plan_warnings(info: VideoInfo, plan: Plan) -> list[str]:
-    """Messages about a plan. Raises UsageError if two frames would get the same timestamp."""
+def plan_warnings(info: VideoInfo, plan: Plan, *, moved: bool = False) -> list[str]:
+    """Messages about a plan. Raises UsageError if two frames would get the same timestamp.
+
+    moved: the container is not the usual one, in which a track was lost.
+    """
     encoder = plan.encoder
     learned = any(s.card.sha256 for s in plan.stages)
     hdr = Transfer(plan.color.transfer).name if plan.color.transfer in HDR_TRANSFERS else ""
@@ -167,10 +170,10 @@ def plan_warnings(info: VideoInfo, plan: Plan) -> list[str]:
         (info.hdr and encoder.is_picture, "a picture can't hold the mastering display metadata"),
         (info.captions and encoder.codec not in {"h264", "hevc"}, captions),
     )
-    return [*_of_times(info, plan), *(text for applies, text in checks if applies)]
+    return [*_of_times(info, plan, moved=moved), *(text for applies, text in checks if applies)]
 
 
-def _of_times(info: VideoInfo, plan: Plan) -> list[str]:
+def _of_times(info: VideoInfo, plan: Plan, *, moved: bool) -> list[str]:
     """Consequences of Matroska's milliseconds. Raises UsageError if timestamps coincide."""
     ticks = plan.time_base.denominator
     if plan.encoder.container not in {"matroska", "webm"} or ticks <= 1000 or 1000 % ticks == 0:
@@ -181,7 +184,9 @@ def _of_times(info: VideoInfo, plan: Plan) -> list[str]:
             f"{info.path}: some frames are less than 1 ms apart, which Matroska can't hold; name an"
             " output that ends in .mp4"
         )
-    fits = plan.encoder.codec in {"h264", "hevc", "av1"} and not incompatible_streams(info, "mp4")
+    fits = (
+        plan.encoder.codec in {"h264", "hevc", "av1"} and not moved and not incompatible_streams(info, "mp4")
+    )
     remedy = "; name an output that ends in .mp4 to keep every tick" if fits else ""
     return [f"Matroska keeps times to 1 ms{remedy}"]
 

@@ -230,7 +230,7 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
         *info.notes, *range_notes(info, settings), *said_of_level, *said_of_arithmetic, *choice.notes,
         *said_of_target(plan), *said_of_raising,
         *fields.notes, *track_notes(info, fit, left_out, place, said_of_pictures), *said_of_bars,
-        *said_of_grain, *said_of_dynamic, *plan_warnings(info, fit.plan),
+        *said_of_grain, *said_of_dynamic, *plan_warnings(info, fit.plan, moved=bool(fit.note)),
         *([f"assumed {', '.join(film.assumed)}"] if film.assumed else []),
     )  # fmt: skip
     dropped = tuple(

@@ -105,7 +105,8 @@ def read(path: Path, film: int | None = None, pictures: int = 60) -> Media:
             chapters=len(container.chapters()),
         )
         if chosen is not None:
-            seen.sar = Fraction(chosen.sample_aspect_ratio or chosen.codec_context.sample_aspect_ratio or 1)
+            of_codec = getattr(chosen.codec_context, "sample_aspect_ratio", None)  # no decoder, no context
+            seen.sar = Fraction(chosen.sample_aspect_ratio or of_codec or 1)
         last: dict[int, Fraction] = {}
         for packet in container.demux():
             index = packet.stream.index  # an empty packet at the end has no index of its own
@@ -168,8 +169,7 @@ def _look(seen: Media, frame: Any, stream: Any, pictures: int) -> None:
             int(frame.color_trc),
         )
         seen.turn = int(frame.rotation)
-        placed = next((bytes(d) for d in frame.side_data if "DISPLAYMATRIX" in str(d.type)), b"")
-        seen.matrix = struct.unpack("<9i", placed) if placed else ()
+        seen.matrix = _matrix(frame)
     seen.errors += bool(frame.is_corrupt)
     seen.times.append(
         frame.pts * Fraction(frame.time_base or stream.time_base) if frame.pts is not None else Fraction(-1)
@@ -186,6 +186,14 @@ def _cells(frame: Any) -> np.ndarray:
     values = np.asarray(grey.to_ndarray(), np.float32)
     means: np.ndarray = values.reshape(_GRID, 8, _GRID, 8).mean((1, 3))
     return means
+
+
+def _matrix(frame: Any) -> tuple[int, ...]:
+    try:
+        found = [bytes(d) for d in frame.side_data if "DISPLAYMATRIX" in str(d.type)]
+    except ValueError:  # PyAV does not know every kind, such as Exif
+        found = []
+    return struct.unpack("<9i", found[0]) if found else ()
 
 
 def _placed(cells: np.ndarray, source: Media) -> np.ndarray:
