@@ -56,6 +56,8 @@ def disable_tracks(path: Path, tracks: Collection[int]) -> None:
     FFmpeg's muxer enables the first of each kind, with which players show subtitles unasked. Raises OSError;
     ValueError where the file is not as FFmpeg writes it.
     """
+    if not tracks:
+        return
     with open(path, "r+b") as file:
         start, size = _index(file)
         file.seek(start)

@@ -255,7 +255,7 @@ def _of_film(source: Media, result: Media, scale: int, said: str) -> Iterator[st
         turned = (_placed(c, source) for c in source.cells)
         for number, (one, other) in enumerate(zip(turned, result.cells, strict=False)):
             ways = (
-                (one, one[:, ::-1], one[::-1]) if source.format == "jpeg_pipe" else (one,)
+                (one, one[:, ::-1], one[::-1]) if source.format in {"jpeg_pipe", "image2"} else (one,)
             )  # FFmpeg does not tell that Exif mirrors a photo
             if (worst := min(float(abs(way - other).max()) for way in ways)) > _SAME_PICTURE:
                 yield f"frame {number} is another picture, by {worst:.0f} of 255"
