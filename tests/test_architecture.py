@@ -263,6 +263,10 @@ def test_no_two_modules_of_pipelines_share_a_name() -> None:
     assert TREE.same_names() == []
 
 
+def test_no_two_public_classes_share_a_name() -> None:
+    assert TREE.shared_classes() == {}
+
+
 def test_no_module_imports_tests() -> None:
     assert TREE.users_of("tests") == set()
 

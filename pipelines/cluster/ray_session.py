@@ -36,7 +36,7 @@ from pipelines.planner.resources import usable_cores
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["Offer", "Session", "open_session", "reap"]
+__all__ = ["ClusterResources", "Session", "open_session", "reap"]
 
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -56,7 +56,7 @@ _LOCK = threading.Lock()
 
 
 @dataclass(frozen=True)
-class Offer:
+class ClusterResources:
     """Resources of a private cluster."""
 
     devices: int = 0
@@ -67,7 +67,12 @@ class Offer:
 
 
 def open_session(
-    address: str, offer: Offer, *, workers: int | None, cpus_per_worker: float | None, usual: int
+    address: str,
+    resources: ClusterResources,
+    *,
+    workers: int | None,
+    cpus_per_worker: float | None,
+    usual: int,
 ) -> tuple[Session, int | None, float | None]:
     """Open a session for an address of the command line: (session, most workers, CPUs of each or None).
 
@@ -83,9 +88,9 @@ def open_session(
     cpus = cpus_per_worker or max(1, cores // most)
     session = Session(
         "local",
-        cpus=max(cores, most * cpus) + offer.spare_cpus,
-        gpus=offer.devices,
-        environment=dict(offer.environment),
+        cpus=max(cores, most * cpus) + resources.spare_cpus,
+        gpus=resources.devices,
+        environment=dict(resources.environment),
     )
     return session, most, cpus
 

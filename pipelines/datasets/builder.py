@@ -125,10 +125,10 @@ def _pair_makers(
         network = load_network(teacher).module if teacher is not None else None
         yield lambda tasks: _made(tasks, scale, network, workers or _SIDE_BY_SIDE)
         return
-    from pipelines.cluster.ray_session import Offer, open_session
+    from pipelines.cluster.ray_session import ClusterResources, open_session
 
     session, most, cpus = open_session(
-        cluster, Offer(), workers=workers, cpus_per_worker=None, usual=_SIDE_BY_SIDE
+        cluster, ClusterResources(), workers=workers, cpus_per_worker=None, usual=_SIDE_BY_SIDE
     )
     with session:
         from pipelines.cluster.ray_pool import RayPool  # Ray is loaded now, as the session wants it

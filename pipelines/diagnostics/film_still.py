@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from av.video.codeccontext import VideoCodecContext
     from av.video.frame import VideoFrame
 
-__all__ = ["Pair", "latest_pair", "still"]
+__all__ = ["FramePair", "latest_pair", "still"]
 
 
 _MOST_DECODED = 600
@@ -51,7 +51,7 @@ def still(path: Path, seconds: float, width: int) -> bytes:
 
 
 @dataclass(frozen=True)
-class Pair:
+class FramePair:
     """A source frame and the output frame, as JPEG files of one size."""
 
     chunk: int
@@ -59,7 +59,7 @@ class Pair:
     after: bytes
 
 
-def latest_pair(output: Path, *, not_chunk: int = -1) -> Pair | None:
+def latest_pair(output: Path, *, not_chunk: int = -1) -> FramePair | None:
     """The middle frame of the chunk that a running job finished last, with the source's.
 
     None if it is `not_chunk`, or none is finished. output: path of the run's output. Raises UsageError if no
@@ -82,7 +82,7 @@ def latest_pair(output: Path, *, not_chunk: int = -1) -> Pair | None:
         )
     width = min(_SHOWN_WIDTH, after.width) // 2 * 2
     height = max(2, round(after.height * width / after.width) // 2 * 2)
-    return Pair(index, _jpeg(before, width, height), _jpeg(after, width, height))
+    return FramePair(index, _jpeg(before, width, height), _jpeg(after, width, height))
 
 
 def _film(container: InputContainer, path: Path) -> Any:

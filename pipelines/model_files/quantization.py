@@ -71,8 +71,8 @@ _DAMPING = 1e-2
 def quantize(network: nn.Module, frames: Sequence[SampleValues], *, seed: int = 0) -> dict[str, Tensor]:
     """Make the tensors that a network's file needs for 8-bit integers, next to its weights.
 
-    For a `Compact`, its integer layers, as read by `models.layers.int8.read_layers`. For a `Restoring`, whose
-    weights depend on the level, only activation units (`models.layers.unit_rounding`).
+    For a `Compact`, its integer layers, as read by `models.layers.int8.read_layers`. For a `Restoring`, with
+    weights that depend on the level, only activation units (`models.layers.unit_rounding`).
 
     frames: 8-bit, one each, all of one size. Raises UsageError for other networks.
     """

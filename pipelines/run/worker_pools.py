@@ -33,11 +33,11 @@ def open_workers(
     if settings.cluster is None:
         yield local_workers(settings, environment or {}, crew)
         return
-    from pipelines.cluster.ray_session import Offer, open_session
+    from pipelines.cluster.ray_session import ClusterResources, open_session
 
     session, most, cpus = open_session(
         settings.cluster,
-        Offer(len(crew.devices), _ALLOCATOR),
+        ClusterResources(len(crew.devices), _ALLOCATOR),
         workers=settings.workers,
         cpus_per_worker=settings.cpus_per_worker,
         usual=crew.workers,

@@ -71,12 +71,12 @@ def train(
             "--workers and --cpus-per-worker are of a cluster; give --cluster, too, or leave them out"
         )
     if cluster is not None:
-        from pipelines.cluster.ray_session import Offer, open_session
+        from pipelines.cluster.ray_session import ClusterResources, open_session
 
         devices = torch.cuda.device_count() if device == "cuda" else 0
         session, most, cpus = open_session(
             cluster,
-            Offer(devices, spare_cpus=1),
+            ClusterResources(devices, spare_cpus=1),
             workers=workers,
             cpus_per_worker=cpus_per_worker,
             usual=1,

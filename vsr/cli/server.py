@@ -84,7 +84,7 @@ def serve(
         if importlib.util.find_spec(package) is None:
             raise missing_package("vsr serve", package, "serve")
     from vsr.server import server_process
-    from vsr.server.services import Offer
+    from vsr.server.services import ServerOptions
 
     def ready(address: str) -> None:
         click.echo(address)
@@ -92,7 +92,7 @@ def serve(
         if not no_browser:
             _open(address)
 
-    offer = Offer(offered["parallel"], cluster, int(uploads * _GB) if uploads is not None else None)
+    offer = ServerOptions(offered["parallel"], cluster, int(uploads * _GB) if uploads is not None else None)
     settings = server_process.ServerSettings(host, port, roots, token_file, offer)
     server_process.serve(settings, functools.partial(echo, err=True), ready)
 

@@ -23,7 +23,7 @@ from models.errors import OutputError, UsageError
 from pipelines.storage.atomic_file import write_atomically
 from pipelines.storage.file_lock import lock_file
 from vsr.server.roots import Roots
-from vsr.server.services import Offer, Services
+from vsr.server.services import ServerOptions, Services
 from vsr.server.web.access import Access, own_names
 from vsr.server.web.app import make_app
 
@@ -53,7 +53,7 @@ class ServerSettings:
     roots: Sequence[Path] = ()
     """None: the working directory."""
     token_file: Path | None = None
-    offer: Offer = field(default_factory=Offer)
+    offer: ServerOptions = field(default_factory=ServerOptions)
 
 
 def server_folder() -> Path:

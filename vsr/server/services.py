@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pipelines.storage.cache_folder import cache_folder
 from vsr.server.jobs.job_process import Commands
 from vsr.server.jobs.job_queue import JobQueue
-from vsr.server.jobs.scheduler import Scheduler
+from vsr.server.jobs.scheduler import JobScheduler
 from vsr.server.media.command_answers import CommandAnswers
 from vsr.server.media.films import Films
 from vsr.server.media.latest_frames import LatestFrames
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from vsr.server.media.command_answers import PreviewWork
     from vsr.server.roots import Roots
 
-__all__ = ["Offer", "Services"]
+__all__ = ["ServerOptions", "Services"]
 
 
 @dataclass(frozen=True)
-class Offer:
+class ServerOptions:
     """Settings of a server."""
 
     parallel: int = 1
@@ -43,7 +43,7 @@ class Services:
     `begin` starts jobs, `close` ends everything but running jobs, which `scheduler` stops.
     """
 
-    def __init__(self, roots: Roots, data: Path, offer: Offer, lock: int | None = None) -> None:
+    def __init__(self, roots: Roots, data: Path, offer: ServerOptions, lock: int | None = None) -> None:
         """data: folder of the queue. lock: of `Commands`."""
         self.roots, self.offer = roots, offer
         commands = data / "commands"
@@ -54,7 +54,9 @@ class Services:
         self.films = Films(roots, self.media, cache_folder() / "stills")
         self.latest = LatestFrames(self.media)
         self.answers = CommandAnswers(roots, self.films, data / "made", self._previewed)
-        self.scheduler = Scheduler(self.queue, roots, Commands(commands, offer.cluster, lock), offer.parallel)
+        self.scheduler = JobScheduler(
+            self.queue, roots, Commands(commands, offer.cluster, lock), offer.parallel
+        )
 
     def close(self) -> None:
         """Close everything, once no job runs."""

@@ -36,7 +36,7 @@ def test_workers_are_capped_by_both_the_address_and_the_option(
     opened: dict[str, Any] = {}
     monkeypatch.setattr(ray_session, "Session", lambda _, **offers: opened.update(offers))
     found = ray_session.open_session(
-        address, ray_session.Offer(), workers=workers, cpus_per_worker=None, usual=4
+        address, ray_session.ClusterResources(), workers=workers, cpus_per_worker=None, usual=4
     )
     assert found[1] == most
     if most is not None and address != "auto":

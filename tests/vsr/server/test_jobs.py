@@ -173,7 +173,7 @@ def test_the_server_loads_neither_torch_nor_a_parser_of_media(films: Path, tmp_p
     program = (
         "import sys, threading, time, json, urllib.request\n"
         "from vsr.server import server_process\n"
-        "from vsr.server.services import Offer\n"
+        "from vsr.server.services import ServerOptions\n"
         "from pathlib import Path\n"
         "import vsr.cli.main\n"
         "def use(address):\n"

@@ -1,4 +1,4 @@
-"""`Scheduler`: starts queued jobs, up to a number at a time, and stops running ones on request."""
+"""`JobScheduler`: starts queued jobs, up to a number at a time, and stops running ones on request."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from vsr.server.jobs.job_queue import JobQueue, QueuedJob
     from vsr.server.roots import Roots
 
-__all__ = ["Scheduler"]
+__all__ = ["JobScheduler"]
 
 
 _TRY_AGAIN_SECONDS = 5.0
 
 
-class Scheduler:
+class JobScheduler:
     """One thread that starts jobs; each job has one more while it runs."""
 
     def __init__(self, queue: JobQueue, roots: Roots, commands: Commands, parallel: int = 1) -> None:
