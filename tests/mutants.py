@@ -2262,6 +2262,16 @@ MUTANTS = (
         "tests/docs/test_project_files.py::test_a_job_of_slurm_waits_for_vsr_however_many_signals_come",
     ),
     Mutant(
+        48, "workers end with a signal that the whole group gets", "pipelines/pool/child_process.py",
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)", "pass",
+        "tests/end_to_end/test_interruption.py::test_one_signal_drains_and_keeps_what_is_done",
+    ),
+    Mutant(
+        72, "an estimate of a busy machine says nothing of it", "pipelines/diagnostics/run_time.py",
+        "return given / (given + queued) if queued > 0 else 1.0", "return 1.0",
+        f"{_ESTIMATE}::test_what_other_programs_leave_of_the_machine_is_told_by_what_threads_waited_for",
+    ),
+    Mutant(
         72, "a bar begins with an estimate of other workers", "pipelines/diagnostics/run_time.py",
         "any(kept.get(k) != v for k, v in _conditions(settings).items())", "False",
         f"{_ESTIMATE}::test_the_bar_of_a_run_begins_with_what_plan_and_preview_estimated",

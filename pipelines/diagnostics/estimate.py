@@ -12,6 +12,7 @@ from pipelines.diagnostics.benchmark import estimate_seconds
 from pipelines.diagnostics.run_time import keep_estimate, machine_share
 from pipelines.media.video_info import Chunk
 from pipelines.plan.chunking import cut_spans
+from pipelines.plan.events import Note
 from pipelines.plan.output_names import existing_folder
 from pipelines.planner.resources import Crew, crew_of
 from pipelines.pool.interface import WorkItem
@@ -19,14 +20,14 @@ from pipelines.run.chunk_tasks import SpanRun
 from pipelines.workers.messages import Stages, WorkerKind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from pipelines.media.video_info import VideoInfo
     from pipelines.plan.events import Planned
     from pipelines.plan.plan import Plan
     from pipelines.plan.settings import ExecutionSettings
 
-__all__ = ["Estimate", "TriedFrames", "estimate", "estimated", "measure"]
+__all__ = ["Estimate", "TriedFrames", "estimate", "estimated", "estimating", "measure"]
 
 
 _PLACES = 3
@@ -73,15 +74,37 @@ class TriedFrames:
     """Bytes per source frame there, without key frames; 0 if they indicate nothing."""
 
 
-def estimate(planned: Planned, settings: ExecutionSettings) -> Estimate:
-    """Try the stages of a run on a few frames all over the film. Raises the errors of a run."""
-    found = estimated(planned, measure(planned, settings), crew_of(settings, planned.plan))
+def estimating(planned: Planned, settings: ExecutionSettings) -> Iterator[Note | Estimate]:
+    """Try the stages of a run on a few frames all over the film, and tell how far that is.
+
+    The last event is the estimate. Raises the errors of a run.
+    """
+    crew, chunks = crew_of(settings, planned.plan), _chunks(planned.plan)
+    frames = sum(planned.plan.results_of(chunk) for chunk in chunks)
+    yield Note(f"trying {frames} frames of the film at {len(chunks)} places: decoder, networks, encoder")
+    places: list[TriedFrames] = []
+    for place in _tried(planned, settings):
+        places.append(place)
+        if len(places) < len(chunks):
+            fps = estimated(planned, places, crew).fps
+            yield Note(f"{len(places)} of {len(chunks)} places tried: about {fps:.2f} fps so far")
+    found = estimated(planned, places, crew)
     keep_estimate(planned.plan, settings, found.seconds)
-    return found
+    yield found
+
+
+def estimate(planned: Planned, settings: ExecutionSettings) -> Estimate:
+    """The last event of `estimating`."""
+    return next(event for event in estimating(planned, settings) if isinstance(event, Estimate))
 
 
 def measure(planned: Planned, settings: ExecutionSettings) -> list[TriedFrames]:
     """Time each stage of a run alone, on frames of several places. Raises the errors of a run."""
+    return list(_tried(planned, settings))
+
+
+def _tried(planned: Planned, settings: ExecutionSettings) -> Iterator[TriedFrames]:
+    """Places of the film, as they are tried."""
     plan, info = planned.plan, planned.info
     chunks = _chunks(plan)
     # Each place by itself: of places that share a decoder only the first would be tried.
@@ -93,13 +116,10 @@ def measure(planned: Planned, settings: ExecutionSettings) -> list[TriedFrames]:
     )
     few = replace(plan, chunks=chunks, spans=spans)
     sizes = _sizes(info)
-    return [
-        TriedFrames(
-            outcome.value, _mean(sizes[chunks[outcome.key].start_frame : chunks[outcome.key].stop_frame])
-        )
-        for outcome in SpanRun(few, info, settings.alone, WorkerKind.STAGE_SAMPLER).outcomes()
-        if isinstance(outcome, WorkItem) and isinstance(outcome.value, Stages)
-    ]
+    for outcome in SpanRun(few, info, settings.alone, WorkerKind.STAGE_SAMPLER).outcomes():
+        if isinstance(outcome, WorkItem) and isinstance(outcome.value, Stages):
+            chunk = chunks[outcome.key]
+            yield TriedFrames(outcome.value, _mean(sizes[chunk.start_frame : chunk.stop_frame]))
 
 
 def _chunks(plan: Plan) -> tuple[Chunk, ...]:

@@ -123,7 +123,7 @@ def _numbered(container: InputContainer, path: Path, number: int) -> VideoFrame:
         if at == number:
             break
     if shown is None:
-        raise MediaError(f"{path}: no frame can be decoded; the run goes on without it")
+        raise MediaError(f"{path}: no frame can be decoded; the run continues without it")
     return shown
 
 

@@ -199,7 +199,7 @@ def make_folder(folder: Path) -> None:
     except OSError as error:
         raise OutputError(f"{folder}: can't be made: {error.strerror}; choose another -o") from error
     if not is_ours:
-        raise UsageError(f"{page}: is already there, and is no page of a preview; choose another -o")
+        raise UsageError(f"{page}: already exists, and is not the page of a preview; choose another -o")
 
 
 def _asked(info: VideoInfo, at: Sequence[str], plan: Plan) -> list[int]:

@@ -6,6 +6,7 @@ protocol is "file", and only the demuxers listed below can be chosen.
 
 from __future__ import annotations
 
+import difflib
 import io
 import os
 import stat
@@ -200,12 +201,23 @@ def _open_pictures(path: str | os.PathLike[str], pattern: Pattern) -> InputConta
         raise MediaError(f"{_shown(path)}: can't be opened ({reason}); expected pictures") from error
 
 
+def _alike(path: str | os.PathLike[str]) -> str:
+    """The file of the same folder with the name that comes closest, as a question."""
+    folder, name = os.path.split(os.fsdecode(path))
+    try:
+        names = [] if os.path.lexists(path) else os.listdir(folder or ".")
+    except OSError:
+        return ""
+    close = difflib.get_close_matches(name, [n for n in names if not n.startswith(".")], n=1, cutoff=0.75)
+    return f"; did you mean {_shown(os.path.join(folder, close[0]))}?" if close else ""
+
+
 def _refuse_irregular(path: str | os.PathLike[str]) -> None:
     """Raise MediaError if a path is not a file with content."""
     try:
         found = os.stat(path)
     except OSError as error:
-        raise MediaError(f"{_shown(path)}: can't be read: {error.strerror}") from error
+        raise MediaError(f"{_shown(path)}: can't be read: {error.strerror}{_alike(path)}") from error
     if not stat.S_ISREG(found.st_mode):
         kind = "a folder" if stat.S_ISDIR(found.st_mode) else "not a regular file"
         raise MediaError(f"{_shown(path)}: is {kind}; expected a video file")

@@ -225,9 +225,7 @@ def _keep(path: Path, card: Card, name: str, facts: Mapping[str, str]) -> Card:
     is_onnx = card.architecture == "onnx"
     weights = user_folder() / f"{name}{'.onnx' if is_onnx else '.safetensors'}"
     if os.path.lexists(weights):
-        raise UsageError(
-            f"{weights}: is already there, without a card; move it away, or choose another --name"
-        )
+        raise UsageError(f"{weights}: already exists, without a card; move it away, or choose another --name")
     source_sha256 = sha256_of(path)
     if is_onnx or path.suffix == ".safetensors":
         write_atomically(weights, lambda partial: shutil.copyfile(path, partial), parents=True)

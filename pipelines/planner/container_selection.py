@@ -183,7 +183,8 @@ def container_of(suffix: str, *, picture: bool, numbered: bool) -> str:
     if suffix in _NOT_WRITTEN:
         raise UsageError(f"an output that ends in {suffix} is not written, as it {_NOT_WRITTEN[suffix]}")
     raise UsageError(
-        f"an output that ends in {suffix or 'nothing'} is not known; expected {', '.join(CONTAINERS)}"
+        f"an output that ends in {suffix or 'nothing'} is not known; expected {', '.join(CONTAINERS)}, or"
+        " numbered pictures such as up/frame_%05d.png"
     )
 
 

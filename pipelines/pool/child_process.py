@@ -31,10 +31,11 @@ def child_main(descriptor: int) -> None:
 
     descriptor: of the line; -1: standard input and output.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal signals the whole group; the parent decides
+    # A terminal, `timeout` and systemd signal the whole group; the parent decides, and kills.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if sys.platform == "win32" and hasattr(signal, "SIGBREAK"):
         signal.signal(signal.SIGBREAK, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _die_with_parent()
     without_network()
     line = _Line(Connection(descriptor) if descriptor >= 0 else _standard_streams())

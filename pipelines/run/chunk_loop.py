@@ -58,14 +58,14 @@ def plan_as_begun(
     plans = _of_all_tiles(with_found_rate(planned.plan, begun.target, settings.encode))
     if begun.id not in plans:
         counted = count(planned.info)
-        yield Note(f"goes on with frames counted by decoding, as before: {counted.frame_count}")
+        yield Note(f"continues with frames counted by decoding, as before: {counted.frame_count}")
         planned = plan_video(source, output, settings, counted)
         plans = _of_all_tiles(with_found_rate(planned.plan, begun.target, settings.encode))
     plan = plans.get(begun.id, planned.plan)
     if plan.tile_px != planned.plan.tile_px:
         yield Note(
-            f"goes on with tiles of {tile_text(plan.tile_px)}, for memory ran out before; --fresh begins anew"
-            " with larger ones"
+            f"continues with tiles of {tile_text(plan.tile_px)}, as memory ran out before; --fresh begins"
+            " anew with larger ones"
         )
     return replace(planned, plan=plan)
 
@@ -166,8 +166,8 @@ class _ChunkLoop:
             yield from self._pass()
             if self._execution.is_stopped and len(self._records) < len(chunks):
                 raise Interrupted(
-                    f"stopped; {len(self._records)} of {len(chunks)} chunks are kept, the same command goes"
-                    " on from there"
+                    f"stopped; {len(self._records)} of {len(chunks)} chunks are kept, the same command"
+                    " continues from there"
                 )
         for text, times in self._told.items():
             if times > 1:
@@ -216,8 +216,9 @@ class _ChunkLoop:
         if self._records:
             raise UsageError(
                 f"{self._journal.folder}: {len(self._records)} of {len(self._plan.chunks)} chunks are kept,"
-                f" and no worker goes on with them: {error}; name the --device they were made on, install"
-                " what was there then, mix them with --mixed-hardware, or throw them away with --fresh"
+                f" and no worker can continue with them: {error}; name the --device they were made on,"
+                " install what was there then, mix them with --mixed-hardware, or throw them away with"
+                " --fresh"
             ) from error
         if not self._journal.forget_numerics():
             raise ResourceError(f"no worker takes part: {error}") from error

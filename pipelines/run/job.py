@@ -205,7 +205,7 @@ class Job:
         if fewer is not None:
             self.execution = replace(self.execution, settings=fewer)
             return Note(
-                f"memory ran out; goes on with fewer workers: {fewer.workers}, as --workers"
+                f"memory ran out; continues with fewer workers: {fewer.workers}, as --workers"
                 f" {fewer.workers} would"
             )
         self.planned = replan_with_smaller_tiles(self.planned, self.journal, error)

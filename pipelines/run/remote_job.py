@@ -86,7 +86,7 @@ def _done_before(trip: RemoteJob, where: str, ids: frozenset[str]) -> AlreadyDon
     if there is None:
         if found and "plan" not in parse_json(found):
             raise UsageError(
-                f"{redacted(where)}.vsr.json: is already there, and is no report of a result; give"
+                f"{redacted(where)}.vsr.json: already exists, and is no report of a result; give"
                 " --overwrite to replace it, or another -o"
             )
         return None

@@ -109,7 +109,7 @@ def _complete(address: str, path: Path, size: int | None) -> Iterator[int]:
             now = path.stat().st_size if path.exists() else 0
             failures, there = (failures + 1 if now <= there else 1), now
             if failures >= _ATTEMPTS:
-                kept = f"; {now / 1e6:.1f} MB are kept, the same command goes on from there" if now else ""
+                kept = f"; {now / 1e6:.1f} MB are kept, the same command continues from there" if now else ""
                 raise ResourceError(f"{address}: can't be fetched: {error}{kept}") from error
         else:
             return

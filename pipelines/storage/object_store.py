@@ -203,8 +203,8 @@ class Remote:
                 return piece
             last = EOFError(f"{len(piece)} bytes came instead of {stop - start}")
         raise ResourceError(
-            f"{self.shown}: can't be fetched: {_said(last)}; what is there is kept, the same command goes on"
-            " from there"
+            f"{self.shown}: can't be fetched: {_said(last)}; what is there is kept, the same command"
+            " continues from there"
         )
 
     def sha256(self, size: int) -> str:

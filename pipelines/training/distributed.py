@@ -112,7 +112,8 @@ def train_together(
         if failure:
             raise ResourceError(
                 f"{target}: training ended after {_ROUNDS} losses or for a reason of its own:"
-                f" {_last_line(failure[0])}; the same command with --resume goes on from the last checkpoint"
+                f" {_last_line(failure[0])}; the same command with --resume continues from the last"
+                " checkpoint"
             )
     finally:
         shutil.rmtree(results, ignore_errors=True)

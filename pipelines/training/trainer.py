@@ -145,7 +145,7 @@ class Trainer:
                 self._save()
                 raise Interrupted(
                     f"{self.folder}: stopped after step {state.step} of {settings.steps}; the same command"
-                    " with --resume goes on"
+                    " with --resume continues"
                 )
             begun = time.monotonic()
 

@@ -45,7 +45,8 @@ class TrainLog:
                 file.write(json.dumps(line) + "\n")
         except OSError as error:
             raise OutputError(
-                f"{self._path}: can't be written: {error.strerror}; free some space and go on with --resume"
+                f"{self._path}: can't be written: {error.strerror}; free some space and continue with"
+                " --resume"
             ) from error
         if self._board is not None:
             for key, value in line.items():

@@ -139,7 +139,7 @@ CASES = {
     "Crashes, resuming, resources": {
         38: (
             "the command is killed, anywhere",
-            "the same command goes on from the last chunk; nothing half-done has the result's name",
+            "the same command continues from the last chunk; nothing half-done has the result's name",
         ),
         39: ("a worker is killed", "it is replaced and its chunk made again, once"),
         40: ("a machine of the cluster is lost", "the others do its work"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -150,7 +151,7 @@ def test_a_worker_that_is_killed_is_replaced_and_its_chunk_made_once(
 def test_one_signal_drains_and_keeps_what_is_done(
     film: Path, whole: dict[str, Path], tmp_path: Path, number: int, code: int
 ) -> None:
-    """Cases 47 and 48."""
+    """Cases 47 and 48. A terminal, `timeout` and systemd signal the workers as well."""
     output = tmp_path / "out.mkv"
     process = started("run", film, "-o", output, "--codec", "h264", *OPTIONS)
     events = read_until(process, "plan")
@@ -160,10 +161,13 @@ def test_one_signal_drains_and_keeps_what_is_done(
     ):  # not later: a worker may be done before its last chunks are reported
         children = children_of(process.pid)
     events += read_until(process, "chunk", 2)
-    process.send_signal(number)
+    for pid in (*children, process.pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
     out, err = process.communicate(timeout=60)
     events += [json.loads(line) for line in out.splitlines()]
     Outcome(process.returncode, "", err).refused(code, "stopped", "same command")
+    assert not [e for e in events if e["event"] == "note" and "done again" in e["text"]]
     assert children
     assert gone(children)
     assert not output.exists()

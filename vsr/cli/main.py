@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
 import os
 import sys
@@ -139,7 +140,7 @@ def _stopped(error: BaseException) -> NoReturn:
     """End a command that was interrupted, which may have threads that nothing ends."""
     if isinstance(error.__cause__, EOFError):  # FFmpeg's, of a file's end: click takes it for Ctrl-D
         raise error.__cause__ from None
-    echo("vsr: stopped; what is done is kept, the same command goes on from there", err=True)
+    echo("vsr: stopped; what is done is kept, the same command continues from there", err=True)
     sys.stderr.flush()
     if threading.active_count() > 1:
         os._exit(130)
@@ -157,6 +158,13 @@ def _refuse(error: click.ClickException, *, as_json: bool) -> None:
     more = f"; see `{context.command_path} --help`" if context is not None else ""
     text = " ".join(error.format_message().split()).rstrip(".")
     report_error(UsageError(text + more), as_json=as_json)
+
+
+def _with_closest(error: click.ClickException) -> click.ClickException:
+    """Of the options that are alike only the closest is offered: click lists all, by the alphabet."""
+    if isinstance(error, click.NoSuchOption) and error.possibilities:
+        error.possibilities = difflib.get_close_matches(error.option_name, error.possibilities, n=1)
+    return error
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -190,5 +198,5 @@ def main(arguments: list[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt) as error:
         _stopped(error)
     except click.ClickException as error:
-        _refuse(error, as_json="--json" in _options(given))
+        _refuse(_with_closest(error), as_json="--json" in _options(given))
         sys.exit(2)

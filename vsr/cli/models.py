@@ -105,7 +105,7 @@ def export(
         raise UsageError(f"{model}: which of {', '.join(c.name for c in found)}?")
     path = output or Path(f"{found[0].name}.onnx")
     if path.exists() and not overwrite:
-        raise UsageError(f"{path}: is already there; give --overwrite to replace it, or another -o")
+        raise UsageError(f"{path}: already exists; give --overwrite to replace it, or another -o")
     made = write_onnx(found[0], path, size=size, restore=restore, detail=detail)
     if as_json:
         echo(json.dumps(asdict(made)))
@@ -182,7 +182,7 @@ def quantize(
     path = output or Path(found[0].path)
     if output is not None and (output.suffix != ".safetensors" or (output.exists() and not overwrite)):
         raise UsageError(
-            f"{output}: is already there, or does not end in .safetensors; give another -o, or --overwrite to"
+            f"{output}: already exists, or does not end in .safetensors; give another -o, or --overwrite to"
             " replace it"
         )
     network = load_network(found[0])

@@ -92,15 +92,16 @@ class CodecName(click.Choice):  # type: ignore[type-arg]
         return super().convert(CODEC_ALIASES.get(str(value).lower(), value), param, ctx)
 
 
-class Factor(click.IntRange):
+class Factor(click.ParamType):  # type: ignore[type-arg]
     """An integer factor; `2x` and `x2` mean 2."""
+
+    name = "N"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """`2x` -> 2."""
-        text: Any = value.strip().lower().strip("x") if isinstance(value, str) else value
         try:
-            return super().convert(text, param, ctx)
-        except click.BadParameter:
+            return int(value.strip().lower().strip("x") if isinstance(value, str) else value)
+        except ValueError:
             self.fail(
                 f"{value!r} is no whole factor; --to takes any size, such as --to 1620x1080", param, ctx
             )
@@ -131,11 +132,16 @@ class RestorationLevel(click.ParamType):  # type: ignore[type-arg]
 
 
 def run_options(
-    command: Callable[..., Any], *, one_model: bool = True, place: click.Path | None = None
+    command: Callable[..., Any],
+    *,
+    one_model: bool = True,
+    place: click.Path | None = None,
+    output: str = "Output file or folder; default: next to the input as NAME.2160p.EXT.",
 ) -> Callable[..., Any]:
     """Add the options that affect the output; shared by `run`, `plan`, `bench` and `preview`.
 
     one_model: with --model; `preview` has --models instead.
+    output: help text of -o.
     """
     model = click.option(
         "--model",
@@ -148,7 +154,7 @@ def run_options(
             "-o",
             "--output",
             type=place or FilePath(),
-            help="Output file or folder; default: next to the input as NAME.2160p.EXT.",
+            help=output,
         ),
         click.option(
             "--to",
@@ -281,6 +287,7 @@ def run_options(
         click.option(
             "--restore",
             type=RestorationLevel(),
+            metavar="auto|0..1",
             help="How much degradation to remove, 0 to 1; default: auto, estimated from the film.",
         ),
         click.option(

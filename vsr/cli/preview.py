@@ -55,7 +55,9 @@ __all__ = ["preview"]
 @click.option(
     "--job", type=FilePath(), metavar="OUTPUT|WORKDIR", help="Show finished parts of a run in progress."
 )
-@functools.partial(run_options, one_model=False)
+@functools.partial(
+    run_options, one_model=False, output="Folder of the page; default: NAME.preview next to the input."
+)
 def preview(
     source: Path | None, output: Path | None, at: tuple[str, ...], shots: int, models: str | None,
     prefilters: bool, job: Path | None, as_json: bool, yes: bool, **options: Any,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from models.errors import VsrError
+    from pipelines.diagnostics.estimate import Estimate
     from pipelines.plan.events import Planned
     from pipelines.plan.plan import Plan
     from pipelines.plan.settings import RunSettings
@@ -182,8 +183,8 @@ def run(
         if signals.stop.is_set() and not failed and outcomes.unfinished:
             failed.append(
                 Interrupted(
-                    f"stopped; {outcomes.unfinished} of {len(found)} are not begun, the same command goes on"
-                    " from there"
+                    f"stopped; {outcomes.unfinished} of {len(found)} are not begun, the same command"
+                    " continues from there"
                 )
             )
         if failed and (not several or signals.stop.is_set()):
@@ -295,9 +296,7 @@ def plan(source: Path, output: Path | None, as_json: bool, measure: bool, **opti
     found = None
     if measure:
         planned = _with_rate(planned, settings, as_json=as_json)
-        from pipelines.diagnostics.estimate import estimate
-
-        found = estimate(planned, settings.execution)
+        found = _estimated(planned, settings, as_json=as_json)
     lines = [plan_line(planned, measured=found is not None), f"output: {planned.output}"]
     lines += [*estimate_lines(found), *planned.info.notes, *(f"left out: {d}" for d in planned.dropped)]
     if as_json:
@@ -310,6 +309,18 @@ def plan(source: Path, output: Path | None, as_json: bool, measure: bool, **opti
         else "--measure estimates time and size, vsr preview shows what it would look like"
     )
     echo(f"  {more}")
+
+
+def _estimated(planned: Planned, settings: RunSettings, *, as_json: bool) -> Estimate:
+    """What samples of the film say, with a line for each place that was tried."""
+    from pipelines.diagnostics.estimate import Estimate, estimating
+
+    for event in estimating(planned, settings.execution):
+        if isinstance(event, Estimate):
+            return event
+        if not as_json:
+            echo(f"  {event.text}", err=True)
+    raise AssertionError("an estimate ends with what was estimated")
 
 
 def _with_rate(planned: Planned, settings: RunSettings, *, as_json: bool) -> Planned:

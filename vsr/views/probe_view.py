@@ -13,6 +13,7 @@ from vsr.views.text import printable
 if TYPE_CHECKING:
     from enum import IntEnum
 
+    from pipelines.media.pixel_format import Orientation
     from pipelines.media.video_info import VideoInfo
 
 __all__ = ["info_table", "info_text", "info_words"]
@@ -105,15 +106,19 @@ def info_text(info: VideoInfo) -> str:
     color = table["color"]
     assumed = f" (assumed: {', '.join(color['assumed'])})" if color["assumed"] else ""
     counted = " (counted by decoding)" if info.linear else ""
+    is_still = info.made_of_pictures and info.frame_count == 1
+    times = (
+        f"  frames    {info.frame_count}{counted} in {table['seconds']:.3f} s; time base"
+        f" {info.time_base}, first timestamp {info.pts[0]}"
+    )
     lines = [
         info.path,
-        f"  video     {_picture_words(info)}",
-        (
-            f"  frames    {info.frame_count}{counted} in {table['seconds']:.3f} s; time base"
-            f" {info.time_base}, first timestamp {info.pts[0]}"
-        ),
+        f"  {'picture' if is_still else 'video':<9} {_picture_words(info, is_still=is_still)}",
+        *([] if is_still else [times]),
         f"  colour    {_color_words(color)}{assumed}",
     ]
+    if info.orientation:
+        lines.insert(2, f"  turned    {_turn_words(info.orientation)}")
     dynamic = info.dynamic_hdr
     names = ["HDR10+"] * dynamic.hdr10_plus + [f"Dolby Vision {dynamic.dolby_vision}"] * bool(
         dynamic.dolby_vision
@@ -148,7 +153,17 @@ def info_text(info: VideoInfo) -> str:
     return "\n".join(map(printable, [*lines, *(f"  note      {n}" for n in info.notes)]))
 
 
-def _picture_words(info: VideoInfo) -> str:
+def _turn_words(turn: Orientation) -> str:
+    """What a player does with the stored picture."""
+    quarter = {(True, False): "a quarter to the right", (False, True): "a quarter to the left"}
+    if turn.transpose:
+        return f"{quarter.get((turn.flip_x, turn.flip_y), 'a quarter, and mirrored,')} when it is shown"
+    if turn.flip_x and turn.flip_y:
+        return "upside down when it is shown"
+    return "mirrored when it is shown"
+
+
+def _picture_words(info: VideoInfo, *, is_still: bool) -> str:
     """Codec, size, rate and sample format; the pixel aspect ratio if it isn't 1:1."""
     pixels = planar_format(info.pix_fmt)
     chroma = {
@@ -156,11 +171,9 @@ def _picture_words(info: VideoInfo) -> str:
     }.get((pixels.sub_x, pixels.sub_y), "")  # fmt: skip
     kind = {"gray": "grey", "rgb": "RGB"}.get(pixels.family, chroma)
     shape = "" if info.sar == 1 else f", pixels not square (SAR {info.sar.numerator}:{info.sar.denominator})"
-    rate = f"{float(info.rate):.3f}".rstrip("0").rstrip(".")
-    return (
-        f"{info.codec} {info.width}x{info.height}{shape}, {rate} fps{' (variable)' if info.vfr else ''},"
-        f" {pixels.bits} bits {kind} ({info.pix_fmt})"
-    )
+    number = f"{float(info.rate):.3f}".rstrip("0").rstrip(".")
+    rate = "" if is_still else f" {number} fps{' (variable)' if info.vfr else ''},"
+    return f"{info.codec} {info.width}x{info.height}{shape},{rate} {pixels.bits} bits {kind} ({info.pix_fmt})"
 
 
 def _color_words(color: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from models.errors import OutputError
 from pipelines.diagnostics.benchmark import estimate_seconds
-from pipelines.diagnostics.estimate import TriedFrames, _chunks, estimate, estimated
+from pipelines.diagnostics.estimate import Estimate, TriedFrames, _chunks, estimate, estimated, estimating
 from pipelines.diagnostics.preview import Preview, preview
 from pipelines.diagnostics.run_time import expected_rate
 from pipelines.plan.events import Note, Planned
@@ -105,7 +105,12 @@ def test_every_place_is_tried_whatever_shares_a_decoder(tmp_path: Path, suffix: 
         else media.long_gop(tmp_path / f"in.{suffix}", frames=100)
     )
     planned = plan_video(source, tmp_path / "out.mkv", run_settings(**QUICK))
-    assert estimate(planned, run_settings(**QUICK).execution).places == 3
+    *told, found = estimating(planned, run_settings(**QUICK).execution)
+    assert isinstance(found, Estimate)
+    assert found.places == 3
+    said = [note.text for note in told if isinstance(note, Note)]
+    assert said[0] == "trying 36 frames of the film at 3 places: decoder, networks, encoder"
+    assert [text[:21] for text in said[1:]] == ["1 of 3 places tried: ", "2 of 3 places tried: "]
 
 
 @pytest.mark.parametrize(

@@ -363,7 +363,7 @@ def test_a_run_whose_frames_had_to_be_counted_goes_on_with_its_chunks(misdated: 
     assert [e.plan.linear for e in first if isinstance(e, Planned)] == [False, True]
     again = upscaled(misdated, output, **CHUNKS)
     assert [e.text for e in again if isinstance(e, Note)] == [
-        "goes on with frames counted by decoding, as before: 40"
+        "continues with frames counted by decoding, as before: 40"
     ]
     assert [(e.plan.id, e.chunks_done) for e in again if isinstance(e, Planned)] == [
         (planned_of(first).plan.id, 2)

@@ -115,7 +115,7 @@ def test_workers_that_share_memory_are_made_fewer_before_tiles_are_made_smaller(
     assert tried == [3, 1]
     assert tiles(events) == [LARGE, LARGE]
     assert [e.chunks_done for e in events if isinstance(e, Planned)] == [0, 1]
-    assert notes(events) == ["memory ran out; goes on with fewer workers: 1, as --workers 1 would"]
+    assert notes(events) == ["memory ran out; continues with fewer workers: 1, as --workers 1 would"]
     run(film, alone)
     assert shared.read_bytes() == alone.read_bytes()
 
@@ -149,7 +149,7 @@ def test_an_interrupted_run_goes_on_with_the_tiles_it_had_come_to(
     assert tiles(events) == [MIDDLE]
     assert planned_of(events).chunks_done == (end == "behind a chunk")
     assert notes(events) == [
-        "goes on with tiles of 240x144, for memory ran out before; --fresh begins anew with larger ones"
+        "continues with tiles of 240x144, as memory ran out before; --fresh begins anew with larger ones"
     ]
     run(film, whole)
     assert output.read_bytes() == whole.read_bytes()

@@ -166,7 +166,7 @@ def test_what_came_to_be_there_during_the_run_is_not_replaced(
     """Case 51: nor what lies in the place of the report."""
     bucket.put_object(Key="out.mkv.vsr.json", Body=b"mine")
     (refused,) = run([str(film)], "s3://films/out.mkv", tmp_path)
-    assert "out.mkv.vsr.json: is already there, and is no report of a result" in str(refused)
+    assert "out.mkv.vsr.json: already exists, and is no report of a result" in str(refused)
     bucket.Object("out.mkv.vsr.json").delete()
     honest = remote_job.upscale_remote
 

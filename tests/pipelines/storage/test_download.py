@@ -64,7 +64,7 @@ def test_what_an_earlier_call_left_is_gone_on_with(server: FileServer, tmp_path:
     server.breaks_after = [1000, 0, 0]
     with pytest.raises(
         ResourceError,
-        match="the connection ended after 1000 of 300000 bytes; 0.0 MB are kept, the same command goes on",
+        match="the connection ended after 1000 of 300000 bytes; 0.0 MB are kept, the same command continues",
     ):
         fetched(server, tmp_path / "net")
     server.asked.clear()

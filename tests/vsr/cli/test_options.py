@@ -8,13 +8,14 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from models.errors import UsageError
+from models.errors import MediaError, UsageError
 from pipelines.plan.rate_target import parse_bytes
 from pipelines.plan.settings import CODECS, DEVICES, ENCODERS, PRECISIONS
+from pipelines.probe.probe import probe
 from pipelines.quality.judgement import METRICS
 from tests import media
 from vsr.cli.evaluate import evaluate
-from vsr.cli.main import cli
+from vsr.cli.main import cli, main
 from vsr.cli.options import CodecName, Factor
 from vsr.cli.run import run
 from vsr.presets import presets
@@ -52,6 +53,32 @@ def test_a_factor_may_carry_an_x(typed: str) -> None:
 def test_a_factor_that_is_not_whole_is_answered_with_the_option_that_takes_any_size(typed: str) -> None:
     with pytest.raises(click.BadParameter, match="is no whole factor; --to takes any size, such as --to"):
         Factor().convert(typed, None, None)
+
+
+def test_a_misspelt_option_is_answered_with_the_closest_alone(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["plan", str(media.cfr(tmp_path / "film.mp4", frames=2)), "--modle", "fast"])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert "Did you mean '--model'?" in said
+    assert "--codec" not in said
+
+
+def test_a_misspelt_file_is_answered_with_the_one_that_is_there(tmp_path: Path) -> None:
+    film = media.cfr(tmp_path / "film.mp4", frames=2)
+    with pytest.raises(MediaError, match=f"No such file or directory; did you mean {film}\\?"):
+        probe(tmp_path / "flm.mp4")
+    with pytest.raises(MediaError, match="No such file or directory$"):
+        probe(tmp_path / "holiday.mkv")
+
+
+def test_of_a_factor_the_help_shows_no_bounds_that_are_none() -> None:
+    told = CliRunner().invoke(cli, ["run", "--help"]).output
+    assert "None" not in told
+    assert "auto|0..1" in told
+    assert "Folder of the page" in CliRunner().invoke(cli, ["preview", "--help"]).output
 
 
 @pytest.mark.parametrize("typed", ["8", "0.7", "4.7 "])

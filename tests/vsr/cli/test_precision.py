@@ -99,5 +99,5 @@ def test_quantize_keeps_a_network_and_adds_integers(here, tmp_path: Path) -> Non
     assert weights.read_bytes() == before
     source = media.cfr(tmp_path / "in.mp4", frames=2)
     assert here("plan", source, "--model", told["path"], *CPU, "--precision", "int8").code == 0
-    here("quantize", weights, "--data", folder, "-o", told["path"]).refused(2, "already there")
+    here("quantize", weights, "--data", folder, "-o", told["path"]).refused(2, "already exists")
     here("quantize", "recurrent-x2", "--data", folder).refused(2, "architecture recurrent")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+import pytest
+
+from pipelines.media.pixel_format import Orientation
 from pipelines.probe.probe import probe
 from tests import media
 from vsr.views.probe_view import info_text
@@ -22,6 +26,27 @@ def test_a_film_is_described_without_words_that_only_experts_know(tmp_path: Path
     assert "und" not in text.splitlines()[-1]
     wide = info_text(replace(info, sar=Fraction(64, 45), pix_fmt="yuv422p10le", rate=Fraction(24000, 1001)))
     assert "pixels not square (SAR 64:45), 23.976 fps, 10 bits 4:2:2 (yuv422p10le)" in wide
+
+
+@pytest.mark.parametrize(
+    ("turn", "said"),
+    [
+        (Orientation(), ""),
+        (Orientation(transpose=True, flip_x=True), "a quarter to the right"),
+        (Orientation(transpose=True, flip_y=True), "a quarter to the left"),
+        (Orientation(flip_x=True, flip_y=True), "upside down"),
+        (Orientation(flip_x=True), "mirrored"),
+        (Orientation(transpose=True), "a quarter, and mirrored,"),
+    ],
+)
+def test_a_photo_has_no_rate_and_says_how_it_is_turned(tmp_path: Path, turn: Orientation, said: str) -> None:
+    photo = tmp_path / "photo.jpg"
+    media.write(photo, media.Film(frames=1, codec="mjpeg", pix_fmt="yuvj420p"))
+    text = info_text(replace(probe(photo), orientation=turn))
+    assert "picture   mjpeg 64x48, 8 bits 4:2:0" in text
+    assert not re.search(r"fps|frames|time base", text)
+    assert (f"turned    {said} when it is shown" in text) == bool(said)
+    assert ("turned" in text) == bool(said)
 
 
 def test_colour_is_named_once_where_it_is_of_one_standard(tmp_path: Path) -> None:

@@ -141,7 +141,7 @@ def _upload_target(services: Services, path: str) -> Path:
     if target.suffix.lower() not in VIDEO_SUFFIXES or len(os.fsencode(target.name)) > _LONGEST_NAME:
         raise UsageError(f"{path}: is no name of a film; expected one such as film.mp4")
     if os.path.lexists(target):
-        raise TakenError(f"{path}: is already there; choose another name")
+        raise TakenError(f"{path}: already exists; choose another name")
     return target
 
 
@@ -156,7 +156,7 @@ async def _received(request: Request, target: Path) -> int:
             await run_in_threadpool(_write, file, part, target.parent)
         await run_in_threadpool(_give_name, file, partial, target)
     except FileExistsError as error:
-        raise TakenError(f"{target.name}: is already there; choose another name") from error
+        raise TakenError(f"{target.name}: already exists; choose another name") from error
     finally:
         file.close()
         with contextlib.suppress(OSError):
