@@ -9,6 +9,7 @@ import click
 
 from vsr.cli.options import FilePath
 from vsr.cli.terminal import echo
+from vsr.views.text import size_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,23 +25,32 @@ def clean(folders: tuple[Path, ...], yes: bool) -> None:
 
     Example: vsr clean ~/videos --yes
     """
-    from models.errors import VsrError
+    from models.errors import UsageError, VsrError
     from pipelines.output.journal import Journal
 
+    for place in folders:
+        if not place.is_dir():
+            raise UsageError(f"{place}: is not a folder; expected the one that results go to")
     found = [(folder, size) for place in folders or (Path(),) for folder, size in abandoned_work(place)]
     for folder, size in found:
-        echo(f"{folder}  {size / 1e6:.1f} MB")
+        echo(f"{folder}  {size_text(size)}")
     if not found:
         echo("nothing to delete")
-    elif yes or _confirmed(f"Delete {len(found)} work director{'y' if len(found) == 1 else 'ies'}?"):
-        for folder, _ in found:
-            try:
-                Journal(folder).remove()
-            except VsrError as error:  # of a run in progress, a link by now, a disk that can't be written to
-                echo(f"{str(error).partition(';')[0]}; left")
-                continue
-            if folder.exists():
-                echo(f"{folder}: holds what no run has made; that is left")
+        return
+    if not (yes or _confirmed(f"Delete {len(found)} work director{'y' if len(found) == 1 else 'ies'}?")):
+        echo("nothing deleted")
+        return
+    freed = 0
+    for folder, size in found:
+        try:
+            Journal(folder).remove()
+        except VsrError as error:  # of a run in progress, a link by now, a disk that can't be written to
+            echo(f"{str(error).partition(';')[0]}; left")
+            continue
+        freed += size
+        if folder.exists():
+            echo(f"{folder}: holds what no run has made; that is left")
+    echo(f"{size_text(freed)} freed")
 
 
 def _confirmed(question: str) -> bool:

@@ -11,6 +11,7 @@ import click
 
 from vsr.cli.options import FilePath
 from vsr.cli.terminal import echo
+from vsr.views.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,7 +107,7 @@ def compare(
         return
     if len(files) != 2:
         raise UsageError(
-            f"{len(files)} file(s) given; expected two to compare (or --scores and files of ratings)"
+            f"{counted(len(files), 'file')} given; expected two to compare (or --scores and files of ratings)"
         )
     if blind and (report is None or reference is not None or source is not None):
         raise UsageError(
@@ -154,7 +155,7 @@ def _show(
     from vsr.views.json_lines import JsonLines
     from vsr.views.progress_bar import bar
     from vsr.views.remaining_time import Pace
-    from vsr.views.text import counted, duration
+    from vsr.views.text import duration
 
     drawn: Any = None
     pace, said = Pace(), False

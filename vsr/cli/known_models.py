@@ -5,6 +5,7 @@ And `bring`, which offers to fetch what a command names.
 
 from __future__ import annotations
 
+import difflib
 import json
 import sys
 from typing import TYPE_CHECKING, Any
@@ -248,7 +249,8 @@ def _unknown(name: str, place: str) -> Exception:
     if any(name in {c.name, c.family} for c in cards()):
         return UsageError(f"{name}: is here already, and needs no download; `vsr models` lists all that are")
     entries = read_index(place)
-    close = close_names(entries, name)
+    ours = sorted({n for c in cards() for n in (c.name, c.family)})
+    close = close_names(entries, name) or difflib.get_close_matches(name, ours, n=1)
     hint = f"did you mean {' or '.join(close)}? " if close else ""
     where = f"the list {place}" if place else f"the list of {len(entries)}"
     return UsageError(f"{name}: no network of this name in {where}; {hint}`vsr models search` shows them all")

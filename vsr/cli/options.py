@@ -103,7 +103,7 @@ class Factor(click.ParamType):  # type: ignore[type-arg]
             return int(value.strip().lower().strip("x") if isinstance(value, str) else value)
         except ValueError:
             self.fail(
-                f"{value!r} is no whole factor; --to takes any size, such as --to 1620x1080", param, ctx
+                f"{value!r} is not a whole number; --to takes any size, such as --to 1620x1080", param, ctx
             )
 
 
@@ -164,7 +164,7 @@ def run_options(
                 " Default: 4k for inputs up to 1080p, else 8k."
             ),
         ),
-        click.option("--scale", type=Factor(1), metavar="N", help="Scale factor, instead of --to."),
+        click.option("--scale", type=Factor(), metavar="N", help="Scale factor, instead of --to."),
         click.option(
             "--square-pixels",
             is_flag=True,

@@ -67,8 +67,8 @@ class Client:
         except (OSError, ValueError) as error:
             why = getattr(error, "reason", None) or error
             raise ResourceError(
-                f"{self._base}: can't be reached: {why}; see that vsr serve runs there, and name it"
-                " by --server"
+                f"{self._base}: can't be reached: {getattr(why, 'strerror', None) or why}; start `vsr serve`"
+                " there, or give another address with --server"
             ) from error
 
 

@@ -79,6 +79,7 @@ def test_info_says_all_there_is_to_know(here: Here) -> None:
     here("models", "info", "animevideov3").refused(
         2, "no network of this name in the list of 61", "did you mean realesr-animevideov3?"
     )
+    here("models", "info", "fastt").refused(2, "did you mean fast?")
     here("models", "get", "fast").refused(2, "is here already, and needs no download")
     here("models", "get", "zeppelin").refused(
         2, "no network of this name in the list of 61; `vsr models search` shows them all"

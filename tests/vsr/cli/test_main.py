@@ -103,10 +103,13 @@ def test_clean_deletes_abandoned_work_and_nothing_else(here, tmp_path: Path) -> 
     work.mkdir(parents=True)
     (work / "000000.chunk").write_bytes(b"x" * 1000)
     (tmp_path / "deep" / "film.mkv").write_bytes(b"keep")
-    assert str(work) in here("clean", tmp_path, "--yes").out
+    told = here("clean", tmp_path, "--yes").out
+    assert f"{work}  1.0 kB" in told
+    assert told.endswith("1.0 kB freed\n")
     assert not work.exists()
     assert (tmp_path / "deep" / "film.mkv").exists()
     assert "nothing to delete" in here("clean", tmp_path).out
+    here("clean", tmp_path / "elsewhere").refused(2, "elsewhere: is not a folder")
 
 
 def test_clean_leaves_the_work_of_a_run_that_goes_on_and_deletes_the_rest(here, tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_a_factor_may_carry_an_x(typed: str) -> None:
 
 @pytest.mark.parametrize("typed", ["1.5", "1.5x", "two", "3/2"])
 def test_a_factor_that_is_not_whole_is_answered_with_the_option_that_takes_any_size(typed: str) -> None:
-    with pytest.raises(click.BadParameter, match="is no whole factor; --to takes any size, such as --to"):
+    with pytest.raises(click.BadParameter, match="is not a whole number; --to takes any size, such as --to"):
         Factor().convert(typed, None, None)
 
 
@@ -135,6 +135,7 @@ def test_a_quality_beyond_the_encoder_s_scale_is_refused_with_the_scale(
 def test_clean_deletes_nothing_where_nobody_can_answer(tmp_path: Path) -> None:
     work = tmp_path / ".film.mkv.vsr-work"
     work.mkdir()
+    assert CliRunner().invoke(cli, ["clean", str(tmp_path)], input="n\n").output.endswith("nothing deleted\n")
     with pytest.raises(UsageError, match="nothing deleted; --yes deletes without asking"):
         CliRunner().invoke(cli, ["clean", str(tmp_path)], input="", catch_exceptions=False)
     assert work.is_dir()
