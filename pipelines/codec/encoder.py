@@ -78,8 +78,8 @@ def try_encoder(encoder: Encoder, color: ColorTags) -> None:
     except (av.error.FFmpegError, ValueError, OSError, MemoryError) as error:
         raise UsageError(
             f"the encoder {encoder.name} refuses {encoder.width}x{encoder.height} {encoder.pix_fmt} with"
-            f" {' '.join(f'{k}={v}' for k, v in encoder.options.items())}: {error}; choose another --codec,"
-            " --preset or --encoder-option"
+            f" {' '.join(f'{k}={v}' for k, v in encoder.options.items())}: {_reason(error)}; choose another"
+            " --codec, --preset, --pixel-format or --encoder-option"
         ) from error
     unknown = [
         *(f"{key}={value}" for key, value in left.items()),
@@ -90,6 +90,12 @@ def try_encoder(encoder: Encoder, color: ColorTags) -> None:
             f"the encoder {encoder.name} does not know {', '.join(unknown)}; leave it out, or see `ffmpeg -h"
             f" encoder={encoder.name}` for its options"
         )
+
+
+def _reason(error: Exception) -> str:
+    """What the encoder itself logged, else what FFmpeg says."""
+    logged = getattr(error, "log", None)
+    return str((logged and logged[2].strip()) or getattr(error, "strerror", None) or error)
 
 
 @dataclass(frozen=True, eq=False)

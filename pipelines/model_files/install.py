@@ -216,7 +216,10 @@ def _name(wanted: str, scale: int) -> str:
     if not name.replace("-", "").replace("_", "").replace(".", "").isalnum() or name.startswith(("-", ".")):
         raise UsageError(f"--name {wanted}: expected letters, digits, '-', '_' and '.'")
     if name in {c.name for c in cards()}:
-        raise UsageError(f"--name {name}: there is a network of this name already; choose another")
+        raise UsageError(
+            f"--name {name}: there is a network of this name already; choose another, or delete"
+            f" that one first with `vsr models remove {name}`"
+        )
     return name
 
 

@@ -29,6 +29,7 @@ __all__ = [
     "checked_target",
     "container_of",
     "fitting_container",
+    "refuse_own_input",
     "result_place",
     "usual_suffix",
 ]
@@ -199,13 +200,18 @@ def checked_target(source: Path, target: Path, plan: Plan) -> Path:
     elif target.is_symlink() or target.exists():
         if target.is_dir():
             raise UsageError(f"{target}: is a folder")
-        given = pattern_of(source)
-        if target.exists() and any(
-            os.path.samefile(path, target)
-            for path in ([source] if given is None else map(given.path, given.numbers()))
-        ):
-            raise UsageError(f"{target}: is the input itself; choose another -o")
+        refuse_own_input(source, target)
     return target
+
+
+def refuse_own_input(source: Path, target: Path | None) -> None:
+    """Raise UsageError if the output is the input, or one of its pictures, by whatever name."""
+    if target is None or not target.exists():
+        return
+    given = pattern_of(source)
+    inputs = [source] if given is None else map(given.path, given.numbers())
+    if any(path.exists() and os.path.samefile(path, target) for path in inputs):
+        raise UsageError(f"{target}: is the input itself; choose another -o")
 
 
 def _check_pattern(source: Path, target: Path, made: Container[int]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -151,9 +152,29 @@ _THREADS = {"libx264": 4, "ffv1": 4, "prores_ks": 4}
 """Encoders that use several threads; x264's number affects the bits, so it is constant."""
 
 
+_X26_PRESETS = (
+    "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo"
+)  # fmt: skip
+_OWN_PRESETS = {"libx264": _X26_PRESETS, "libx265": _X26_PRESETS}
+"""Presets of the encoders themselves, as far as they are few words."""
+
+
+def _check_preset(preset: str, name: str) -> None:
+    """Raise UsageError for a preset that neither we nor the encoder have."""
+    ours, own = tuple(_PRESETS[name]), _OWN_PRESETS.get(name, ())
+    if not own or preset in {*ours, *own}:
+        return
+    close = difflib.get_close_matches(preset, [*ours, *own], n=1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    raise UsageError(
+        f"--preset {preset}: expected {', '.join(ours)}, or {name}'s own: {', '.join(own)}{hint}"
+    )
+
+
 def _quality_options(settings: EncodeSettings, name: str) -> dict[str, str]:
     """The options of `--preset` and `--crf`."""
     presets = _PRESETS[name]
+    _check_preset(settings.preset, name)
     options = dict(presets.get(settings.preset, presets["balanced"]))
     if settings.preset not in presets:
         options[{"prores_ks": "profile"}.get(name, "preset")] = settings.preset

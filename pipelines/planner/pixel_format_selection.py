@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SOFTWARE_ENCODERS",
-    "film_of_pictures",
     "lossless_format",
     "lost_bits",
+    "of_pictures",
     "raised_by_prefilters",
     "result_format",
 ]
@@ -40,12 +40,19 @@ _KEEPS_RGB = frozenset({"ffv1"})
 _FOR_PLAYERS = frozenset({"hevc", "h264", "av1"})
 
 
-def film_of_pictures(settings: EncodeSettings, source: PixelFormat) -> tuple[EncodeSettings, list[str]]:
-    """The settings for a film made from images, and messages for the user.
+def of_pictures(
+    settings: EncodeSettings, source: PixelFormat, *, from_pictures: bool, to_pictures: bool
+) -> tuple[EncodeSettings, list[str]]:
+    """The settings for a film made from images, and messages for the user where there are images.
 
-    It is 4:2:0, which is all that most players decode in hardware; codecs for archives and editing keep full
-    chroma.
+    Such a film is 4:2:0, which is all that most players decode in hardware; codecs for archives and editing
+    keep full chroma.
     """
+    if to_pictures:
+        codec = settings.codec
+        return settings, [f"--codec {codec} is for films; an image is what its name says"] * (codec != "hevc")
+    if not from_pictures:
+        return settings, []
     if settings.codec not in _FOR_PLAYERS or settings.pixel_format is not None:
         return settings, []
     deep = source.bits > 8

@@ -22,14 +22,19 @@ from pipelines.plan.option_values import parse_range, parse_rate
 from pipelines.plan.output_names import result_name
 from pipelines.plan.plan import Plan
 from pipelines.planner.arithmetic_choice import with_arithmetic
-from pipelines.planner.container_selection import checked_target, fitting_container, result_place
+from pipelines.planner.container_selection import (
+    checked_target,
+    fitting_container,
+    refuse_own_input,
+    result_place,
+)
 from pipelines.planner.dynamic_hdr_choice import choose_dynamic_hdr, enhancement_layers
 from pipelines.planner.encoder_choice import proven_encoder, wanted_maker
 from pipelines.planner.encoder_options import EncoderTarget, choose_encoder
 from pipelines.planner.field_choice import choose_fields
 from pipelines.planner.geometry import square_size, target_size, upright_sar
 from pipelines.planner.licences import refuse_licences
-from pipelines.planner.pixel_format_selection import film_of_pictures, raised_by_prefilters, result_format
+from pipelines.planner.pixel_format_selection import of_pictures, raised_by_prefilters, result_format
 from pipelines.planner.plan_builder import Choices, make_plan
 from pipelines.planner.plan_checks import (
     plan_warnings,
@@ -77,6 +82,7 @@ def plan_video(
 
     output: file or folder; None puts it next to the input. Raises UsageError, MediaError.
     """
+    refuse_own_input(source, output)  # before the source is looked through
     info = info or probe(
         source,
         video_stream=settings.video_stream,
@@ -190,7 +196,10 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
         refuse_licences([c for choice in cards for c in choice])
     bars, crop, said_of_bars = _bars(info, settings, film, learned=any(c.sha256 for cs in cards for c in cs))
     place = result_place(source, output, settings, info, still=film.still)
-    settings, said_of_pictures = _for_film_of_pictures(settings, info, film, place)
+    encode, said_of_pictures = of_pictures(
+        settings.encode, film.format, from_pictures=info.made_of_pictures, to_pictures=place.is_picture
+    )
+    settings = replace(settings, encode=encode)
     size = _size(info, settings, film, crop, place)
     fields = choose_fields(info, settings.deinterlace, frame_range(info, settings.range))
     choice = _EncoderChoice(settings, film, size, info.hdr, place)
@@ -264,16 +273,6 @@ def _bars(
     if settings.crop_bars:
         return PixelCrop(), *_crop(info, found.on_grid(film.format))
     return found, info.crop, []
-
-
-def _for_film_of_pictures(
-    settings: RunSettings, info: VideoInfo, film: _Source, place: ResultPlace
-) -> tuple[RunSettings, list[str]]:
-    """The settings, with a pixel format that players support if a film is made from images."""
-    if not info.made_of_pictures or place.is_picture:
-        return settings, []
-    encode, said = film_of_pictures(settings.encode, film.format)
-    return replace(settings, encode=encode), said
 
 
 def _size(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -197,24 +196,25 @@ def said_of_pictures(given: Sequence[Path | Url], *, recursive: bool = False) ->
                 f" {patterns} would take them"
             )
             continue
-        numbered = Counter(
-            (p.parent, match[1], len(match[2]), p.suffix)
-            for p in pictures
-            if (match := _NUMBERED.fullmatch(p.stem))
-        )
-        for (parent, stem, digits, suffix), count in numbered.items():
-            if count >= _FRAMES_OF_A_FILM:
+        numbered: dict[tuple[Path, str, int, str], list[int]] = {}
+        for picture in pictures:
+            if match := _NUMBERED.fullmatch(picture.stem):
+                kind = (picture.parent, match[1], len(match[2]), picture.suffix)
+                numbered.setdefault(kind, []).append(int(match[2]))
+        for (parent, stem, digits, suffix), numbers in numbered.items():
+            count, span = len(numbers), max(numbers) - min(numbers) + 1
+            if count >= (_FRAMES_IN_A_ROW if span == count else _FRAMES_OF_A_FILM):
                 name = f"{stem.replace('%', '%%')}%0{digits}d{suffix}"
                 said.append(
-                    f"{folder}: {count} numbered pictures, each upscaled by itself; {parent / name} would"
-                    " take them as a film, which is faster"
+                    f"{folder}: {count} numbered pictures, each upscaled by itself and with a restoration"
+                    f" level of its own; {parent / name} would take them as a film, steady and faster"
                 )
     return said
 
 
 _NUMBERED = re.compile(r"(.*?)(\d+)")
-_FRAMES_OF_A_FILM = 24
-"""Number of numbered images from which they may be a film."""
+_FRAMES_IN_A_ROW, _FRAMES_OF_A_FILM = 3, 24
+"""From so many images, numbered without and with gaps, it is worth asking whether they are a film."""
 
 
 def _of_folder(folder: Path, suffixes: frozenset[str], *, recursive: bool) -> list[Path]:

@@ -152,7 +152,7 @@ def run(
     refuse_input("--summary", summary, [one.path for one in found])
     outcomes = Summary({one.path: one.shown for one in found}, summary)
     several = len(found) > 1
-    with Signals("stopping after the chunk under way") as signals:
+    with Signals("stopping, after the chunk under way if there is one") as signals:
         try:
             draw = functools.partial(
                 draw_view,
@@ -229,7 +229,7 @@ def _upscale(
     **how: bool,
 ) -> list[VsrError]:
     """Upscale each video; returns the errors of those that failed. tabled: a table at the end lists them."""
-    from models.errors import VsrError
+    from models.errors import Interrupted, VsrError
     from pipelines.run.batch import upscale_videos
 
     several = len(inputs) > 1
@@ -251,7 +251,8 @@ def _upscale(
             view.close()
             failed.append(event)
             if tabled:
-                echo(f"{file}: failed; why stands in the table at the end", err=True)
+                what = "stopped" if isinstance(event, Interrupted) else "failed"
+                echo(f"{file}: {what}; the table at the end says why", err=True)
             elif several and not stop.is_set():
                 report_error(event, as_json=as_json)
     finally:

@@ -79,7 +79,7 @@ def watch(
     settings = settings_of(options)
     bring(settings.model, yes=yes, asks=False if as_json else None)
     given = Watch(folder, output, settle_seconds, recursive, overwrite)
-    with Signals("stopping after the chunk under way") as signals:
+    with Signals("stopping, after the chunk under way if there is one") as signals:
         events = events_of(given, settings, signals.stop)
         if as_json:
             JsonLines().write(

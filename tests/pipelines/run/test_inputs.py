@@ -119,10 +119,19 @@ def test_many_numbered_pictures_are_said_to_look_like_a_film(tmp_path: Path) -> 
     for number in range(30):
         (tmp_path / f"shot_{number:03d}.png").touch()
     (said,) = said_of_pictures([tmp_path])
-    assert (
-        f"30 numbered pictures, each upscaled by itself; {tmp_path}/shot_%03d.png would take them as a film"
-        in said
+    assert said == (
+        f"{tmp_path}: 30 numbered pictures, each upscaled by itself and with a restoration level of its own;"
+        f" {tmp_path}/shot_%03d.png would take them as a film, steady and faster"
     )
+
+
+@pytest.mark.parametrize(("numbers", "looks"), [((7, 8, 9), True), ((7, 8), False), ((7, 9, 10, 11), False)])
+def test_few_pictures_look_like_a_film_where_their_numbers_have_no_gaps(
+    tmp_path: Path, numbers: tuple[int, ...], looks: bool
+) -> None:
+    for number in numbers:
+        (tmp_path / f"shot_{number:03d}.png").touch()
+    assert bool(said_of_pictures([tmp_path])) == looks
 
 
 def test_several_never_share_one_file(folder: Path, tmp_path: Path) -> None:

@@ -11,9 +11,11 @@ from click.testing import CliRunner
 from models.errors import MediaError, UsageError
 from pipelines.plan.rate_target import parse_bytes
 from pipelines.plan.settings import CODECS, DEVICES, ENCODERS, PRECISIONS
+from pipelines.planner.video_planner import plan_video
 from pipelines.probe.probe import probe
 from pipelines.quality.judgement import METRICS
 from tests import media
+from vsr.api import run_settings
 from vsr.cli.evaluate import evaluate
 from vsr.cli.main import cli, main
 from vsr.cli.options import CodecName, Factor
@@ -79,6 +81,21 @@ def test_of_a_factor_the_help_shows_no_bounds_that_are_none() -> None:
     assert "None" not in told
     assert "auto|0..1" in told
     assert "Folder of the page" in CliRunner().invoke(cli, ["preview", "--help"]).output
+
+
+def test_a_codec_for_a_picture_is_said_to_be_without_effect(tmp_path: Path) -> None:
+    photo = media.write(tmp_path / "photo.jpg", media.Film(frames=1, codec="mjpeg", pix_fmt="yuvj420p"))
+    given = ["plan", str(photo), "--scale", "2", "--model", "lanczos"]
+    assert "--codec" not in CliRunner().invoke(cli, given, catch_exceptions=False).output
+    told = CliRunner().invoke(cli, [*given, "--codec", "h264"], catch_exceptions=False).output
+    assert "--codec h264 is for films; an image is what its name says" in told
+
+
+def test_an_output_that_is_the_input_is_refused_before_the_input_is_looked_at(tmp_path: Path) -> None:
+    film = tmp_path / "film.mp4"
+    film.write_bytes(b"nothing that could be read")
+    with pytest.raises(UsageError, match="is the input itself; choose another -o"):
+        plan_video(film, film, run_settings())
 
 
 @pytest.mark.parametrize("typed", ["8", "0.7", "4.7 "])

@@ -111,6 +111,9 @@ def test_fractions_and_decimals_are_read_as_they_stand() -> None:
         (("--codec", "av1", "--encoder-option", "svtav1-params=nonsense=1"), "nonsense"),
         (("--codec", "ffv1", "--preset", "slow"), "slow"),
         (("--codec", "hevc", "--preset", "slowish"), "slowish"),
+        (("--codec", "hevc", "--preset", "veryquick"), "placebo"),
+        (("--codec", "h264", "--preset", "verifast"), "did you mean veryfast?"),
+        (("--codec", "av1", "--pixel-format", "yuv444p"), "--pixel-format"),
         (("--codec", "prores", "--preset", "best"), "best"),
     ],
 )
