@@ -2267,6 +2267,11 @@ MUTANTS = (
         "tests/end_to_end/test_interruption.py::test_one_signal_drains_and_keeps_what_is_done",
     ),
     Mutant(
+        72, "the wait of threads for each other counts as work of the network", "pipelines/diagnostics/run_time.py",
+        "if min(computed) >= _LEAST_COMPUTED:", "if False:",
+        f"{_ESTIMATE}::test_of_recorded_runs_on_a_busy_machine_the_cpu_time_is_estimated_within_15_percent",
+    ),
+    Mutant(
         72, "an estimate of a busy machine says nothing of it", "pipelines/diagnostics/run_time.py",
         "return given / (given + queued) if queued > 0 else 1.0", "return 1.0",
         f"{_ESTIMATE}::test_what_other_programs_leave_of_the_machine_is_told_by_what_threads_waited_for",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.diagnostics.benchmark import estimate_seconds
-from pipelines.diagnostics.run_time import keep_estimate, machine_share
+from pipelines.diagnostics.run_time import keep_estimate, machine_share, typical
 from pipelines.media.video_info import Chunk
 from pipelines.plan.chunking import cut_spans
 from pipelines.plan.events import Note
@@ -162,11 +162,7 @@ def estimated(planned: Planned, places: Sequence[TriedFrames], crew: Crew | None
     """
     plan, info = planned.plan, planned.info
     samples, count = [place.stages for place in places], len(places)
-    wall, cpu = (
-        {k: sum(getattr(s, which)[k] for s in samples) / count for k in samples[0].wall}
-        for which in ("wall", "cpu")
-    )
-    seconds = estimate_seconds(planned, replace(samples[0], wall=wall, cpu=cpu), crew)
+    seconds = estimate_seconds(planned, typical(samples), crew)
     keys, rest = sum(s.key_bytes for s in samples) / count, sum(s.bytes_a_frame for s in samples) / count
     busier = _mean(_sizes(info)[plan.start_frame : plan.stop_frame]) / max(
         _STATED_BYTES, sum(p.source_bytes for p in places) / count

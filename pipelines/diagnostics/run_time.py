@@ -6,18 +6,19 @@ progress bar starts with them: see `vsr/views/remaining_time.py`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipelines.storage.cache_folder import recall, remember
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from pipelines.plan.plan import Plan
     from pipelines.plan.settings import ExecutionSettings
     from pipelines.workers.messages import Stages
 
-__all__ = ["expected_rate", "keep_estimate", "machine_share", "run_seconds"]
+__all__ = ["expected_rate", "keep_estimate", "machine_share", "run_seconds", "typical"]
 
 
 _STARTING_SECONDS = 4.0
@@ -25,11 +26,33 @@ _STARTING_SECONDS = 4.0
 _OVERHEAD = 1.1
 """Ratio of a run's time to its bound, as shown by `vsr bench`."""
 _TABLE = "estimates"
+_LEAST_COMPUTED = 0.25
+"""Share of tiles that a network was given at a place, for its time to say what a tile takes; the others were
+as in the frame before."""
 
 
 def run_seconds(frames: int, a_frame: float) -> float:
     """Seconds of a run of so many frames. a_frame: lower bound per frame, in seconds."""
     return _STARTING_SECONDS + frames * a_frame * _OVERHEAD
+
+
+def typical(samples: Sequence[Stages]) -> Stages:
+    """What a frame of the whole film takes, from samples of several places, which count alike.
+
+    A network takes as long for any tile, so the fastest place is right: what others take more is the wait of
+    its threads for each other, which spin meanwhile, on a machine that other programs keep busy. What a
+    decoder and an encoder take depends on the frames.
+    """
+    count = len(samples)
+    computed = [1 - s.reused / s.tiles if s.tiles else 1.0 for s in samples]
+    found: dict[str, dict[str, float]] = {}
+    for kind in ("wall", "cpu"):
+        times: list[dict[str, float]] = [getattr(s, kind) for s in samples]
+        found[kind] = {stage: sum(t[stage] for t in times) / count for stage in times[0]}
+        if min(computed) >= _LEAST_COMPUTED:
+            a_tile = min(t["network"] / share for t, share in zip(times, computed, strict=True))
+            found[kind]["network"] = a_tile * sum(computed) / count
+    return replace(samples[0], wall=found["wall"], cpu=found["cpu"])
 
 
 def machine_share(samples: Iterable[Stages]) -> float:

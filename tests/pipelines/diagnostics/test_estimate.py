@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from models.errors import OutputError
 from pipelines.diagnostics.benchmark import estimate_seconds
 from pipelines.diagnostics.estimate import Estimate, TriedFrames, _chunks, estimate, estimated, estimating
 from pipelines.diagnostics.preview import Preview, preview
-from pipelines.diagnostics.run_time import expected_rate
+from pipelines.diagnostics.run_time import expected_rate, machine_share, run_seconds, typical
 from pipelines.plan.events import Note, Planned
 from pipelines.planner.resources import Crew
 from pipelines.planner.video_planner import plan_video
@@ -61,6 +63,36 @@ def test_where_the_film_is_busier_than_at_the_places_its_own_packets_say_so(
     assert found.output_bytes - keys - tracks == pytest.approx(
         (50 - len(planned.plan.chunks)) * 100 * moved, abs=2
     )
+
+
+RECORDED = json.loads(Path(__file__).with_name("recorded_estimates.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("run", RECORDED["runs"], ids=lambda run: run["name"])
+def test_of_recorded_runs_on_a_busy_machine_the_cpu_time_is_estimated_within_15_percent(
+    run: dict[str, Any],
+) -> None:
+    """Their wall-clock time would say how much the other programs took."""
+    samples = [
+        replace(SAMPLE, wall=p["wall"], cpu=p["cpu"], queued=p["queued"], cores=run["cores"])
+        for p in run["places"]
+    ]
+    planned = SimpleNamespace(plan=SimpleNamespace(frame_count=run["frames"]))
+    seconds = estimate_seconds(planned, typical(samples))  # type: ignore[arg-type]
+    a_frame = (run["run_cpu_seconds"] - RECORDED["start_cpu_seconds"]) / run["frames"] / run["cores"]
+    assert seconds == pytest.approx(run_seconds(run["frames"], a_frame), rel=0.15)
+    assert machine_share(samples) < 0.2
+
+
+def test_a_network_takes_as_long_everywhere_but_where_the_picture_stands_still() -> None:
+    moving, slowed, still = (
+        replace(SAMPLE, wall={"network": w}, cpu={"network": 2 * w}, tiles=10, reused=reused)
+        for w, reused in ((0.1, 0), (0.3, 0), (0.05, 5))
+    )
+    assert typical([moving, slowed]).wall["network"] == pytest.approx(0.1)
+    assert typical([moving, slowed, still]).cpu["network"] == pytest.approx(0.2 * 2.5 / 3)
+    frozen = replace(still, reused=10)
+    assert typical([moving, frozen]).wall["network"] == pytest.approx((0.1 + 0.05) / 2)
 
 
 @pytest.mark.parametrize(("queued", "share"), [((0.0, 0.0), 1.0), ((0.2, 0.2), 0.5), ((0.0, 1.2), 0.25)])
