@@ -163,7 +163,8 @@ def _refuse(error: click.ClickException, *, as_json: bool) -> None:
 def _with_closest(error: click.ClickException) -> click.ClickException:
     """Of the options that are alike only the closest is offered: click lists all, by the alphabet."""
     if isinstance(error, click.NoSuchOption) and error.possibilities:
-        error.possibilities = difflib.get_close_matches(error.option_name, error.possibilities, n=1)
+        closest = difflib.get_close_matches(error.option_name, error.possibilities, n=1)
+        return click.NoSuchOption(error.option_name, possibilities=closest, ctx=error.ctx)
     return error
 
 
