@@ -96,6 +96,7 @@ class Bar:
                 done=event.frames_done,
                 expected=self._expected(plan),
             )
+            self._postfix("starting")  # the workers, which load their networks
 
     def _advance(self, event: Advanced) -> None:
         if self._bar is None or not event.step:

@@ -120,6 +120,21 @@ def test_at_the_end_the_bar_says_what_is_done_and_after_a_request_to_stop_what_i
     ]  # fmt: skip
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_until_the_first_frame_the_bar_says_that_it_starts(events: list[object]) -> None:
+    stream = Terminal()
+    view = Bar(stream)
+    view.show(next(e for e in events if isinstance(e, Planned)))
+    assert "starting]" in stream.getvalue()
+    view.show(next(e for e in events if isinstance(e, Advanced) and e.step))
+    view.close()
+    assert "starting" not in stream.getvalue().rpartition("\r")[2]
+
+
 def test_in_a_pipe_what_is_done_at_the_end_of_a_short_run_is_no_line(events: list[object]) -> None:
     stream = io.StringIO()
     view = Bar(stream)
