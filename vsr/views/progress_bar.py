@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import Any, TextIO
 
@@ -14,6 +15,7 @@ __all__ = ["bar"]
 
 _LINE_EVERY_SECONDS = 30.0
 _TICK_SECONDS = 1.0
+_UNKNOWN_WIDTH = 80
 _FIRST_LINE = "  {desc}{n_fmt} of {total_fmt} UNITS{postfix}"
 """Format before the pace is known."""
 _LINE = "  {desc}{n_fmt} of {total_fmt} UNITS, {rate_fmt}{postfix}, {remaining} left"
@@ -78,6 +80,14 @@ class _Paced(tqdm):  # type: ignore[type-arg, misc]
         return {**found, "rate": rate or 0.0}
 
 
+def _has_width(stream: TextIO) -> bool:
+    """Whether a terminal says how wide it is; some consoles and containers say 0."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns > 0
+    except (OSError, ValueError):
+        return True
+
+
 def bar(
     total: int, unit: str, stream: TextIO, label: str = "", *, done: int = 0, expected: float | None = None
 ) -> tqdm[Any]:
@@ -92,7 +102,8 @@ def bar(
             desc=label or None,
             unit=unit,
             file=stream,
-            dynamic_ncols=True,
+            dynamic_ncols=_has_width(stream),
+            ncols=None if _has_width(stream) else _UNKNOWN_WIDTH,
             ticking=True,
             expected=expected,
         )

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import os
+import sys
 import threading
 
 import pytest
@@ -19,6 +21,19 @@ def test_on_a_terminal_it_is_drawn_in_place() -> None:
         drawn.update(10)
     assert "\r" in stream.getvalue()
     assert "10/10" in stream.getvalue()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such terminals")
+def test_a_terminal_that_does_not_say_how_wide_it_is_gets_a_bar_too() -> None:
+    ours, theirs = os.openpty()  # 0 by 0, as nobody has given it a size
+    with os.fdopen(theirs, "w", encoding="utf-8") as stream:
+        assert stream.isatty()
+        with progress_bar.bar(10, "frame", stream) as drawn:
+            drawn.update(10)
+        stream.flush()
+        shown = os.read(ours, 4096).decode()
+    os.close(ours)
+    assert "10/10" in shown
 
 
 def test_before_the_pace_is_known_no_time_left_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
