@@ -209,8 +209,10 @@ def refuse_own_input(source: Path, target: Path | None) -> None:
     if target is None or not target.exists():
         return
     given = pattern_of(source)
-    inputs = [source] if given is None else map(given.path, given.numbers())
-    if any(path.exists() and os.path.samefile(path, target) for path in inputs):
+    if any(
+        path.exists() and os.path.samefile(path, target)
+        for path in ([source] if given is None else map(given.path, given.numbers()))
+    ):
         raise UsageError(f"{target}: is the input itself; choose another -o")
 
 
