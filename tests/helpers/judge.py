@@ -288,7 +288,7 @@ def _is_remade(track: Track, result: Media) -> bool:
     Titles of chapters and a timecode are written by muxers themselves.
     """
     return track.kind == "data" and (
-        not track.packets or any("timecode" in t.metadata for t in result.tracks)
+        not track.packets or any(k.lower() == "timecode" for t in result.tracks for k in t.metadata)
     )
 
 

@@ -155,7 +155,7 @@ def test_a_folder_s_videos_are_found_whatever_container_they_lie_in(tmp_path: Pa
 
     What FFmpeg calls such files is among the demuxers that inputs are opened with.
     """
-    suffixes = ".asf .f4v .mod .3g2 .trp .dv .rm .m2v .3gp .tod .m2t .MOD .TRP .ogm .rmvb .wtv".split()
+    suffixes = ".asf .f4v .mod .3g2 .trp .dv .rm .m2v .3gp .tod .m2t .MOD .TRP .ogm .rmvb .wtv .mpe .mk3d .vro".split()
     for suffix in suffixes:
         (tmp_path / f"a{suffix}").touch()
     (tmp_path / "notes.txt").touch()
