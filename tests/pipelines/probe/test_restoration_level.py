@@ -95,10 +95,14 @@ def test_where_nothing_can_be_seen_there_is_no_level(codes: SampleValues) -> Non
     assert level_of_clip(codes.luma, codes.bits) is None
 
 
-def written(path: Path, parts: list[SampleValues], crf: str, *, full: bool = False) -> Path:
-    """Clips one after another, encoded as one film."""
+def written(
+    path: Path, parts: list[SampleValues], crf: str, *, full: bool = False, scenecut: str = "40"
+) -> Path:
+    """Clips one after another, encoded as one film. scenecut: 0: with no key frame at a cut."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=25, options={"crf": crf, "preset": "medium", "g": "12"})
+        stream = container.add_stream(
+            "libx264", rate=25, options={"crf": crf, "preset": "medium", "g": "12", "sc_threshold": scenecut}
+        )
         stream.width, stream.height, stream.pix_fmt = 240, 192, "yuv420p"
         for codes in parts:
             for luma, chroma in zip(codes.luma, codes.chroma, strict=True):
@@ -187,10 +191,15 @@ def test_soft_and_dark_pictures_are_not_taken_for_ruined_ones() -> None:
 # --- shot by shot
 
 
-def spliced(path: Path, *shots: tuple[int, int, int | None]) -> Path:
+def spliced(path: Path, *shots: tuple[int, int, int | None], scenecut: str = "40") -> Path:
     """(frames, what they show, CRF they went through before) of each shot, encoded as one film."""
     clips = [(busy(frames, seed), crf) for frames, seed, crf in shots]
-    return written(path, [c if crf is None else recode(c, Coding("h264", crf)) for c, crf in clips], "8")
+    return written(
+        path,
+        [c if crf is None else recode(c, Coding("h264", crf)) for c, crf in clips],
+        "8",
+        scenecut=scenecut,
+    )
 
 
 @pytest.mark.parametrize(
@@ -202,7 +211,7 @@ def test_a_film_of_two_sources_has_two_levels_that_meet_at_the_cut(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, through: int, cut: int
 ) -> None:
     monkeypatch.setattr(restoration_level, "_THROUGH", through)
-    film = spliced(tmp_path / "film.mp4", (cut, 2, None), (cut - 4, 3, 42))
+    film = spliced(tmp_path / "film.mp4", (cut, 2, None), (cut - 4, 3, 42), scenecut="0")
     (first, clean), (second, ruined) = parts(film)
     assert (first, second) == (0, cut)
     assert ruined > clean + 0.3
