@@ -535,6 +535,15 @@ def test_several_edits_come_out_of_a_run(tmp_path: Path) -> None:
     assert done.code == 0, done.err
     assert [c for _, c in as_shown(tmp_path / "out.mkv")[0]] == [c for _, c in as_shown(source)[0]]
 
+    def sound(path: Path) -> list[tuple[bytes, bool]]:
+        with av.open(str(path)) as container:
+            return [(bytes(p), p.is_discard) for p in container.demux(audio=0) if p.size]
+
+    # the first packet is the encoder's priming
+    heard = [data for place, (data, skipped) in enumerate(sound(source)) if not skipped or not place]
+    assert len(sound(source)) > len(heard) + 5
+    assert [data for data, _ in sound(tmp_path / "out.mkv")] == heard
+
 
 # --- shape and crop of the container
 
