@@ -1688,13 +1688,18 @@ MUTANTS = (
     ),
     Mutant(
         84, "the level is that of the pictures alone", "pipelines/probe/restoration_level.py",
-        "if seen is None or self._prefilter:", "if True:",
+        "if self._prefilter:", "if True:",
         "tests/pipelines/probe/test_quantisers.py::test_what_its_pictures_hide_a_film_tells_by_its_quantisers",
     ),
     Mutant(
         84, "quantisers count where a prefilter takes away what they did", "pipelines/probe/restoration_level.py",
-        "if seen is None or self._prefilter:", "if seen is None:",
+        "if self._prefilter:", "if False:",
         "tests/pipelines/probe/test_quantisers.py::test_what_its_pictures_hide_a_film_tells_by_its_quantisers",
+    ),
+    Mutant(
+        84, "one small picture is believed as a film is", "pipelines/probe/restoration_level.py",
+        "film.level(looks, _ENOUGH_TILES) for", "film.level(looks) for",
+        "tests/pipelines/probe/test_restoration_level.py::test_one_small_picture_is_too_little_to_be_sure",
     ),
     Mutant(
         84, "a level changes where it is not clearly another", "pipelines/probe/restoration_level.py",

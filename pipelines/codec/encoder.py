@@ -307,7 +307,6 @@ _NO_SESSION = (
     "OpenEncodeSessionEx failed: incompatible client key",
 )
 """What FFmpeg logs if a driver allows no more sessions (libavcodec/nvenc.c)."""
-"""Held while FFmpeg's log level, which is global, is raised."""
 _WAITING_SECONDS = 2.0
 _MOST_WAITING_SECONDS = 900.0
 

@@ -202,6 +202,21 @@ def spliced(path: Path, *shots: tuple[int, int, int | None], scenecut: str = "40
     )
 
 
+def test_one_small_picture_is_too_little_to_be_sure(tmp_path: Path) -> None:
+    """Of a picture with one tile, in place of several frames, a sixth of the level is believed."""
+    ruined = recode(busy(1), Coding("h264", 40))
+    path = tmp_path / "small.png"
+    pixels = av.VideoFrame.from_ndarray(ruined.luma[0], format="gray")
+    with av.open(path, "w", format="image2", options={"update": "1"}) as container:
+        stream = container.add_stream("png", rate=1, options={})
+        stream.width, stream.height, stream.pix_fmt = pixels.width, pixels.height, "gray"
+        container.mux(stream.encode(pixels))
+        container.mux(stream.encode())
+    ((start, found),) = estimate_levels(probe(path), full=True)
+    assert start == 0
+    assert 0 < found < level(ruined) / 3
+
+
 @pytest.mark.parametrize(
     ("through", "cut"),
     [(250, 50), (24, 50), (24, 30)],
