@@ -449,6 +449,11 @@ MUTANTS = (
         f"{_SCAN}::test_fields_behind_whole_frames_are_found_though_the_clock_begins_anew",
     ),
     Mutant(
+        26, "photos but JPEG are turned and not mirrored", "pipelines/probe/probe.py",
+        '    if codec in {"mjpeg", "png", "tiff", "webp"}:', '    if codec == "mjpeg":',
+        f"{_FACTS}::test_photos_are_mirrored_as_their_tag_says",
+    ),
+    Mutant(
         63, "lengths of OBUs are not added up", "pipelines/media/container_check.py",
         ', "obu": _obu', "",
         f"{_CUT}::test_a_container_that_was_cut_by_its_last_frames_does_not_look_whole[in.obu]",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 import av
 from av.sidedata.sidedata import Type as SideData
@@ -154,13 +155,9 @@ _EXIF_TURNS = {
 
 
 def exif_orientation(path: str | os.PathLike[str]) -> Orientation | None:
-    """The Orientation tag of a JPEG file; the decoder returns the rotation but not the mirroring."""
+    """The Orientation tag of a picture file; decoders return the rotation but not the mirroring."""
     with open(path, "rb") as file:
-        head = file.read(1 << 16)
-    start = head.find(b"Exif\x00\x00")
-    if not head.startswith(b"\xff\xd8") or start < 0:
-        return None
-    tiff = head[start + 6 :]
+        tiff = _exif(file)
     order: Literal["little", "big"] = "little" if tiff[:2] == b"II" else "big"
     first = int.from_bytes(tiff[4:8], order)
     for entry in range(int.from_bytes(tiff[first : first + 2], order)):
@@ -168,3 +165,34 @@ def exif_orientation(path: str | os.PathLike[str]) -> Orientation | None:
         if int.from_bytes(tiff[at : at + 2], order) == 0x0112:
             return _EXIF_TURNS.get(int.from_bytes(tiff[at + 8 : at + 10], order))
     return None
+
+
+_MOST_EXIF = 1 << 26
+"""Bytes of a TIFF file, the tags of which may stand behind its pixels."""
+
+
+def _exif(file: BinaryIO) -> bytes:
+    """Exif data of a JPEG, PNG, WebP or TIFF file, from the byte order on; empty if there are none."""
+    head = file.read(1 << 16)
+    if head.startswith(b"\xff\xd8"):
+        return head.partition(b"Exif\0\0")[2]
+    if head.startswith((b"II*\0", b"MM\0*")):
+        return head + file.read(_MOST_EXIF)
+    if head.startswith(b"\x89PNG"):
+        at, order, wanted, beside = 8, ">I4s", b"eXIf", 4  # a checksum behind each chunk
+    elif head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        at, order, wanted, beside = 12, "<4sI", b"EXIF", 0
+    else:
+        return b""
+    while len(start := _at(file, at, 8)) == 8:
+        fields = struct.unpack(order, start)
+        kind, length = fields if beside == 0 else fields[::-1]
+        if kind == wanted:
+            return _at(file, at + 8, min(length, 1 << 16)).removeprefix(b"Exif\0\0")
+        at += 8 + length + (beside or length % 2)
+    return b""
+
+
+def _at(file: BinaryIO, place: int, count: int) -> bytes:
+    file.seek(place)
+    return file.read(count)

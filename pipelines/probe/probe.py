@@ -152,7 +152,7 @@ def _read(
     pixels = planar_format(look.pix_fmt)
     crop = container_crop(stream).rounded(pixels, *look.size)
     expected, linear = expected_times(seen.index, look, container.format.name, codec)
-    if codec == "mjpeg":
+    if codec in {"mjpeg", "png", "tiff", "webp"}:
         pattern = pattern_of(path)
         first = path if pattern is None else pattern.path(pattern.numbers()[0])
         look.orientation = exif_orientation(first) or look.orientation

@@ -13,7 +13,9 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
+from PIL import Image, ImageOps
 
 from models.errors import MediaError
 from pipelines.codec.container_decoder import ContainerDecoder
@@ -31,6 +33,7 @@ from tests import media
 from tests.helpers import spliced
 from tests.helpers.command import vsr
 from tests.helpers.figures import record
+from tests.helpers.inline import upscaled
 from tests.helpers.view import frames
 from tests.helpers.vp9_resize import resized
 from tests.media import TICKS, Film
@@ -454,8 +457,6 @@ def test_metadata_that_only_key_frames_repeat_is_no_change(tmp_path: Path) -> No
 
 
 def test_numbered_pictures_of_another_kind_are_refused_by_number(tmp_path: Path) -> None:
-    from PIL import Image
-
     for number in range(8):
         mode = "RGB" if number < 5 else "RGBA"
         Image.new(mode, (32, 24), (number * 9, 80, 20) if mode == "RGB" else (1, 2, 3, 9)).save(
@@ -465,10 +466,26 @@ def test_numbered_pictures_of_another_kind_are_refused_by_number(tmp_path: Path)
         planned(tmp_path / "f_%03d.png", codec="hevc", model="lanczos", scale=2)
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tiff", ".webp"])
+@pytest.mark.parametrize("tag", [2, 5, 6])
+@pytest.mark.usefixtures("inline")
+def test_photos_are_mirrored_as_their_tag_says(tmp_path: Path, suffix: str, tag: int) -> None:
+    """Case 26: FFmpeg's decoders tell of turns alone."""
+    exif = Image.Exif()
+    exif[0x0112] = tag
+    y, x = np.mgrid[0:32, 0:48]
+    picture = Image.fromarray(np.stack([x * 5, y * 7, 255 - x * 5], -1).astype(np.uint8))
+    source, result = tmp_path / f"in{suffix}", tmp_path / "out.png"
+    picture.save(source, exif=exif, **({"lossless": True} if suffix == ".webp" else {}))
+    upscaled(source, result, codec="hevc", model="nearest", scale=2)
+    right = np.asarray(ImageOps.exif_transpose(Image.open(source)).convert("RGB"), float)
+    made = np.asarray(Image.open(result).convert("RGB"), float)[::2, ::2]
+    assert made.shape == right.shape
+    assert np.abs(made - right).mean() < 4
+
+
 @pytest.mark.parametrize("turned", [0, 3])
 def test_numbered_photos_that_are_turned_otherwise_are_refused_by_number(tmp_path: Path, turned: int) -> None:
-    from PIL import Image
-
     exif = Image.Exif()
     exif[0x0112] = 6
     for number in range(6):
