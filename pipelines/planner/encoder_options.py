@@ -131,7 +131,8 @@ def _check_container(codec: str, container: str) -> None:
         raise UsageError(_NOT_IN_IT[codec, container])
     if container == "webm" and codec != "av1":
         raise UsageError(
-            f"{codec} does not go into WebM; give --codec av1, or name an output that ends in .mkv"
+            f"{codec} does not go into WebM, which holds AV1 with Opus or Vorbis sound; name an output that"
+            " ends in .mkv, or give --codec av1"
         )
 
 

@@ -26,10 +26,10 @@ def report_words(report: Mapping[str, Any]) -> list[str]:
             if not error
             else f"every timestamp within {error * 1000:.3g} ms, as near as the container holds"
         )
-    decoded, seams = report.get("frames_decoded"), report.get("seams_decoded")
-    if isinstance(decoded, int) and isinstance(seams, int):
-        whole = "all of the result" if decoded == frames else f"{counted(seams, 'seam')} between chunks"
-        words.append(f"{whole} decoded and compared with what was made ({counted(decoded, 'frame')})")
+    decoded = report.get("frames_decoded")
+    if isinstance(decoded, int):
+        part = "all of the result" if decoded == frames else "the result at its chunk boundaries"
+        words.append(f"{part} decoded and compared with what was made ({counted(decoded, 'frame')})")
     streams, packets = report.get("streams_passed"), report.get("packets_passed")
     if isinstance(streams, int) and isinstance(packets, int) and streams:
         words.append(

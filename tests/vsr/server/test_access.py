@@ -67,6 +67,12 @@ def test_two_host_headers_are_refused(server: Server) -> None:
     assert raw(server, head.encode()).split()[1] in {b"400", b"403"}
 
 
+def test_a_setting_that_does_not_exist_is_answered_with_the_nearest_one(server: Server) -> None:
+    answer = server.call("POST", "/api/v1/jobs", {"path": "films/a.mp4", "settings": {"scle": 2}})
+    assert answer.status == 422
+    assert b"settings.scle: no such setting; did you mean scale?" in answer.body
+
+
 @pytest.mark.parametrize(
     "origin", ["http://evil.example", "null", "http://localhost:1", "https://evil.example:8787"]
 )

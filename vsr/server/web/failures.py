@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import http
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from models.errors import UsageError, VsrError
 from vsr.server.jobs.job_queue import QueueFullError, UnknownJobError, WrongStateError
 from vsr.server.media.side_calls import BusyError, RefusedError
 from vsr.server.roots import OutsideError
+from vsr.server.settings_form import SettingsForm
 from vsr.server.web.answers import ErrorAnswer
 
 if TYPE_CHECKING:
@@ -122,4 +124,8 @@ def _first(error: RequestValidationError) -> str:
     """The first problem, as one line."""
     found = error.errors()[0]
     place = ".".join(str(part) for part in found["loc"] if part not in {"body", "query", "path"})
+    if found["type"] == "extra_forbidden" and "settings" in found["loc"]:
+        near = difflib.get_close_matches(str(found["loc"][-1]), SettingsForm.model_fields, n=1)
+        meant = f"; did you mean {near[0]}?" if near else ""
+        return f"{place}: no such setting{meant}; /openapi.json lists them"
     return f"{place or 'body'}: {str(found['msg'])[:300].lower()}; /openapi.json says what is expected"
