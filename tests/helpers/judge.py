@@ -134,6 +134,8 @@ def _note(track: Track, packet: Any, last: dict[int, Fraction]) -> None:
         return
     if track.codec == "aac" and len(data) > 7 and data[0] == 0xFF and data[1] & 0xF6 == 0xF0:
         data = data[7 if data[1] & 1 else 9 :]
+    if packet.is_discard and track.kind == "subtitle" and packet.pts + (packet.duration or 0) <= 0:
+        return  # over before the film begins
     if packet.is_discard:
         track.hidden += 1
     track.payload.update(data)
