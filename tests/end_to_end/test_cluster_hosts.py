@@ -20,9 +20,8 @@ from tests.helpers.hosts import Hosts, unavailable
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
-OPTIONS = (
-    "--scale 2 --model fast --codec h264 --preset ultrafast --chunk-seconds 0.5 --device cpu --json".split()
-)
+OPTIONS = "--scale 2 --model fast --codec h264 --preset ultrafast --chunk-seconds 0.5 --device cpu --precision fp32 --json".split()
+"""Auto may choose int8 on one machine, never for CPUs it doesn't know."""
 CHUNKS = 20
 
 
