@@ -104,12 +104,12 @@ def choose_precision(settings: RunSettings, plan: Plan) -> str:
 
 
 def _suits_int8(settings: RunSettings, plan: Plan) -> bool:
-    """Whether auto chooses int8; not on a remote cluster, as the CPUs of its nodes are unknown."""
+    """Whether auto chooses int8; on a remote cluster only with `--device cpu`, as its nodes may have GPUs."""
     costs = [stage.card.int8_cost_db for stage in plan.stages if stage.card.int8_cost_db is not None]
     return (
         plan.takes_int8
         and max(costs) <= _MOST_COST_DB
-        and (settings.cluster is None or settings.cluster.startswith("local"))
+        and (settings.cluster is None or settings.cluster.startswith("local") or settings.device == "cpu")
         and multiplies_bytes()
         and computing_device(settings.device) == "cpu"
     )

@@ -52,7 +52,8 @@ def test_a_cpu_without_8_bit_products_computes_as_before(chosen, film: Path) -> 
 
 
 def test_nodes_elsewhere_compute_as_they_can(chosen, film: Path) -> None:
-    assert chosen(film, cluster="10.0.0.1:6379") == ""
+    assert chosen(film, cluster="10.0.0.1:6379", device="auto") == ""
+    assert chosen(film, cluster="10.0.0.1:6379", device="cpu") == "int8"
 
 
 def test_onednn_kept_from_8_bit_products_is_heeded(
