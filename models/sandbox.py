@@ -95,10 +95,10 @@ def without_network() -> bool:
 
 
 def with_bounded_memory() -> int:
-    """Limit this process to the machine's memory, so that it fails before the machine suffers; returns bytes.
+    """Limit this process to the machine's memory, so that it fails before the machine runs out.
 
-    Not for CUDA, which reserves more address space than any machine has memory. 0 if the system has no such
-    limits, or doesn't enforce them (macOS).
+    Returns the limit in bytes, or 0 if the system has no such limits or doesn't enforce them (macOS). Don't
+    use it in a process with CUDA, which reserves more address space than any machine has memory.
     """
     if _resource is None or sys.platform == "darwin":
         return 0

@@ -66,7 +66,7 @@ def providers(device: str, available: Sequence[str], wanted: str = "") -> list[s
 
 @dataclass(frozen=True)
 class Form:
-    """Inputs and outputs of a file."""
+    """Layout of the inputs and outputs of an ONNX file."""
 
     kind: str
     """rgb, luma (chroma is resized classically), or planes (as vsr exports them: luma, chroma, optionally a

@@ -75,7 +75,7 @@ class _Turns:
             self._change.notify_all()
 
     def skip(self, number: int) -> bool:
-        """Withdraw a call that has not begun; returns whether it had not."""
+        """Withdraw a call; returns False if it has begun."""
         with self._change:
             if number < self._next or number == self._at:
                 return False
@@ -203,7 +203,10 @@ class WorkerActor:
 
     @ray.method(concurrency_group="side")
     def feed(self, turn: int, last: bool, part: bytes) -> bool:
-        """Take more input of a task; returns whether it was taken (else it has to be sent again)."""
+        """Accept more input for a task.
+
+        Returns False if the queue is full; the caller then has to send it again.
+        """
         try:
             self._line(turn).put((part, last), timeout=0.5)
         except queue.Full:
@@ -225,7 +228,7 @@ class WorkerActor:
 
     @ray.method(concurrency_group="side")
     def withdraw(self, turn: int) -> bool:
-        """Withdraw a task that was not begun; returns whether it was not."""
+        """Withdraw a task; returns False if it has begun."""
         return self._turns.skip(turn)
 
 
@@ -236,7 +239,7 @@ def _kept(name: str, ref: Any) -> Path:
     folder.mkdir(mode=0o700, exist_ok=True)
     path = folder / name
     if folder.is_symlink() or folder.stat().st_uid != os.getuid():
-        raise ResourceError(f"{folder}: does not belong to us; remove it")
+        raise ResourceError(f"{folder}: is a symbolic link or belongs to another user; remove it")
     if path.is_symlink() or not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != path.stem:
         partial = folder / f"{name}.{os.getpid()}"
         partial.write_bytes(ray.get(ref))

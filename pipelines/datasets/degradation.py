@@ -233,7 +233,7 @@ def read_record(record: Mapping[str, Any]) -> Degradation:
 
 
 def read_case(text: str) -> Degradation:
-    """Parse a case: "clean", CODEC-QUALITY such as "h264-23", "noise-CODES" or "blur-PX".
+    """Parse a case: "clean", CODEC-QUALITY such as "h264-23", "noise-SIGMA" or "blur-SIGMA".
 
     Raises UsageError for other text. Noise has a standard deviation of so many 8-bit values on luma, half of
     it on chroma; blur is Gaussian with a standard deviation of so many pixels of the ground truth, before
@@ -254,8 +254,8 @@ def read_case(text: str) -> Degradation:
         )
     if codec not in CODECS or not dash or not quality.isdecimal() or int(quality) > CODECS[codec].highest:
         raise UsageError(
-            f"case {text!r}: expected clean, CODEC-QUALITY such as h264-23, hevc-28, mpeg2-5, noise-10 or"
-            " blur-1.5"
+            f"case {text!r}: expected clean, CODEC-QUALITY (such as h264-23, hevc-28, mpeg2-5), noise-SIGMA"
+            " or blur-SIGMA"
         )
     return Degradation((DegradationStep(codec=codec, quality=int(quality)),))
 

@@ -298,7 +298,7 @@ class Begun:
 
 
 def begun_plan(folder: Path) -> Begun | None:
-    """Read it without a lock; None if there is none."""
+    """Read, without the lock, for which plan a work directory was begun; None if there is none."""
     try:
         told = json.loads((folder / "plan.json").read_bytes())
         own, asked = _own_id(told) or str(told["id"]), str(told.get("asked", told["id"]))

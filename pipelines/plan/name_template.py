@@ -23,7 +23,9 @@ def check_template(template: str) -> str:
     try:
         parts = list(string.Formatter().parse(template))
     except ValueError as error:
-        raise UsageError(f"{said} {error}; expected something like {DEFAULT_TEMPLATE}") from error
+        raise UsageError(
+            f"{said} is not a valid template ({error}); try something like {DEFAULT_TEMPLATE}"
+        ) from error
     for _, field, form, conversion in parts:
         if field is not None and (field not in FIELDS or form or conversion):
             raise UsageError(

@@ -58,13 +58,14 @@ def result_name(
     name = template.format_map(fields)
     if name in {"", ".", ".."} or PurePath(name).name != name or "\0" in name:
         raise UsageError(
-            f"--output-template {template!r}: {name!r} is no file name; it would leave the output's folder"
+            f"--output-template {template!r}: {name!r} is not a file name; it would leave the output's folder"
         )
     if sys.platform == "win32" and (
         set(name) & _NOT_ON_WINDOWS or name.partition(".")[0].upper() in _DEVICES or name[-1] in ". "
     ):
         raise UsageError(
-            f"--output-template {template!r}: Windows has no files called {name!r}; leave out what it refuses"
+            f"--output-template {template!r}: {name!r} is not a valid file name on Windows; remove reserved"
+            " names, characters such as : * ? and a final dot or space"
         )
     if len(os.fsencode(name)) > _LONGEST_NAME:
         raise UsageError(

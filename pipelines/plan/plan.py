@@ -294,7 +294,7 @@ class Plan:
 
     @functools.cached_property
     def ids(self) -> frozenset[str]:
-        """All ids that this plan can have: its own, and that of former versions."""
+        """All ids of this plan: the current one, and the one that earlier versions of vsr would give it."""
         return frozenset({self.id, former_id(self.to_json())})
 
 

@@ -7,9 +7,12 @@ import tomllib
 import types
 import typing
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from models.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["build_settings", "merge", "read_settings"]
 
@@ -78,4 +81,23 @@ def _coerce(hint: Any, value: Any, where: str) -> Any:
             and not (base is int and isinstance(value, bool))
         ):
             return value
-    raise UsageError(f"{where}: {value!r} does not fit; expected {hint}")
+    raise UsageError(f"{where}: {value!r} is not a valid value; expected {_expected(options)}")
+
+
+_WORDS = {
+    bool: "true or false", int: "a whole number", float: "a number", str: "text", dict: "a table",
+    tuple: "a list",
+}  # fmt: skip
+
+
+def _expected(options: Sequence[Any]) -> str:
+    """What a setting takes, in words: "one of fail, conceal"; "a number, or auto"."""
+    words = []
+    for option in options:
+        if typing.get_origin(option) is Literal:
+            choices = [str(c) for c in typing.get_args(option)]
+            words.append(f"one of {', '.join(choices)}" if len(choices) > 1 else choices[0])
+        elif option is not type(None):  # a setting is left out instead
+            base = typing.get_origin(option) or option
+            words.append(_WORDS.get(base, base.__name__))
+    return ", or ".join(words)

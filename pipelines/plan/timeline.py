@@ -64,10 +64,10 @@ def all_times(info: VideoInfo, plan: Plan) -> tuple[array[int], array[int]]:
 
 
 def field_times(pts: array[int], durations: array[int]) -> tuple[array[int], array[int]]:
-    """(timestamps, durations) of all fields, in ticks half as long.
+    """(timestamps, durations) of all fields, in ticks of half the source's tick.
 
-    The second field is in the middle of its frame. A frame before a gap has a long duration, its first field
-    has not: there the second field comes after the usual time.
+    The second field is in the middle of its frame. A frame before a gap has a long duration; its second field
+    then follows after the usual time instead.
     """
     usual = (
         max(1, max(Counter(durations).items(), key=lambda item: (item[1], -item[0]))[0])

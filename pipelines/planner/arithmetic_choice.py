@@ -63,7 +63,7 @@ def with_arithmetic(plan: Plan, settings: RunSettings) -> tuple[Plan, list[str]]
         )
     except ChildFailedError as error:
         raise UsageError(
-            f"--device {settings.device}: the GPU can't compute a tile: it {error}; give --device cpu"
+            f"--device {settings.device}: the GPU can't compute a tile: it {error}; use --device cpu"
         ) from error
     if not found:
         remember(_TABLE, key, [asdict(t) for t in trials])
@@ -71,8 +71,8 @@ def with_arithmetic(plan: Plan, settings: RunSettings) -> tuple[Plan, list[str]]
     if chosen is None:
         best = max((t.decibels for t in trials), default=0.0)
         raise UsageError(
-            f"--device {settings.device}: the GPU computes something else than the CPU does ({best:.1f} dB"
-            " between them at best); give --device cpu, or try another driver"
+            f"--device {settings.device}: the GPU's results differ too much from the CPU's (PSNR between them"
+            f" at most {best:.1f} dB); use --device cpu, or another driver version"
         )
     made = replace(plan, precision=chosen.precision, memory_format=chosen.memory_format)
     note = (

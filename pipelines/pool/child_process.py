@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 
 def child_main(descriptor: int) -> None:
-    """Main function of the child: create the worker, then run tasks until the line closes.
+    """Main function of the child: create the worker, then run tasks until the connection closes.
 
-    descriptor: of the line; -1: standard input and output.
+    descriptor: file descriptor of the connection to the parent; -1 for standard input and output.
     """
     # A terminal, `timeout` and systemd signal the whole group; the parent decides, and kills.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

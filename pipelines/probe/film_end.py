@@ -61,7 +61,10 @@ def flaw_of_film(
 
 
 def damaged_end(tail: Sequence[PacketData], setup: DecoderSetup, pixels: PixelFormat) -> str:
-    """What is wrong with the frames after the last clean point, where recordings end; empty if nothing is."""
+    """Describe damage in the frames after the last clean random-access point; empty if there is none.
+
+    Interrupted recordings break off there.
+    """
     begins = tail[0].pts if tail else None
     with contextlib.suppress(CorruptError):
         # A frame that does not come is no damage: it may be a field of another.

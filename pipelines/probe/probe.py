@@ -110,7 +110,8 @@ def _timed(info: VideoInfo, pattern: Pattern, rate: Fraction | None) -> VideoInf
     numbers = pattern.numbers()
     if len(numbers) != len(info.pts):
         raise MediaError(
-            f"{pattern}: {len(numbers)} pictures, but {len(info.pts)} frames in them; expected one each"
+            f"{pattern}: {len(numbers)} image files contain {len(info.pts)} frames; expected one frame"
+            " per file"
         )
     notes = (
         info.notes
@@ -355,7 +356,7 @@ def _is_cut(info: VideoInfo) -> bool:
 def _confirmed(info: VideoInfo) -> VideoInfo:
     """The same info, if the container's own decoder returns exactly the frames that packets promise.
 
-    Else frames are known by order.
+    Otherwise frames are identified by their order.
     """
     seen = counted(info)
     if seen.pts == info.pts:
@@ -364,7 +365,7 @@ def _confirmed(info: VideoInfo) -> VideoInfo:
         return count(info)
     place = next(n for n, (a, b) in enumerate(pairwise((seen.pts[0] - 1, *seen.pts))) if a >= b)
     raise MediaError(
-        f"{info.path}: its edit list shows frame {place}"
-        f" ({float((seen.pts[place] - seen.pts[0]) * info.time_base):.3f} s) behind one that is shown later;"
-        " expected frames in order of time: make FFV1 of it with FFmpeg and upscale that"
+        f"{info.path}: its edit list puts frame {place}"
+        f" ({float((seen.pts[place] - seen.pts[0]) * info.time_base):.3f} s) out of order (not later than the"
+        " previous frame); convert the file to FFV1 with FFmpeg and upscale the result"
     )

@@ -118,7 +118,7 @@ class WorstMoment:
 
 @dataclass(frozen=True, eq=False)
 class Compared:
-    """Event, the last one: all results."""
+    """The last event of a comparison, with all results."""
 
     reference: str
     size: tuple[int, int]

@@ -52,8 +52,8 @@ class EvaluateSettings:
     scale: int | None = None
     """Only this scale; None: every scale of the models."""
     cases: tuple[str, ...] = ()
-    """Degradations of videos and images: "clean" or CODEC-QUALITY such as "h264-23", "noise-CODES",
-    "blur-PX"; none: images clean, videos by VIDEO_CASES."""
+    """Degradations of videos and images: "clean" or CODEC-QUALITY such as "h264-23", "noise-SIGMA",
+    "blur-SIGMA"; none: images clean, videos by VIDEO_CASES."""
     metrics: tuple[str, ...] = ()
     """A subset of METRICS; "flicker" is for clips only, "energy" gradient energy relative to the ground
     truth, "vmaf" VMAF, VMAF-NEG and XPSNR. None: PICTURE_METRICS or VIDEO_METRICS, and for videos the

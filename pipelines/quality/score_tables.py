@@ -42,7 +42,10 @@ def gain_over(baseline: str, row: EvaluationRow, rows: Sequence[EvaluationRow]) 
 
 
 def as_table(rows: Sequence[EvaluationRow], style: str) -> str:
-    """style: "terminal", "markdown" or "json". PSNR is shown with its gain over bicubic."""
+    """Format evaluation results as text; PSNR is shown with its gain over bicubic.
+
+    style: "terminal", "markdown" or "json".
+    """
     if style == "json":
         return json.dumps([_plain(r, gain_over("bicubic", r, rows)) for r in rows], indent=1, allow_nan=False)
     names = [n for n in _DIGITS if any(n in r.scores for r in rows)]

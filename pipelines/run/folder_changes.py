@@ -115,7 +115,7 @@ def _identity(folder: Path) -> tuple[int, int] | None:
 
 
 def file_system(folder: Path, mounts: str = "/proc/self/mountinfo") -> str:
-    """The kind of file system of a folder, by Linux's name; empty if unknown."""
+    """The type of the file system that holds a folder, as Linux names it; empty if unknown."""
     if not sys.platform.startswith("linux"):
         return ""
     real, longest, kind = os.path.realpath(folder), "", ""

@@ -107,8 +107,8 @@ def _upload(trip: RemoteJob, where: str, made: Path) -> Iterator[Event]:
     """Upload output and report, and remove the local files."""
     if not trip.overwrite and Remote(Url(where), write=True).version() is not None:
         raise UsageError(
-            f"{redacted(where)}: came to be there meanwhile; the result lies in {made}; give --overwrite to"
-            " replace what is there"
+            f"{redacted(where)}: came to be there meanwhile; the result is kept in {made}; give --overwrite"
+            " to replace what is there"
         )
     yield Note(f"uploading {redacted(where)}")
     Remote(Url(where), write=True).upload(made)

@@ -53,14 +53,14 @@ def watch(
     """Upscale arriving films until `stop` is set.
 
     Yields (file, event), (file, error) for one that failed, and notes about the folder. A failed film is
-    tried again after it was rewritten; after lack of disk or memory, also after some minutes. Existing
-    outputs are kept, as `upscale_video` decides; that of a rewritten film is made again. When stopped,
-    current chunks are finished and kept, and Interrupted is the last error. Raises UsageError if the folder
-    or output does not exist.
+    retried when the file changes; if disk space or memory ran out, also after a few minutes. Existing outputs
+    are kept by the rules of `upscale_video`, but the output of a film that has changed is made again. When
+    stopped, current chunks are finished and kept, and Interrupted is the last error. Raises UsageError if the
+    folder or output does not exist.
     """
     folder, output = Path(given.folder), Path(given.output)
     if not folder.is_dir():
-        raise UsageError(f"{folder}: is no folder; expected the one that films arrive in")
+        raise UsageError(f"{folder}: is not a folder; expected the folder that films arrive in")
     _make_output(output)
     files = WatchedFolder(
         folder.resolve(), output.resolve(), settle_seconds=given.settle_seconds, recursive=given.recursive

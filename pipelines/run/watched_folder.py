@@ -49,7 +49,7 @@ class WatchedFolder:
 
     OS file events may be lost, so each poll scans the folder again. A file is ready when its size and
     modification time have been stable for the settling time and it has not been processed in this state. A
-    renamed file keeps its place; empty files wait.
+    renamed file keeps its settling time and its record; empty files are ignored until they have content.
     """
 
     def __init__(

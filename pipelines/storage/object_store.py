@@ -125,7 +125,7 @@ class Remote:
             return b""
 
     def download(self, path: Path) -> Iterator[str]:
-        """Download it to `path`, resuming an earlier call; yields messages for the user.
+        """Download the object to `path`, resuming an interrupted download; yields messages for the user.
 
         Raises MediaError, ResourceError, OutputError.
         """
@@ -228,8 +228,8 @@ class Remote:
                 return
             last = EOFError("its size is another")
         raise ResourceError(
-            f"{self.shown}: can't be written: {_said(last)}; the result lies in {path}, the same command"
-            " uploads it"
+            f"{self.shown}: can't be written: {_said(last)}; the result is kept in {path}; run the same"
+            " command again to upload it"
         )
 
 

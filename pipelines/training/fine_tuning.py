@@ -94,8 +94,8 @@ def _card(init: str) -> Card:
     cards = [c for c in find(init) if c.architecture not in {"interpolation", "foreign", "onnx"}]
     if not cards or cards[0].restores:
         raise UsageError(
-            f"--init {init}: is no network of ours that could be tuned; expected one for clean sources, such"
-            " as fast-x2"
+            f"--init {init}: can't be fine-tuned; expected a built-in network for clean sources, such as"
+            " fast-x2"
         )
     return min(cards, key=lambda c: c.scale)
 

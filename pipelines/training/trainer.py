@@ -346,7 +346,9 @@ def _weights_of(name: str, scale: int) -> dict[str, Tensor]:
         key=lambda c: (c.scale != scale, c.scale),
     )
     if not cards:
-        raise UsageError(f"init = {name!r}: is no network of ours that training could start from")
+        raise UsageError(
+            f"init = {name!r}: training can't start from it; expected a built-in network, such as fast-x2"
+        )
     module: Any = load_network(cards[0]).module
     weights: dict[str, Tensor] = module.state_dict()
     return weights

@@ -264,7 +264,7 @@ CASES = {
     },
     "Devices": {
         93: (
-            "a GPU or its driver computes something else than the CPU does, or ends the process",
+            "a GPU's results differ too much from the CPU's, or its driver ends the process",
             "found on one tile when the plan is made: exit 2; precision and order of values are chosen there, and stand in the plan",
         ),
     },

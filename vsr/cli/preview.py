@@ -100,7 +100,10 @@ def preview(
     settings, views = settings_of(options), (page, preview_table, preview_text)
     if prefilters:
         if len(names) > 1:
-            raise UsageError(f"--prefilters shows one network; give one of {', '.join(names)}")
+            raise UsageError(
+                "--prefilters compares prefilters with a single network; give only one of"
+                f" {', '.join(names)} to --models"
+            )
         _tell(
             show_prefilters(source, output, settings, at=at, shots=shots), "preview", views, as_json=as_json
         )

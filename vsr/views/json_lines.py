@@ -20,7 +20,7 @@ __all__ = ["JsonLines"]
 
 
 class JsonLines:
-    """One object a line on standard output.
+    """Prints one JSON object per line to standard output.
 
     {"event": "plan" | "progress" | "chunk" | "phase" | "note" | "done" | "error", ...}.
     """

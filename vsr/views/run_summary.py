@@ -91,7 +91,7 @@ class Summary:
 
     @property
     def unfinished(self) -> int:
-        """Number of videos that have not been started."""
+        """Number of videos that were not started; stopped ones are not counted."""
         return sum(row.result == NOT_BEGUN for row in self.rows)
 
     def text(self) -> str:

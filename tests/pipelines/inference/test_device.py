@@ -197,8 +197,8 @@ def test_what_a_gpu_computes_in_stands_in_the_plan_and_is_remembered(
 @pytest.mark.parametrize(
     ("trials", "said"),
     [
-        ([replace(t, decibels=20.0) for t in AS_CPU], r"the GPU computes something else than the CPU does \(20.0 dB between them at best\); give --device cpu"),
-        (ChildFailedError("crashed: it was ended by SIGSEGV"), "the GPU can't compute a tile: it crashed: it was ended by SIGSEGV; give --device cpu"),
+        ([replace(t, decibels=20.0) for t in AS_CPU], r"the GPU's results differ too much from the CPU's \(PSNR between them at most 20.0 dB\); use --device cpu"),
+        (ChildFailedError("crashed: it was ended by SIGSEGV"), "the GPU can't compute a tile: it crashed: it was ended by SIGSEGV; use --device cpu"),
     ],
 )  # fmt: skip
 def test_a_gpu_that_computes_something_else_is_refused(

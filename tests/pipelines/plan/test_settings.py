@@ -87,6 +87,20 @@ def test_values_that_do_not_fit_are_refused(table: dict[str, object]) -> None:
         build_settings(RunSettings, table)
 
 
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ({"device": "tpu"}, "'tpu' is not a valid value; expected one of auto, cpu, cuda, xpu, mps$"),
+        ({"workers": "two"}, "expected a whole number$"),
+        ({"restore": "much"}, "expected a number, or auto$"),
+        ({"crop_bars": 1}, "expected true or false$"),
+    ],
+)
+def test_a_refused_value_is_answered_by_what_the_setting_takes(table: dict[str, object], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        build_settings(RunSettings, table)
+
+
 def test_merging_leaves_the_original_alone() -> None:
     table = {"a": {"b": 1}}
     assert merge(table, {"a.c": 2, "d": None}) == {"a": {"b": 1, "c": 2}}

@@ -495,7 +495,7 @@ def test_the_kind_of_file_system_is_that_of_the_nearest_mount(tmp_path: Path) ->
 
 
 def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="is no folder"):
+    with pytest.raises(UsageError, match="is not a folder"):
         next(watch(Watch(tmp_path / "absent", tmp_path), run_settings(), threading.Event()))
     with pytest.raises(UsageError, match="need a folder"):
         next(watch(Watch(tmp_path, tmp_path / "out.mp4"), run_settings(), threading.Event()))

@@ -215,7 +215,7 @@ def test_init_takes_over_what_fits_from_another_scale(pairs: Path) -> None:
     )
     own = trainer.state.network.state_dict()
     assert torch.equal(own["body.3.weight"], shipped["body.3.weight"].float())
-    with pytest.raises(UsageError, match="no network of ours"):
+    with pytest.raises(UsageError, match="training can't start from it"):
         Trainer(replace(TINY, init="lanczos"), [pairs], pairs, torch.device("cpu"))
 
 
