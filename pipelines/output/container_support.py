@@ -291,9 +291,29 @@ def add_copied_stream(output: OutputContainer, source: AnyStream) -> AnyStream:
         if name not in output.supported_codecs:  # its refusal would be of that name
             raise
         stream = output.add_mux_stream(name)
-        BitStreamFilterContext("null", in_stream=source, out_stream=stream)
+        _copy_tagged(output, source, stream)
     copy_tags(source, stream)
     return stream  # type: ignore[no-any-return]
+
+
+def _copy_tagged(output: OutputContainer, source: AnyStream, stream: AnyStream) -> None:
+    """Copy codec parameters, with a codec tag that the output accepts.
+
+    Matroska stores audio without a CodecID of its own under its WAVE format tag, a number of 16 bits that
+    AVI's muxer sets, and refuses a FourCC of QuickTime or NUT.
+    """
+    context: Any = getattr(source, "codec_context", None)
+    has_fourcc = source.type == "audio" and context is not None and context.codec_tag[2:] != "\0\0"
+    if has_fourcc and output.format.name in KEEPS_MILLISECONDS:
+        with (
+            contextlib.suppress(av.error.FFmpegError, ValueError),
+            av.open(io.BytesIO(), "w", format="avi") as carrier,
+        ):
+            tagged = carrier.add_stream_from_template(source, opaque=True)  # type: ignore[type-var]
+            carrier.start_encoding()
+            BitStreamFilterContext("null", in_stream=tagged, out_stream=stream)
+            return
+    BitStreamFilterContext("null", in_stream=source, out_stream=stream)
 
 
 def _add_pcm(output: OutputContainer, source: AnyStream) -> AnyStream:

@@ -60,7 +60,14 @@ class Passed:
     type: str
     packets: int = 0
     first_seconds: float | None = None
-    end_seconds: float | None = None
+    last_seconds: float = -math.inf
+    """At which its latest packet begins, in the output."""
+    end_seconds: float = -math.inf
+    """At which its packets end, in the output."""
+    longest_seconds: float = 0.0
+    """The longest packet."""
+    tells_lengths: bool = True
+    """Every packet has a duration."""
     is_cover: bool = False
     codec: str = ""
     """Codec in the output; empty if FFmpeg knows none."""
@@ -69,6 +76,15 @@ class Passed:
     is_annex_b: bool = False
     """NAL units of the source have start codes; the output may have lengths instead."""
     digest: Any = field(default_factory=hashlib.sha256)
+
+    def note_times(self, packet: Packet) -> None:
+        """Record the times of a packet as the muxer gets it."""
+        base = Fraction(packet.time_base)
+        begins, lasts = float(shown_ticks(packet) * base), float((packet.duration or 0) * base)
+        self.last_seconds = max(self.last_seconds, begins)
+        self.end_seconds = max(self.end_seconds, begins + lasts)
+        self.longest_seconds = max(self.longest_seconds, lasts)
+        self.tells_lengths = self.tells_lengths and lasts > 0
 
 
 def check_stop(stop: threading.Event | None) -> None:
@@ -220,10 +236,9 @@ class _StreamCopy:
         )
         if entry.first_seconds is None:
             entry.first_seconds = float(shown * base)
-        end_seconds = float((shown + (packet.duration or 0)) * base)
-        entry.end_seconds = max(entry.end_seconds or entry.first_seconds, end_seconds)
         packet.stream = self._output.streams[entry.output_index]
         self._order.follow(packet)
+        entry.note_times(packet)
         return packet
 
 
