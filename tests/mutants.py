@@ -534,6 +534,32 @@ MUTANTS = (
         f"{_TRACKS}::test_pcm_that_a_muxer_cuts_anew_is_compared_by_its_bytes",
     ),
     Mutant(
+        23, "the end of sound is not compared", "pipelines/output/result_contents.py",
+        "    if end > allowed or last > tick:\n", "    if False:\n",
+        f"{_TRACKS}::test_adpcm_that_mov_would_end_too_early_is_refused_before_work_with_a_remedy_that_works",
+    ),
+    Mutant(
+        23, "only the end of PCM is compared", "pipelines/output/result_contents.py",
+        "    if end > allowed or last > tick:\n",
+        '    if entry.codec.startswith("pcm_") and end > allowed:\n',
+        f"{_TRACKS}::test_every_sound_track_ends_when_its_source_does",
+    ),
+    Mutant(
+        23, "all sound in MOV may drift as PCM does", "pipelines/output/result_contents.py",
+        'end_to_end = entry.codec.startswith("pcm_") and container', "end_to_end = container",
+        f"{_TRACKS}::test_every_sound_track_ends_when_its_source_does",
+    ),
+    Mutant(
+        23, "durations that nobody told are compared", "pipelines/output/result_contents.py",
+        " and entry.tells_lengths and index not in seen.without_length:", ":",
+        f"{_TRACKS}::test_sound_under_a_fourcc_goes_into_matroska_under_its_wave_format_tag",
+    ),
+    Mutant(
+        23, "Matroska is given QuickTime's tags", "pipelines/output/container_support.py",
+        "if has_fourcc and output.format.name", "if False and output.format.name",
+        f"{_TRACKS}::test_sound_under_a_fourcc_goes_into_matroska_under_its_wave_format_tag",
+    ),
+    Mutant(
         21, "channels stay without names", "pipelines/output/container_support.py",
         "        _complete_layout(stream)\n", "",
         f"{_TRACKS}::test_pcm_whose_channels_have_no_names_goes_into_mp4_and_mov",

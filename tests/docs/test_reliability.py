@@ -96,8 +96,8 @@ CASES = {
         ),
         22: ("AAC priming", "kept, so that sound stays where it was"),
         23: (
-            "tracks the output container can't hold, also where its muxer says so only at the end or writes what nobody reads",
-            "two frames and the first and last packets of every track are put together and verified before work; exit 2, with only such remedies as were tried; `--drop-incompatible` leaves them out and says so; tracks without packets are left out and named",
+            "tracks the output container can't hold, also where its muxer says so only at the end, writes what nobody reads or ends it at another time; sound under a tag of another container",
+            "two frames and the first and last packets of every track are put together and verified before work; exit 2, with only such remedies as were tried; `--drop-incompatible` leaves them out and says so; tracks without packets are left out and named; the end of every sound track is compared; sound of QuickTime gets Matroska's tags",
         ),
         24: (
             "cover art as the first video stream; photos of tiles (HEIC, AVIF)",

@@ -8,9 +8,11 @@ from __future__ import annotations
 import hashlib
 import re
 import subprocess
+from contextlib import nullcontext
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import imageio_ffmpeg
@@ -24,6 +26,8 @@ from pipelines.media.timestamps import film_count
 from pipelines.media.video_info import Frame
 from pipelines.output import trial
 from pipelines.output.mov_boxes import disable_tracks
+from pipelines.output.result_contents import check_passed
+from pipelines.output.stream_copy import Passed
 from pipelines.output.track_times import begun_by
 from pipelines.plan.encoder_spec import Encoder
 from pipelines.planner import container_selection
@@ -398,6 +402,76 @@ def renamed(path: Path, source: Path, *names: tuple[bytes, bytes]) -> Path:
         content[at : at + 4] = new
     path.write_bytes(content)
     return path
+
+
+@pytest.mark.parametrize("name", ["in.nut", "in.avi"])
+def test_adpcm_that_mov_would_end_too_early_is_refused_before_work_with_a_remedy_that_works(
+    tmp_path: Path, name: str
+) -> None:
+    """Case 23: MOV counts one sample for each packet of it."""
+    source = with_sound(tmp_path / name, "adpcm_yamaha")
+    with pytest.raises(
+        UsageError,
+        match=r"adpcm_yamaha\): audio stream 1 ends \d+\.\d+ ms off; name an output that ends in \.mkv, or leave",
+    ):
+        upscaled(source, tmp_path / "out.mov", **H264)
+    upscaled(source, tmp_path / "out.mkv")
+    assert joined(tmp_path / "out.mkv") == joined(source)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "tag"),
+    [
+        ("in.mov", "pcm_mulaw", b""),
+        ("in.mov", "pcm_alaw", b""),
+        ("in.mov", "pcm_mulaw", b"ms\0\x02"),
+        ("in.nut", "pcm_s64le", b""),
+    ],
+)
+def test_sound_under_a_fourcc_goes_into_matroska_under_its_wave_format_tag(
+    tmp_path: Path, name: str, codec: str, tag: bytes
+) -> None:
+    """Case 23: QuickTime's and NUT's tags; Microsoft's ADPCM in MOV."""
+    source = with_sound(tmp_path / name, codec)
+    if tag:
+        source = renamed(tmp_path / "in2.mov", source, (b"ulaw", tag))
+    output = tmp_path / "out.mkv"
+    upscaled(source, output)
+    assert joined(output) == joined(source)
+    before, after = (view(path).of("audio")[0] for path in (source, output))
+    assert after.codec == before.codec == ("adpcm_ms" if tag else codec)
+    with av.open(str(output)) as container:
+        assert container.streams.audio[0].codec_context.codec_tag.endswith("\0\0")
+
+
+@pytest.mark.parametrize(
+    ("codec", "container", "last", "end", "lengths", "right"),
+    [
+        ("aac", "mp4", 0, 0, True, True),
+        ("aac", "mp4", 5, 5, True, False),
+        ("aac", "matroska", 0, -15, True, True),
+        ("aac", "matroska", 0, -40, True, False),
+        ("pcm_s16le", "mov", 30, 30, True, True),
+        ("pcm_s16le", "mov", 50, 50, True, False),
+        ("pcm_s16le", "matroska", 7, 2, True, True),
+        ("pcm_s16le", "matroska", 5, 5, True, False),
+        ("adpcm_ima_qt", "mov", 5, 5, True, False),
+        ("adpcm_ms", "matroska", 0, -21, False, True),
+        ("adpcm_ms", "matroska", -21, -21, False, False),
+    ],
+)
+def test_every_sound_track_ends_when_its_source_does(
+    codec: str, container: str, last: int, end: int, lengths: bool, right: bool
+) -> None:
+    """Case 23: last, end: milliseconds by which the last packet begins and ends off."""
+    entry = Passed(1, 1, "audio", 50, 0.0, 0.98, 1.0, 0.02, codec=codec)
+    found = SimpleNamespace(
+        counts={1: 50}, digests={}, codecs={1: codec}, firsts={1: 0.0}, lasts={1: 0.98 + last / 1000},
+        ends={1: 1.0 + end / 1000}, without_length=set() if lengths else {1},
+    )  # fmt: skip
+    plan = SimpleNamespace(encoder=SimpleNamespace(container=container))
+    with nullcontext() if right else pytest.raises(VerificationError, match="audio stream 1 ends"):
+        check_passed(found, [entry], Fraction(0), plan)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".mov"])
