@@ -92,7 +92,7 @@ def parse_index(text: str, where: str) -> tuple[IndexEntry, ...]:
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{where}: is no list of networks: {error}") from error
+        raise UsageError(f"{where}: is not a list of networks: {error}") from error
     entries = tuple(_entry(name, table, where) for name, table in tables.items())
     seen: dict[str, str] = {}
     for entry in entries:

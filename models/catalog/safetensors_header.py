@@ -34,7 +34,7 @@ def tensor_shapes(path: str | Path) -> dict[str, tuple[int, ...]]:
         length = int.from_bytes(file.read(8), "little")
         if not 2 <= length <= min(size - 8, _MOST_HEADER_BYTES):
             raise MediaError(
-                f"{path}: is no safetensors file: a header of {length} bytes in a file of {size}"
+                f"{path}: is not a safetensors file: a header of {length} bytes in a file of {size}"
             )
         header = file.read(length)
     try:
@@ -42,7 +42,7 @@ def tensor_shapes(path: str | Path) -> dict[str, tuple[int, ...]]:
         table.pop("__metadata__", None)
         places = sorted((_place(entry), name) for name, entry in table.items())
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise MediaError(f"{path}: is no safetensors file: its header can't be read") from error
+        raise MediaError(f"{path}: is not a safetensors file: its header can't be read") from error
     end = 0
     for (start, stop, expected), name in places:
         if start != end or stop - start != expected:

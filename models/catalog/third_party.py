@@ -49,7 +49,7 @@ class _Foreign(nn.Module):
             descriptor = ModelLoader(device="cpu").load_from_file(path)
         except Exception as error:
             raise MediaError(
-                f"{path}: is no checkpoint that spandrel knows"
+                f"{path}: is not a checkpoint that spandrel knows"
                 f" ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
             ) from error
         if (

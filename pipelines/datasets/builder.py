@@ -142,7 +142,7 @@ def _pair_makers(
 def _teacher(name: str, scale: int) -> Card:
     cards = [c for c in find(name) if c.scale == scale]
     if not cards:
-        raise UsageError(f"--teacher {name}: is no network of scale {scale}")
+        raise UsageError(f"--teacher {name}: has no network of scale {scale}; choose another")
     return cards[0]
 
 

@@ -159,7 +159,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise MediaError(f"{path}: is damaged: {error}") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise MediaError(
-            f"{path}: is no manifest of the format {FORMAT}; make the data set again with vsr dataset"
+            f"{path}: is not a manifest of format {FORMAT}; make the data set again with vsr dataset"
         )
     return manifest
 

@@ -266,7 +266,7 @@ def _hardware(clip: Path) -> Iterator[Finding]:
             "cpu",
             f"torch can't be used: {error}",
             "problem",
-            "install torch anew, for this machine: pytorch.org/get-started",
+            "reinstall torch for this machine: pytorch.org/get-started",
         )
         return
     yield from findings_of_hardware(found, cuda_devices())
@@ -365,7 +365,7 @@ def _run(clip: Path, folder: Path) -> Finding:
             "self-test",
             "no trained network is there",
             "problem",
-            "install vsr anew: its networks are missing",
+            "reinstall vsr: its networks are missing",
         )
     try:
         settings = RunSettings(target=TargetSettings(scale=2), model=model)

@@ -66,7 +66,7 @@ class Pattern:
         if missing is not None:
             raise MediaError(
                 f"{self}: {self.path(missing).name} is missing; give the parts before and after it on their"
-                " own, or number them anew"
+                " own, or renumber them"
             )
         bad = next(
             (n for n in numbers if not self.path(n).is_file() or self.path(n).stat().st_size == 0), None

@@ -331,8 +331,8 @@ def read_job(folder: Path) -> BegunRun:
         plan_ids, plan = _ids_of(told), told["plan"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
-            f"{folder}: is no work directory of a run (it is deleted when the run has finished); expected"
-            " .NAME.vsr-work"
+            f"{folder}: is not the work directory of a run (it is deleted when the run has finished);"
+            " expected .NAME.vsr-work"
         ) from error
     done = {}
     for manifest in _manifests(folder):

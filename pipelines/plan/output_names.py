@@ -125,7 +125,7 @@ def refuse_unreachable(path: Path) -> None:
         )
         raise UsageError(f"{path}: can't be looked at: {error.strerror}; {remedy}") from error
     except ValueError as error:  # a byte of value 0
-        raise UsageError(f"{str(path)!r}: is no file name: {error}") from error
+        raise UsageError(f"{str(path)!r}: is not a file name: {error}") from error
 
 
 def existing_folder(path: Path) -> Path:

@@ -378,8 +378,8 @@ def _grain(info: VideoInfo) -> tuple[tuple[tuple[float, ...], ...], list[str]]:
     if not found:
         return (), ["no film grain was found: --keep-grain has nothing to do"]
     note = (
-        f"film grain of up to {max(found[0]):.1f} codes of 255: taken out before the networks, and as much"
-        " made anew behind them"
+        f"film grain of up to {max(found[0]):.1f} codes of 255: removed before the networks, and as much"
+        " synthesised after them"
     )
     return found, [note]
 

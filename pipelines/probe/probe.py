@@ -256,7 +256,7 @@ def _notes(
     """Messages about the file for the user."""
     look = seen.look
     if look.turned_oddly:
-        yield "its display matrix is no multiple of 90 degrees and is left out"
+        yield "its display matrix is not a multiple of 90 degrees and is ignored"
     if crop:
         shown, stored = ("x".join(map(str, size)) for size in (crop.size(*look.size), look.size))
         yield (

@@ -155,7 +155,7 @@ def _by_scale(models: Iterable[str], scale: int | None) -> dict[int, dict[str, C
         cards = [c for c in find(name) if c.architecture != "interpolation"]
         if name not in BASELINES and not any(scale in {None, c.scale} for c in cards):
             raise UsageError(
-                f"{name}: is no network of scale {scale}; it has"
+                f"{name}: has no network of scale {scale}; its scales are"
                 f" {', '.join(str(c.scale) for c in cards) or 'none'}"
             )
         for card in cards:

@@ -64,8 +64,8 @@ def plan_as_begun(
     plan = plans.get(begun.id, planned.plan)
     if plan.tile_px != planned.plan.tile_px:
         yield Note(
-            f"continues with tiles of {tile_text(plan.tile_px)}, as memory ran out before; --fresh begins"
-            " anew with larger ones"
+            f"continues with tiles of {tile_text(plan.tile_px)}, as memory ran out before; --fresh starts"
+            " over with larger ones"
         )
     return replace(planned, plan=plan)
 
@@ -114,7 +114,7 @@ def replan_with_smaller_tiles(planned: Planned, journal: Journal, error: NoMemor
         raise error
     if not journal.is_empty:  # chunks of one result are of one plan
         raise NoMemoryError(
-            f"{error}, or begin anew with --fresh --tile {tile_text(smaller.tile_px)}"
+            f"{error}, or start over with --fresh --tile {tile_text(smaller.tile_px)}"
         ) from error
     return adopt_plan(smaller, planned, journal)
 
@@ -316,7 +316,7 @@ def _admission(journal: Journal, assumed: deque[str], *, mixed: bool) -> Callabl
             said = ", ".join(f"{name} {facts[name]}" for name in unknown)
             assumed.append(
                 f"the earlier run's chunks don't say what they were made with of: {said}; taken to be the"
-                " same, --fresh begins anew"
+                " same; --fresh starts over"
             )
         return f"it would give other bits ({'; '.join(differences)})" if differences and not mixed else ""
 

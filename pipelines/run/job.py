@@ -209,7 +209,7 @@ class Job:
                 f" {fewer.workers} would"
             )
         self.planned = replan_with_smaller_tiles(self.planned, self.journal, error)
-        return Note(f"memory ran out; begun again with tiles of {tile_text(self.planned.plan.tile_px)}")
+        return Note(f"memory ran out; started again with tiles of {tile_text(self.planned.plan.tile_px)}")
 
 
 def _state(source: Path) -> tuple[int, int] | None:
@@ -259,8 +259,8 @@ def _seen_again(
         _look_again(done, target, plan, stop)
     except (VerificationError, MediaError) as error:
         if not overwrite:
-            raise VerificationError(f"{target}: {error}; give --overwrite to make it anew") from error
-        yield Note(f"{target}: {error}; made anew")
+            raise VerificationError(f"{target}: {error}; give --overwrite to make it again") from error
+        yield Note(f"{target}: {error}; made again")
         return None
     yield Note(f"{target}: looked at all of its {done.frames} frames again")
     return done

@@ -69,7 +69,7 @@ def refuse_taken(target: Path, plan: Plan, *, may_replace: bool) -> None:
         )
     if os.path.lexists(report) and not _is_report(report):
         raise UsageError(
-            f"{report}: already exists, and is no report of a result; give --overwrite to replace it, or"
+            f"{report}: already exists, and is not the report of a result; give --overwrite to replace it, or"
             " another -o"
         )
 

@@ -86,7 +86,7 @@ def _done_before(trip: RemoteJob, where: str, ids: frozenset[str]) -> AlreadyDon
     if there is None:
         if found and "plan" not in parse_json(found):
             raise UsageError(
-                f"{redacted(where)}.vsr.json: already exists, and is no report of a result; give"
+                f"{redacted(where)}.vsr.json: already exists, and is not the report of a result; give"
                 " --overwrite to replace it, or another -o"
             )
         return None
@@ -98,7 +98,7 @@ def _done_before(trip: RemoteJob, where: str, ids: frozenset[str]) -> AlreadyDon
         )
     if trip.full and Remote(Url(where), write=True).sha256(size) != report.get("sha256"):
         raise VerificationError(
-            f"{redacted(where)}: is no longer what was verified; give --overwrite to make it anew"
+            f"{redacted(where)}: is no longer what was verified; give --overwrite to make it again"
         )
     return AlreadyDone(redacted(where), int(report.get("frames", 0)), size)
 
@@ -107,8 +107,8 @@ def _upload(trip: RemoteJob, where: str, made: Path) -> Iterator[Event]:
     """Upload output and report, and remove the local files."""
     if not trip.overwrite and Remote(Url(where), write=True).version() is not None:
         raise UsageError(
-            f"{redacted(where)}: came to be there meanwhile; the result is kept in {made}; give --overwrite"
-            " to replace what is there"
+            f"{redacted(where)}: was created during the run; the result is kept in {made}; give --overwrite"
+            " to replace it"
         )
     yield Note(f"uploading {redacted(where)}")
     Remote(Url(where), write=True).upload(made)

@@ -141,7 +141,7 @@ class _Watching:
             yield path, Note(f"{path}: {'was changed' if now else 'vanished'} while it was upscaled")
             return
         if not anew and isinstance(error, UsageError) and (how := self._anew(path)):
-            yield path, Note(f"{path}: was rewritten since it was upscaled; its result is made anew")
+            yield path, Note(f"{path}: has changed since it was upscaled; its output is made again")
             yield from self._upscale([self._input(path)], {path: state}, anew=True, **how)
             return
         passes = isinstance(error, OutputError | ResourceError | OutputInUseError)

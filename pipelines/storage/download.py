@@ -47,8 +47,8 @@ class _HttpsOnly(urllib.request.HTTPRedirectHandler):
         target = urllib.parse.urljoin(req.full_url, headers.get("location") or "")
         if not target.lower().startswith("https://"):
             raise ResourceError(
-                f"{req.full_url}: leads on to {target or 'nowhere'}, which is no https address; it was not"
-                " followed"
+                f"{req.full_url}: leads on to {target or 'nowhere'}, which is not an https address; it was"
+                " not followed"
             )
         return super().http_error_302(req, fp, code, msg, headers)
 
@@ -94,7 +94,7 @@ def read_text(address: str, *, most: int) -> str:
             raise MediaError(f"{address}: is larger than {most / 1e6:.0f} MB")
         return str(data, "utf-8")
     except UnicodeDecodeError as error:
-        raise MediaError(f"{address}: is no text in UTF-8") from error
+        raise MediaError(f"{address}: is not UTF-8 text") from error
     except _BrokenError as error:
         raise ResourceError(f"{address}: can't be fetched: {error}") from error
 
@@ -109,7 +109,7 @@ def _complete(address: str, path: Path, size: int | None) -> Iterator[int]:
             now = path.stat().st_size if path.exists() else 0
             failures, there = (failures + 1 if now <= there else 1), now
             if failures >= _ATTEMPTS:
-                kept = f"; {now / 1e6:.1f} MB are kept, the same command continues from there" if now else ""
+                kept = f"; {now / 1e6:.1f} MB are kept; run the same command again to continue" if now else ""
                 raise ResourceError(f"{address}: can't be fetched: {error}{kept}") from error
         else:
             return

@@ -145,7 +145,7 @@ class Remote:
         begun = part.stat().st_size if part.exists() else 0
         length = "its server does not say how long it is" if size is None else f"{size / 1e6:.1f} MB"
         yield (
-            f"{'going on with' if begun else 'fetching'} {self.shown}:"
+            f"{'resuming' if begun else 'fetching'} {self.shown}:"
             f" {length}{f', {begun / 1e6:.1f} are there' if begun else ''}"
         )
         try:

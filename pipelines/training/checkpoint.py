@@ -109,7 +109,7 @@ class State:
                 setattr(self, name, value)
         except (OSError, RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
             raise MediaError(
-                f"{path}: is no checkpoint to continue from:"
+                f"{path}: is not a checkpoint that training can continue from:"
                 f" {str(error).splitlines()[0] if str(error) else error!r}"
             ) from error
 

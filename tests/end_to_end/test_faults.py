@@ -169,7 +169,7 @@ def test_memory_that_runs_out_before_a_chunk_is_there_makes_the_tiles_smaller(
     told = notes(outcome)
     assert len(told) == 3
     assert all("memory ran out in the worker" in text for text in told[:2])
-    assert told[2] == "memory ran out; begun again with tiles of 240x144"
+    assert told[2] == "memory ran out; started again with tiles of 240x144"
     planned = folder / "planned.mp4"
     assert (
         vsr(

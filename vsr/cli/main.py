@@ -140,7 +140,7 @@ def _stopped(error: BaseException) -> NoReturn:
     """End a command that was interrupted, which may have threads that nothing ends."""
     if isinstance(error.__cause__, EOFError):  # FFmpeg's, of a file's end: click takes it for Ctrl-D
         raise error.__cause__ from None
-    echo("vsr: stopped; what is done is kept, the same command continues from there", err=True)
+    echo("vsr: stopped; finished work is kept; run the same command again to continue", err=True)
     sys.stderr.flush()
     if threading.active_count() > 1:
         os._exit(130)

@@ -113,7 +113,9 @@ class FiniteRange(click.FloatRange):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Refuse infinite and NaN values."""
         number = super().convert(value, param, ctx)
-        return number if math.isfinite(number) else self.fail(f"{value!r} is no finite number.", param, ctx)
+        return (
+            number if math.isfinite(number) else self.fail(f"{value!r} is not a finite number.", param, ctx)
+        )
 
 
 class RestorationLevel(click.ParamType):  # type: ignore[type-arg]
@@ -128,7 +130,7 @@ class RestorationLevel(click.ParamType):  # type: ignore[type-arg]
         try:
             return float(value)
         except ValueError:
-            self.fail(f"{value!r} is no level; expected auto, or 0 to 1", param, ctx)
+            self.fail(f"{value!r} is not a level; expected auto, or 0 to 1", param, ctx)
 
 
 def run_options(

@@ -183,8 +183,8 @@ def run(
         if signals.stop.is_set() and not failed and outcomes.unfinished:
             failed.append(
                 Interrupted(
-                    f"stopped; {outcomes.unfinished} of {len(found)} are not begun, the same command"
-                    " continues from there"
+                    f"stopped; {outcomes.unfinished} of {len(found)} were not started; run the same"
+                    " command again to continue"
                 )
             )
         if failed and (not several or signals.stop.is_set()):

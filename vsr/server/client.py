@@ -87,7 +87,7 @@ def _refusal(error: urllib.error.HTTPError, base: str) -> VsrError:
         text, exit_code = str(told["error"]), int(told["exit_code"])
     except (ValueError, KeyError, TypeError):
         text, exit_code = (
-            f"{base}: answers {error.code}, which is no answer of vsr serve; see what listens there",
+            f"{base}: answers {error.code}, which is not from vsr serve; check which server that is",
             2,
         )
     if error.code == 401:

@@ -41,7 +41,7 @@ class Roots:
         for folder in folders:
             real = Path(os.path.realpath(folder))
             if not real.is_dir():
-                raise UsageError(f"--root {folder}: is no folder; expected one with films")
+                raise UsageError(f"--root {folder}: is not a folder; expected one with films")
             if real in self._folders.values():
                 continue
             name = self._free_name(real.name or "root")
@@ -104,7 +104,7 @@ class Roots:
             or (sys.platform == "win32" and set(p) & set("\\:"))
             for p in parts
         ):
-            raise OutsideError(f"{shown}: is no path below a root; expected ROOT/folder/name")
+            raise OutsideError(f"{shown}: is not a path below a root; expected ROOT/folder/name")
         return self._folders[name], parts
 
     def _refuse_outside(self, real: Path, path: str) -> None:

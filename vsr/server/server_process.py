@@ -154,7 +154,7 @@ def _bound(host: str, port: int) -> Iterator[socket.socket]:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except (OSError, UnicodeError) as error:
-        raise UsageError(f"--host {host}: is no address of this machine: {error}") from error
+        raise UsageError(f"--host {host}: is not an address of this machine: {error}") from error
     # asyncio turns Nagle's algorithm off (40 ms an answer) only for sockets that name their protocol
     with socket.socket(family, kind, socket.IPPROTO_TCP) as made:
         if sys.platform != "win32":

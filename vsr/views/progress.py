@@ -79,7 +79,7 @@ class Bar:
         for text in (*event.info.notes, *(f"left out: {d}" for d in event.dropped)):
             self._say(f"  {text}")
         if event.changed:
-            self._say(f"  starting anew: {', '.join(event.changed)} changed since the earlier run")
+            self._say(f"  starting over: {', '.join(event.changed)} changed since the earlier run")
         plan = event.plan
         for text in plan_details(event) if self._verbose else ():
             self._say(f"  {text}")

@@ -84,7 +84,7 @@ def test_a_licence_without_commercial_use_says_so() -> None:
         ("bytes = 1000", "bytes = 9000000000", "up to 2 GiB"),
         ("bytes = 1000", "", "bytes is missing or not known"),
         ("bytes = 1000", "bytes = 1000\nsize = 3", "size is missing or not known"),
-        ("[mine-x2]", "[mine-x2", "is no list of networks"),
+        ("[mine-x2]", "[mine-x2", "is not a list of networks"),
         ("[mine-x2]", "", "expected a table with"),
     ],
 )

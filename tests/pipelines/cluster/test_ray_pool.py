@@ -299,7 +299,7 @@ def test_a_gpu_that_is_too_small_gets_smaller_tiles_and_is_not_taken_for_broken(
     assert all(
         f"memory ran out in the worker (MemoryError) on {os.uname().nodename}" in text for text in told[:2]
     )
-    assert told[2] == "memory ran out; begun again with tiles of 240x144"
+    assert told[2] == "memory ran out; started again with tiles of 240x144"
     assert finished_of(events).report["tile"] == [240, 144]
 
 

@@ -64,7 +64,7 @@ def test_another_source_or_no_run_is_refused(begun: tuple[Path, Path], tmp_path:
     other = media.cfr(tmp_path / "other.mkv", frames=48)
     with pytest.raises(UsageError, match="is not what"):
         list(look(begun[1], other, tmp_path / "shown"))
-    with pytest.raises(UsageError, match="is no work directory of a run"):
+    with pytest.raises(UsageError, match="is not the work directory of a run"):
         list(look(tmp_path / "none.mkv", None, None))
     for chunk in work_folder(begun[1]).glob("[0-9]*.json"):
         chunk.unlink()

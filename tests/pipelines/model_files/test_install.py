@@ -101,7 +101,7 @@ def test_a_download_that_broke_off_is_gone_on_with_by_the_next_call(
     server.breaks_after = [1000, 0, 0]
     with pytest.raises(
         ResourceError,
-        match="the same command continues from there; or bring the file from a machine that reaches it, put it here as",
+        match="run the same command again to continue; or bring the file from a machine that reaches it, put it here as",
     ):
         got(entry)
     assert left() == {f"downloads/{entry.sha256}.part"}

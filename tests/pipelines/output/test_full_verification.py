@@ -56,7 +56,7 @@ def test_a_damaged_one_is_found_and_made_anew_when_asked(tmp_path: Path, kind: s
     )
     with pytest.raises(
         VerificationError,
-        match=r"out.*: is no longer what was verified: .*; give --overwrite to make it anew",
+        match=r"out.*: is no longer what was verified: .*; give --overwrite to make it again",
     ) as raised:
         upscaled(source, output, verify="full")
     assert raised.value.exit_code == 7

@@ -77,7 +77,7 @@ def test_the_result_is_that_of_a_run_planned_with_the_tiles_that_fit(
     events = run(film, output)
     assert tiles(events) == [LARGE, *tried]
     assert [e.changed for e in events if isinstance(e, Planned)] == [()] * (1 + len(tried))
-    assert notes(events) == [f"memory ran out; begun again with tiles of {w}x{h}" for h, w in tried]
+    assert notes(events) == [f"memory ran out; started again with tiles of {w}x{h}" for h, w in tried]
     assert finished_of(events).frames == 24
     assert finished_of(events).report["tile"] == [enough[1], enough[0]]
     assert not work_folder(output).exists()
@@ -149,7 +149,7 @@ def test_an_interrupted_run_goes_on_with_the_tiles_it_had_come_to(
     assert tiles(events) == [MIDDLE]
     assert planned_of(events).chunks_done == (end == "behind a chunk")
     assert notes(events) == [
-        "continues with tiles of 240x144, as memory ran out before; --fresh begins anew with larger ones"
+        "continues with tiles of 240x144, as memory ran out before; --fresh starts over with larger ones"
     ]
     run(film, whole)
     assert output.read_bytes() == whole.read_bytes()

@@ -244,7 +244,7 @@ def test_a_file_in_the_place_of_the_report_is_not_replaced(tmp_path: Path, conte
     """Case 51."""
     film, output = film_in(tmp_path), tmp_path / "out.mkv"
     report_path(output).write_text(content)
-    with pytest.raises(UsageError, match="is no report of a result; give --overwrite"):
+    with pytest.raises(UsageError, match="is not the report of a result; give --overwrite"):
         upscaled(film, output)
     assert report_path(output).read_text() == content
     assert finished_of(upscaled(film, output, overwrite=True))

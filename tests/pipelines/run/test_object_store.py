@@ -128,7 +128,7 @@ def test_a_download_goes_on_where_it_was_ended(
         list(Remote(url).download(path))
     assert not path.exists()
     (said,) = list(Remote(url).download(path))
-    assert "going on with s3://films/film.mp4" in said
+    assert "resuming s3://films/film.mp4" in said
     assert asked[:4] == [0, 1000, 2000, 2000]
     assert path.read_bytes() == film.read_bytes()
     assert list(Remote(url).download(path)) == [], "what is there is fetched again"
@@ -166,7 +166,7 @@ def test_what_came_to_be_there_during_the_run_is_not_replaced(
     """Case 51: nor what lies in the place of the report."""
     bucket.put_object(Key="out.mkv.vsr.json", Body=b"mine")
     (refused,) = run([str(film)], "s3://films/out.mkv", tmp_path)
-    assert "out.mkv.vsr.json: already exists, and is no report of a result" in str(refused)
+    assert "out.mkv.vsr.json: already exists, and is not the report of a result" in str(refused)
     bucket.Object("out.mkv.vsr.json").delete()
     honest = remote_job.upscale_remote
 
@@ -179,7 +179,7 @@ def test_what_came_to_be_there_during_the_run_is_not_replaced(
         patch.setattr("pipelines.run.batch.upscale_remote", meanwhile)
         refused = run([str(film)], "s3://films/out.mkv", tmp_path)[-1]
     assert isinstance(refused, UsageError)
-    assert "came to be there meanwhile" in str(refused)
+    assert "was created during the run" in str(refused)
     assert bucket.Object("out.mkv").content_length == 4
     assert isinstance(run([str(film)], "s3://films/out.mkv", tmp_path, overwrite=True)[-1], AlreadyDone)
     assert bucket.Object("out.mkv").content_length > 4

@@ -170,7 +170,7 @@ def test_a_begun_folder_is_neither_overwritten_nor_mixed(pairs: Path, tmp_path: 
     with pytest.raises(MediaError, match="other settings"):
         list(train(replace(TINY, steps=24), [pairs], tmp_path, resume=True))
     (tmp_path / "checkpoint.pt").write_bytes(b"damaged")
-    with pytest.raises(MediaError, match="no checkpoint"):
+    with pytest.raises(MediaError, match="is not a checkpoint"):
         list(train(TINY, [pairs], tmp_path, resume=True))
 
 

@@ -83,7 +83,7 @@ def test_infinite_amounts_are_refused_by_every_command(here, given: tuple[str, .
     """Case 85."""
     outcome = here(*given)
     assert outcome.code == 2
-    assert "no finite number" in outcome.err
+    assert "not a finite number" in outcome.err
 
 
 def test_fractions_and_decimals_are_read_as_they_stand() -> None:

@@ -217,10 +217,10 @@ def test_another_host_needs_a_token_file_and_says_what_it_exposes(tmp_path: Path
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (["--root", "/nonexistent"], ["--root /nonexistent", "is no folder"]),
+        (["--root", "/nonexistent"], ["--root /nonexistent", "is not a folder"]),
         (
             ["--host", "not.a.host.invalid", "--token-file", "TOKEN"],
-            ["--host not.a.host.invalid", "no address"],
+            ["--host not.a.host.invalid", "is not an address"],
         ),
         (["--cluster", "local:x"], ["--cluster local:x"]),
     ],

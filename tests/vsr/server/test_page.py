@@ -349,7 +349,7 @@ def test_an_error_is_the_command_s_line_with_its_remedy(page: Page) -> None:
     page.until("return document.querySelector('.figures')")
     boxes = page.chromium.all(".range input")
     boxes[0].send_keys("soon\ue004")
-    page.shows(".settings", "That is no time")
+    page.shows(".settings", "That is not a time")
     boxes[0].clear()
     boxes[0].send_keys("20\ue004")
     page.shows(".plan .error", ";")

@@ -47,7 +47,7 @@ class Films:
         """The real path of a film. Raises OutsideError for anything else."""
         real = self._roots.resolve(path)
         if not real.is_file() or real.suffix.lower() not in VIDEO_SUFFIXES | PICTURE_SUFFIXES:
-            raise OutsideError(f"{path}: is no film; expected a file such as .mp4 or .mkv")
+            raise OutsideError(f"{path}: is not a film; expected a file such as .mp4 or .mkv")
         return real
 
     def listing(self, path: str) -> dict[str, Any]:
@@ -57,7 +57,7 @@ class Films:
         """
         folder = self._roots.resolve(path)
         if not folder.is_dir():
-            raise OutsideError(f"{path}: is no folder")
+            raise OutsideError(f"{path}: is not a folder")
         folders: list[dict[str, Any]] = []
         films: list[dict[str, Any]] = []
         left_out = 0

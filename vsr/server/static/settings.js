@@ -128,7 +128,7 @@ export class SettingsForm {
         box.setAttribute("aria-invalid", wrong);
         good &&= !wrong;
       }
-      hint.textContent = good ? "Seconds or h:mm:ss; empty for all of it." : "That is no time. Seconds or h:mm:ss, such as 1:30.";
+      hint.textContent = good ? "Seconds or h:mm:ss; empty for all of it." : "That is not a time. Seconds or h:mm:ss, such as 1:30.";
       if (good) this.#set({ range: from.value.trim() || to.value.trim() ? `${from.value.trim() || 0}-${to.value.trim()}` : undefined });
     };
     const here = (box, words) => h("button", { type: "button", className: "plain", onclick: () => { box.value = clock(this.here()); read() } }, words);

@@ -139,7 +139,7 @@ def _about_films(routes: APIRouter, services: Services) -> None:
 def _upload_target(services: Services, path: str) -> Path:
     target = services.roots.resolve_new(path)
     if target.suffix.lower() not in VIDEO_SUFFIXES or len(os.fsencode(target.name)) > _LONGEST_NAME:
-        raise UsageError(f"{path}: is no name of a film; expected one such as film.mp4")
+        raise UsageError(f"{path}: is not the name of a film; expected one such as film.mp4")
     if os.path.lexists(target):
         raise TakenError(f"{path}: already exists; choose another name")
     return target
