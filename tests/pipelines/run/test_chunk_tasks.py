@@ -136,7 +136,7 @@ def test_what_an_earlier_run_did_not_note_of_its_libraries_is_said_and_its_chunk
     assert planned_of(events).chunks_done == 1
     (said,) = notes(events)
     assert re.search(
-        r"don't say what they were made with of: av \S+, ffmpeg .*, numba .*, svtav1 .*, x264 .*, x265 .*; taken to be the same, --fresh",
+        r"don't say what they were made with of: av \S+, ffmpeg .*, numba .*, svtav1 .*, x264 .*, x265 .*; taken to be the same; --fresh",
         said,
     ), said
 
