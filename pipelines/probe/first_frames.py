@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Packet: TypeAlias = av.Packet[Any]
 
-__all__ = ["FirstFrames", "dynamic_names", "exif_orientation", "lost_side_data"]
+__all__ = ["ExifFacts", "FirstFrames", "dynamic_names", "lost_side_data", "read_exif"]
 
 
 _SAMPLE_FRAMES = 8
@@ -154,17 +154,34 @@ _EXIF_TURNS = {
 """By the Orientation tag (0x0112) of Exif 2.3, section 4.6.4."""
 
 
-def exif_orientation(path: str | os.PathLike[str]) -> Orientation | None:
-    """The Orientation tag of a picture file; decoders return the rotation but not the mirroring."""
+_PHOTO_TAGS = frozenset({0x010F, 0x0110, 0x0132, 0x013B, 0x8298, 0x8769, 0x8825})
+"""Camera maker and model, date, artist, copyright, and the tables of exposure and of the place (Exif 2.3)."""
+
+
+@dataclass(frozen=True)
+class ExifFacts:
+    """What a picture file tells in its Exif data."""
+
+    orientation: Orientation | None = None
+    """Decoders return the rotation but not the mirroring."""
+    describes: bool = False
+    """Camera, date, author or place are given."""
+
+
+def read_exif(path: str | os.PathLike[str]) -> ExifFacts:
+    """The Exif data of a JPEG, PNG, WebP or TIFF file."""
     with open(path, "rb") as file:
         tiff = _exif(file)
     order: Literal["little", "big"] = "little" if tiff[:2] == b"II" else "big"
     first = int.from_bytes(tiff[4:8], order)
+    orientation, describes = None, False
     for entry in range(int.from_bytes(tiff[first : first + 2], order)):
         at = first + 2 + 12 * entry
-        if int.from_bytes(tiff[at : at + 2], order) == 0x0112:
-            return _EXIF_TURNS.get(int.from_bytes(tiff[at + 8 : at + 10], order))
-    return None
+        tag = int.from_bytes(tiff[at : at + 2], order)
+        describes = describes or tag in _PHOTO_TAGS
+        if tag == 0x0112:
+            orientation = _EXIF_TURNS.get(int.from_bytes(tiff[at + 8 : at + 10], order))
+    return ExifFacts(orientation, describes)
 
 
 _MOST_EXIF = 1 << 26

@@ -30,7 +30,7 @@ from pipelines.media.image_sequence import pattern_of
 from pipelines.media.packet_reader import PacketData
 from pipelines.media.video_info import NO_PTS, DecoderSetup, Scan, VideoInfo
 from pipelines.probe.film_end import CUT_SLICE, damaged_end, flaw_of_film
-from pipelines.probe.first_frames import dynamic_names, exif_orientation
+from pipelines.probe.first_frames import dynamic_names, read_exif
 from pipelines.probe.frame_times import (
     WILD_TIMES,
     changes_of,
@@ -156,7 +156,9 @@ def _read(
     if codec in {"mjpeg", "png", "tiff", "webp"}:
         pattern = pattern_of(path)
         first = path if pattern is None else pattern.path(pattern.numbers()[0])
-        look.orientation = exif_orientation(first) or look.orientation
+        exif = read_exif(first)
+        look.orientation = exif.orientation or look.orientation
+        look.lost |= {"Exif data (camera, date, author, place)"} if exif.describes else set()
     setup = _decoder_setup(context, expected[0] if len(expected) else 0, Fraction(stream.time_base or 1))
     facts = _first_facts(seen.start, setup)
     if facts is not None:

@@ -93,6 +93,11 @@ class Roots:
         shown = path[:200]
         if len(path) > _LONGEST_PATH or not _is_text(path):
             raise OutsideError("the path is too long, or no text; expected ROOT/folder/name")
+        if not name:
+            raise OutsideError(
+                "an absolute path is not accepted; expected ROOT/folder/name, with ROOT one of"
+                f" {', '.join(self._folders)}"
+            )
         if name not in self._folders:
             raise OutsideError(
                 f"{shown}: begins with the name of no root; expected one of {', '.join(self._folders)}"

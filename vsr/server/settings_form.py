@@ -6,15 +6,17 @@ Settings that name files, run elsewhere, or pass an encoder options that write f
 
 from __future__ import annotations
 
+import difflib
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from models.catalog.lookup import find
 from models.errors import UsageError
 from vsr.flat_settings import run_settings
 from vsr.presets import presets
 
-__all__ = ["SettingsForm", "checked", "to_options"]
+__all__ = ["SettingsForm", "checked", "to_options", "unknown_setting"]
 
 
 _WORD = r"^[A-Za-z0-9_-]{1,40}$"
@@ -54,6 +56,12 @@ class SettingsForm(BaseModel):
         le=255,
         description="constant quality, in the scale of the codec's software encoder",
     )
+    target_size: str | None = Field(
+        default=None,
+        pattern=r"^[0-9A-Za-z.]{1,20}$",
+        description="size of the video, such as 8GB, instead of crf",
+    )
+    target_vmaf: float | None = Field(default=None, gt=0, lt=100, description="VMAF to reach, instead of crf")
     preset: str | None = Field(
         default=None, pattern=_WORD, description="draft, balanced, archive, or the encoder's own word"
     )
@@ -85,8 +93,12 @@ class SettingsForm(BaseModel):
     on_corrupt: Literal["fail", "conceal"] | None = Field(
         default=None, description="what to do with damaged frames"
     )
-    deinterlace: Literal["auto", "on", "bob", "off", "refuse"] | None = None
-    prefilter: Literal["denoise", "deblock"] | None = None
+    deinterlace: Literal["auto", "on", "bob", "ivtc", "off", "refuse"] | None = None
+    prefilter: str | None = Field(
+        default=None,
+        pattern=r"^[a-z]{1,20}(,[a-z]{1,20}){0,9}$",
+        description="filters before the networks, in order, such as deblock,deband",
+    )
     keep_grain: bool | None = Field(
         default=None,
         description="remove film grain before the networks, and synthesise as much in the result",
@@ -98,6 +110,10 @@ class SettingsForm(BaseModel):
         default=None, description="how much damage to take away: auto, or 0 to 1"
     )
     detail: float | None = Field(default=None, ge=0, le=1, description="faithful (0) to crisp (1)")
+    commercial: bool | None = Field(
+        default=None, description="refuse networks with a licence that forbids commercial use"
+    )
+    dynamic_hdr: Literal["keep", "drop"] | None = None
     convert_subtitles: bool | None = Field(
         default=None, description="into MP4 and MOV: SubRip and ASS become plain text"
     )
@@ -119,6 +135,11 @@ class SettingsForm(BaseModel):
 
 _OF_THE_RUN = ("output", "overwrite")
 """Fields that are not settings of the plan."""
+_NOT_OVER_HTTP = frozenset(
+    {"encoder_option", "encoder_options", "cluster", "workers", "gpus_per_worker", "cpus_per_worker"}
+    | {"mixed_hardware", "output_template"}
+)
+"""Settings that name files, run elsewhere, or pass options of an encoder that may write files."""
 _ONLY_RUN = ("verify", "overwrite")
 """Options that only `vsr run` has."""
 
@@ -132,7 +153,19 @@ def checked(form: SettingsForm) -> dict[str, Any]:
             f" {', '.join(p.name for p in presets())}"
         )
     run_settings(**{key: value for key, value in table.items() if key not in _OF_THE_RUN})
+    for name in (form.model or "auto").split(","):
+        if name != "auto":
+            find(name)
     return table
+
+
+def unknown_setting(name: str) -> str:
+    """Why a request can't have a setting of this name, and what to do."""
+    word = name.replace("-", "_")
+    if word in _NOT_OVER_HTTP:
+        return "not accepted over HTTP; give it to `vsr run`"
+    near = difflib.get_close_matches(word, SettingsForm.model_fields, n=1)
+    return f"no such setting{f'; did you mean {near[0]}?' if near else ''}; /openapi.json lists them"
 
 
 def to_options(table: dict[str, Any], *, of_run: bool = True, without: tuple[str, ...] = ()) -> list[str]:

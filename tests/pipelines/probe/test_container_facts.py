@@ -484,6 +484,19 @@ def test_photos_are_mirrored_as_their_tag_says(tmp_path: Path, suffix: str, tag:
     assert np.abs(made - right).mean() < 4
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tiff", ".webp"])
+def test_a_photo_is_said_to_lose_what_its_camera_wrote(tmp_path: Path, suffix: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 1
+    for name, maker in (("plain", None), ("photo", "a maker")):
+        if maker:
+            exif[0x010F] = maker
+        source = tmp_path / f"{name}{suffix}"
+        Image.new("RGB", (32, 24), (9, 80, 20)).save(source, exif=exif)
+        said = "without its Exif data (camera, date, author, place)"
+        assert any(said in note for note in probe(source).notes) == (maker is not None)
+
+
 @pytest.mark.parametrize("turned", [0, 3])
 def test_numbered_photos_that_are_turned_otherwise_are_refused_by_number(tmp_path: Path, turned: int) -> None:
     exif = Image.Exif()

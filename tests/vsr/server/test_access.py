@@ -67,10 +67,40 @@ def test_two_host_headers_are_refused(server: Server) -> None:
     assert raw(server, head.encode()).split()[1] in {b"400", b"403"}
 
 
-def test_a_setting_that_does_not_exist_is_answered_with_the_nearest_one(server: Server) -> None:
-    answer = server.call("POST", "/api/v1/jobs", {"path": "films/a.mp4", "settings": {"scle": 2}})
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"scle": 2}, "settings.scle: no such setting; did you mean scale?"),
+        ({"encoder-option": "x"}, "settings.encoder-option: not accepted over HTTP; give it to `vsr run`"),
+        ({"model": "qualty"}, "qualty"),
+        ({"prefilter": "deblok"}, "deblok"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_setting_that_no_film_can_have_is_refused_at_once_with_what_can(
+    server: Server, settings: dict[str, object], said: str
+) -> None:
+    answer = server.call("POST", "/api/v1/jobs", {"path": "films/a.mp4", "settings": settings})
     assert answer.status == 422
-    assert b"settings.scle: no such setting; did you mean scale?" in answer.body
+    assert said in answer.json["error"]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"prefilter": "deblock,deband"}, {"deinterlace": "ivtc"}, {"target_size": "1MB"}, {"target_vmaf": 90}],
+    ids=lambda value: next(iter(value)),
+)
+def test_settings_of_the_command_are_those_of_a_plan_over_http(
+    server: Server, settings: dict[str, object]
+) -> None:
+    answer = server.call("POST", "/api/v1/plan", {"path": "films/a.mp4", "settings": settings})
+    assert answer.status == 200, answer.body
+
+
+def test_an_absolute_path_is_answered_with_the_form_of_paths(server: Server) -> None:
+    answer = server.call("POST", "/api/v1/jobs", {"path": "/films/a.mp4"})
+    assert answer.status == 404
+    assert "expected ROOT/folder/name, with ROOT one of films" in answer.json["error"]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import http
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from models.errors import UsageError, VsrError
 from vsr.server.jobs.job_queue import QueueFullError, UnknownJobError, WrongStateError
 from vsr.server.media.side_calls import BusyError, RefusedError
 from vsr.server.roots import OutsideError
-from vsr.server.settings_form import SettingsForm
+from vsr.server.settings_form import unknown_setting
 from vsr.server.web.answers import ErrorAnswer
 
 if TYPE_CHECKING:
@@ -125,7 +124,5 @@ def _first(error: RequestValidationError) -> str:
     found = error.errors()[0]
     place = ".".join(str(part) for part in found["loc"] if part not in {"body", "query", "path"})
     if found["type"] == "extra_forbidden" and "settings" in found["loc"]:
-        near = difflib.get_close_matches(str(found["loc"][-1]), SettingsForm.model_fields, n=1)
-        meant = f"; did you mean {near[0]}?" if near else ""
-        return f"{place}: no such setting{meant}; /openapi.json lists them"
+        return f"{place}: {unknown_setting(str(found['loc'][-1]))}"
     return f"{place or 'body'}: {str(found['msg'])[:300].lower()}; /openapi.json says what is expected"
