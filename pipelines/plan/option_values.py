@@ -139,7 +139,7 @@ def parse_range(text: str) -> tuple[Fraction, Fraction | None]:
 
 def _seconds(text: str) -> Fraction:
     parts = [_number(p) for p in text.split(":")]
-    if len(parts) > 3:
+    if len(parts) > 3 or any(part >= 60 for part in parts[1:]):
         raise ValueError(text)
     total = Fraction(0)
     for part in parts:

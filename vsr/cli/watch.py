@@ -75,7 +75,9 @@ def watch(
     from vsr.views.json_lines import JsonLines
 
     if output is None:
-        raise UsageError("say by -o which folder results go to")
+        raise UsageError("give the folder for the outputs with -o")
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: is not a folder; expected the folder that films arrive in")
     settings = settings_of(options)
     bring(settings.model, yes=yes, asks=False if as_json else None)
     given = Watch(folder, output, settle_seconds, recursive, overwrite)

@@ -32,6 +32,12 @@ def test_ranges_that_mean_nothing_are_refused(text: str) -> None:
         parse_range(text)
 
 
+@pytest.mark.parametrize("text", ["1:75-2:00", "1:60:00-", "-0:60"])
+def test_a_range_of_more_seconds_than_a_minute_has_is_refused_by_the_form_it_should_have(text: str) -> None:
+    with pytest.raises(UsageError, match=r"expected FROM-TO in seconds or \[hh:\]mm:ss"):
+        parse_range(text)
+
+
 @pytest.mark.parametrize("text", ["5-3", "5-5"])
 def test_a_range_that_ends_before_it_begins_is_called_that(text: str) -> None:
     with pytest.raises(UsageError, match="ends before it begins"):
