@@ -20,6 +20,7 @@ class Left:
     files: frozenset[str]
 
 
+NOTHING = Left(frozenset(), frozenset())
 MARK = {"VSR_TEST_MARK": f"ray-{os.getpid()}"}
 """Variables for a command, by which what it starts is known; others may use Ray on this machine at the same
 time."""
@@ -49,15 +50,18 @@ def left_of_ray() -> Left:
     return Left(frozenset(ours), frozenset(folders - owned))
 
 
-def settled(before: Left, seconds: float = 10.0) -> Left:
-    """What is left as soon as it is no more than before, or after some seconds.
+def left_over(before: Left, seconds: float = 10.0) -> Left:
+    """What is there that was not there before, as soon as it is nothing, or after some seconds.
 
-    Others on this machine come and go as well.
+    What was there before may have gone: others on this machine come and go as well.
     """
     until = time.monotonic() + seconds
-    while (found := left_of_ray()) != before and time.monotonic() < until:
+    while True:
+        now = left_of_ray()
+        more = Left(now.processes - before.processes, now.files - before.files)
+        if more == NOTHING or time.monotonic() >= until:
+            return more
         time.sleep(0.1)
-    return found
 
 
 def children_of(pid: int) -> set[int]:

@@ -112,7 +112,7 @@ def test_the_codecs_named_for_a_size_are_those_that_hold_it(
 
 
 def test_an_encoder_is_proven_by_opening_it() -> None:
-    encoder = chosen("h264", preset="nonsense")
+    encoder = chosen("h264", options={"tune": "nonsense"})
     with pytest.raises(UsageError, match="refuses.*nonsense"):
         try_encoder(encoder, TAGS)
     try_encoder(chosen("h264"), TAGS)

@@ -247,6 +247,8 @@ def test_a_flipped_bit_in_a_slice_of_ffv1_is_damage_and_not_the_frame_before(
 
 # --- root cause 2: what the first frame says, and a later one says otherwise
 
+TWO_FRAMES = 2 / PAL
+"""Between parts of a broadcast, so that their times don't overlap by what B-frames are delayed."""
 SAR = replace(B, sar=Fraction(16, 11))
 MATRIX, RANGE, HLG = (
     replace(B, tags=(6, 1, 6, 6)),
@@ -280,14 +282,14 @@ def test_what_changes_in_mid_stream_is_refused_before_work(
 ) -> None:
     """Case 20."""
     source = spliced.joined(tmp_path / name, [replace(A, sar=Fraction(1)), replace(other, sar=other.sar or Fraction(1))], container,
-                            in_band=container in {"matroska", "nut"})  # fmt: skip
+                            in_band=container in {"matroska", "nut"}, gap=TWO_FRAMES)  # fmt: skip
     with pytest.raises(MediaError, match=re.escape(said)) as caught:
         planned(source)
     assert re.search(r"at frame 12 \(0\.48\d? s, pts", str(caught.value)), str(caught.value)
 
 
 def test_a_range_before_the_change_is_made(tmp_path: Path) -> None:
-    source = spliced.joined(tmp_path / "in.ts", [A, MATRIX], "mpegts")
+    source = spliced.joined(tmp_path / "in.ts", [A, MATRIX], "mpegts", gap=TWO_FRAMES)
     assert len(as_run(source, range="0-0.48")) == 12
     assert "at frame 12 " in refused(source, range="0-0.50")
 
@@ -306,7 +308,7 @@ def test_a_worker_notices_what_no_header_told(tmp_path: Path) -> None:
 
 
 def test_the_command_refuses_before_it_makes_anything(tmp_path: Path) -> None:
-    source = spliced.joined(tmp_path / "in.ts", [A, HLG], "mpegts")
+    source = spliced.joined(tmp_path / "in.ts", [A, HLG], "mpegts", gap=TWO_FRAMES)
     done = vsr("run", source, "--scale", "2", "--model", "lanczos", "-o", tmp_path / "out.mkv")
     assert done.code == 3
     assert "at frame 12 (0.480 s" in done.err

@@ -233,12 +233,12 @@ def test_a_worker_s_pulse_grows_with_every_tile_layer_and_packet_and_not_by_itse
     """
     worker, planned, packets = prepared(tmp_path, model="fast-x2", scale=2, tile="32x32")
     frame = Frame(0, media.planes_of(0, 64, 48))
-    tiles = len(worker.upscaler._tiles(48, 64))
+    tiles = len(worker.upscaler._now._tiles(48, 64))
     assert tiles >= 4
     for _ in range(2):
         worker.upscaler.stills.forget()
         before = worker.pulse
-        worker.upscaler([frame])
+        worker.upscaler.follow(alone(frame, worker.upscaler.contract))
         assert worker.pulse == before + tiles
     before = worker.pulse
     made = list(
@@ -257,7 +257,8 @@ def test_a_large_network_that_sees_a_whole_frame_at_once_counts_its_layers(tmp_p
     from tests.pipelines.run.test_color_exact import foreign
 
     worker, _, _ = prepared(tmp_path, model=str(foreign(tmp_path / "rgb.safetensors", last=0.0)), scale=2)
-    before = worker.upscaler._lanes.done
+    before = worker.upscaler._now._lanes.done
     layers = worker.pulse
-    worker.upscaler([Frame(0, media.planes_of(0, 64, 48))])
-    assert worker.pulse - layers > 5 + worker.upscaler._lanes.done - before
+    frame = Frame(0, media.planes_of(0, 64, 48))
+    worker.upscaler.follow(alone(frame, worker.upscaler.contract))
+    assert worker.pulse - layers > 5 + worker.upscaler._now._lanes.done - before

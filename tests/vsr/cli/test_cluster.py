@@ -11,7 +11,7 @@ import pytest
 
 from tests import media
 from tests.helpers.command import started, vsr
-from tests.helpers.ray_processes import MARK, children_of, left_of_ray, listening, settled
+from tests.helpers.ray_processes import MARK, NOTHING, children_of, left_of_ray, left_over, listening
 
 pytestmark = pytest.mark.cluster
 
@@ -43,7 +43,7 @@ def test_any_number_of_workers_gives_the_bytes_of_a_run_without_ray_and_leaves_n
     assert outcome.code == 0, outcome.err
     assert output.read_bytes() == alone
     assert len([e for e in outcome.events if e["event"] == "chunk"]) == 9
-    assert settled(before) == before
+    assert left_over(before) == NOTHING
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out.mp4", "out.mp4.vsr.json"]
 
 
@@ -78,12 +78,12 @@ def test_a_killed_driver_leaves_nothing_but_its_journal_and_the_next_one_goes_on
             break
     run.kill()
     run.communicate(timeout=60)
-    assert settled(before, 30) == before
+    assert left_over(before, 30) == NOTHING
     outcome = vsr("run", film, "-o", output, *OPTIONS, "--cluster", "local:1", **MARK)
     assert outcome.code == 0, outcome.err
     assert outcome.event("plan")["chunks_done"] >= 1
     assert output.read_bytes() == alone
-    assert settled(before) == before
+    assert left_over(before) == NOTHING
 
 
 @pytest.mark.parametrize(
