@@ -130,7 +130,7 @@ def _samples(info: VideoInfo) -> Iterator[VideoFrame]:
                 if seekable or number >= 2 * _PLACES:
                     break
     except av.error.FFmpegError:
-        return  # what is wrong with it is said where it matters
+        return  # the run itself reports what is wrong with it
     finally:
         container.close()
 

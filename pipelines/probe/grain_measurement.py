@@ -126,7 +126,7 @@ def _pairs(info: VideoInfo, pixels: PixelFormat) -> Iterator[tuple[list[np.ndarr
     try:
         container = open_source(info.path)
     except MediaError:
-        return  # what is wrong with it is said where it matters
+        return  # the run itself reports what is wrong with it
     with container:
         stream, decoder = film_decoder(container, info.stream_index)
         first, length = info.pts[0], info.pts[-1] - info.pts[0]

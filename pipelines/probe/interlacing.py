@@ -74,7 +74,7 @@ def find_scan(info: VideoInfo, field_order: int) -> Scan:
     try:
         looks = _looks(container, info)
     except av.error.FFmpegError:
-        looks = []  # what is wrong with it is said where it matters
+        looks = []  # the run itself reports what is wrong with it
     finally:
         container.close()
     # HEVC keeps each field as a picture of its own: what is whole there is a field.

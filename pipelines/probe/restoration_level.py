@@ -52,7 +52,7 @@ _SAMPLES = 16
 _WEIGHT_FRAMES = 12
 """So many frames of what is read through count as much as one place."""
 _CHANGE = 0.3
-"""What a change of the level must better: the sum over places of how far they are from their level."""
+"""Cost of one change of the level, beside the sum over places of their distances from their level."""
 _LEAST_WEIGHT = 1.5
 """Places with a level of their own."""
 _LEAST_STEP = 0.2
@@ -77,7 +77,7 @@ def estimate_levels(
     try:
         container = open_source(info.path)
     except MediaError:
-        return ()  # what is wrong with it is said where it matters
+        return ()  # the run itself reports what is wrong with it
     start, stop = part or (0, info.frame_count)
     # Where frames are not known by their times, the film's beginning stands for all of it.
     is_seekable = not info.linear and not info.epochs

@@ -352,7 +352,7 @@ def test_a_recording_that_ended_before_its_index_is_named_as_such_with_what_help
 
 @pytest.mark.parametrize("codec", ["libx264", "mpeg2video"])
 def test_damage_within_the_last_frames_is_no_early_end(tmp_path: Path, codec: str) -> None:
-    """Case 65: a person is told what to look for."""
+    """Case 65: the message names what to look for."""
     kind = media.Film(frames=20, rate=Fraction(25), codec=codec, gop=10, size=(128, 96), b_frames=0)
     film = media.write(tmp_path / "in.ts", kind)
     with open_source(film) as container:

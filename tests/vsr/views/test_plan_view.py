@@ -1,4 +1,4 @@
-"""What is said of an estimate."""
+"""The lines of an estimate."""
 
 from __future__ import annotations
 
