@@ -445,7 +445,7 @@ MUTANTS = (
     ),
     Mutant(
         15, "a clock that begins anew ends the look for fields", "pipelines/probe/interlacing.py",
-        "= set() if places > 1 else None", "= set()",
+        "_PLACES * _FRAMES, None)]", "_PLACES * _FRAMES, set())]",
         f"{_SCAN}::test_fields_behind_whole_frames_are_found_though_the_clock_begins_anew",
     ),
     Mutant(
@@ -1593,8 +1593,8 @@ MUTANTS = (
         f"{_LIMITS}::test_there_is_one_way_to_a_decoder",
     ),
     Mutant(
-        75, "a film is looked at by its container", "pipelines/probe/grain_measurement.py",
-        "for packet in container.demux(stream) for f in decoder.decode(packet))", "for f in container.decode(stream))",
+        75, "a film is looked at by its container", "pipelines/frames/film_frames.py",
+        "in decoded_frames(self.packets(at), self.decoder):", "in self._container.decode(self.stream):",
         f"{_LIMITS}::test_there_is_one_way_to_a_decoder",
     ),
     Mutant(

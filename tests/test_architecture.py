@@ -63,7 +63,7 @@ from earlier ones."""
 
 ALLOWED = {
     "av": {
-        "pipelines.media", "pipelines.codec", "pipelines.frames.video_reader", "pipelines.probe",
+        "pipelines.media", "pipelines.codec", "pipelines.frames.film_frames", "pipelines.probe",
         "pipelines.output", "pipelines.planner.encoder_options", "pipelines.planner.hardware_options",
         "pipelines.planner.pixel_format_selection", "pipelines.workers", "pipelines.datasets.recompression",
         "pipelines.quality", "pipelines.diagnostics",

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import av
 
-from pipelines.codec.decoder import checksum, packet_decoder, picture_planes, planar_format, rebuilt
+from pipelines.codec.decoder import checksum, packet_decoder, picture_planes, rebuilt
+from pipelines.media.pixel_format import planar_format
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,12 +14,12 @@ import av
 import numpy as np
 
 from models.errors import ResourceError
-from pipelines.codec.decoder import picture_planes, planar_format
+from pipelines.codec.decoder import picture_planes
 from pipelines.codec.encoder import encode_chunk
 from pipelines.media.cicp import ColorTags, HdrMetadata
 from pipelines.media.demuxer import open_decoder, open_memory
 from pipelines.media.hdr_metadata import agree, static_metadata
-from pipelines.media.pixel_format import PixelFormat
+from pipelines.media.pixel_format import PixelFormat, planar_format
 from pipelines.media.video_info import Frame
 
 if TYPE_CHECKING:

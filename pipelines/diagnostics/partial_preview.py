@@ -11,6 +11,7 @@ import numpy as np
 
 from models.errors import MediaError, UsageError
 from pipelines.diagnostics.preview import PreviewMoment, make_folder, stamp
+from pipelines.frames.film_frames import frames_at
 from pipelines.frames.images import SHOWN_PX, marked, most_detailed_crop, png, sheet, to_pixels
 from pipelines.frames.sample_values import to_values
 from pipelines.frames.video_reader import Footage
@@ -88,7 +89,7 @@ def _show(job: BegunRun, index: int, number: int, film: Footage, folder: Path) -
     plan, told = job.plan, next(c for c in job.plan["chunks"] if c["index"] == index)
     middle = chunk.info.frame_count // 2
     frame = _source_frame(plan, told["start_frame"], middle)
-    result = next(chunk.codes(f) for _, f in chunk.frames_at([(middle, middle + 1)]))
+    result = next(chunk.codes(f) for _, f in frames_at(chunk.info, [(middle, middle + 1)]))
     width, height = upright(chunk)
     before = fit(_as_planned(film, frame, PixelCrop(**plan.get("crop", {}))), width, height, result.bits)
     pictures, overview = _cut(before, result, (film, chunk))
@@ -116,7 +117,7 @@ def _source_frame(plan: Mapping[str, Any], start: int, number: int) -> int:
 
 def _as_planned(film: Footage, number: int, crop: PixelCrop) -> SampleValues:
     """A source frame as networks get it: upright and cropped."""
-    codes = next(turned(film, film.codes(f)) for _, f in film.frames_at([(number, number + 1)]))
+    codes = next(turned(film, film.codes(f)) for _, f in frames_at(film.info, [(number, number + 1)]))
     crop = crop.turned(film.info.orientation)
     width, height = crop.size(codes.luma.shape[2], codes.luma.shape[1])
     return codes.crop(crop.top // 2 * 2, crop.left // 2 * 2, height // 2 * 2, width // 2 * 2)

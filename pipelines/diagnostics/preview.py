@@ -13,10 +13,9 @@ import numpy as np
 
 from models.catalog.lookup import restoring_model
 from models.errors import OutputError, UsageError
-from pipelines.codec.decoder import planar_format
 from pipelines.diagnostics.estimate import TriedFrames, estimated, measure
 from pipelines.diagnostics.run_time import keep_estimate, machine_share
-from pipelines.frames.video_reader import Footage
+from pipelines.frames.film_frames import frames_at
 from pipelines.media.video_info import Chunk
 from pipelines.plan.chunking import clean_starts, cut_spans
 from pipelines.plan.events import Note, Planned
@@ -258,14 +257,14 @@ def _lit(info: VideoInfo, candidates: Sequence[int]) -> int:
 
     The first one if each would have to be decoded from the beginning.
     """
-    if info.linear or info.made_of_pictures or planar_format(info.pix_fmt).is_float or len(candidates) < 2:
+    if info.linear or info.made_of_pictures or info.pixels.is_float or len(candidates) < 2:
         return candidates[0]
     seen: dict[int, float] = {}
     for frame in candidates:
-        luma = next((shown.planes[0] for _, shown in Footage(info).frames_at([(frame, frame + 1)])), None)
+        luma = next((shown.planes[0] for _, shown in frames_at(info, [(frame, frame + 1)])), None)
         if luma is None:
             continue
-        values = luma[::4, ::4].astype(np.float32) / ((1 << planar_format(info.pix_fmt).bits) - 1)
+        values = luma[::4, ::4].astype(np.float32) / ((1 << info.pixels.bits) - 1)
         seen[frame] = float(values.mean())
         if seen[frame] > _DARK and float(values.std()) > _FLAT:
             return frame

@@ -2,6 +2,7 @@
 
 color_conversion.py    YUV <-> R'G'B', range and bit depth, in float
 ffmpeg_metrics.py      VMAF, XPSNR and SSIM by FFmpeg, frame by frame
+film_frames.py         frames from some places of a film
 images.py              PNG and JPEG files, contact sheets
 level_estimator.py     estimates the restoration level of frames, by a network
 rate_trial.py          upscaled samples encoded at several CRFs: bytes and VMAF

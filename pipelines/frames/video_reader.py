@@ -6,14 +6,13 @@ unchanged.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from models.layers.resampling import resample
-from pipelines.codec.decoder import decode, planar_format
-from pipelines.codec.promised_frames import Promise, deliver
+from pipelines.codec.decoder import decode
+from pipelines.codec.promised_frames import Promise
 from pipelines.frames.sample_values import (
     LEFT,
     SampleValues,
@@ -25,20 +24,17 @@ from pipelines.frames.sample_values import (
 )
 from pipelines.media.cicp import Range, Siting
 from pipelines.media.packet_reader import PacketReader
-from pipelines.media.video_info import NO_PTS, Chunk
-from pipelines.plan.chunking import cut_spans
 from pipelines.plan.color_tags import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from torch import Tensor
 
     from models.network import Planes
     from pipelines.media.cicp import ColorTags
-    from pipelines.media.packet_reader import PacketData
     from pipelines.media.pixel_format import PixelFormat
-    from pipelines.media.video_info import Frame, Span, VideoInfo
+    from pipelines.media.video_info import Frame, VideoInfo
 
 __all__ = ["Footage"]
 
@@ -49,7 +45,7 @@ class Footage:
     def __init__(self, info: VideoInfo) -> None:
         """Raise MediaError for pixel formats and colours that can't be converted."""
         self.info = info
-        self.pixels: PixelFormat = planar_format(info.pix_fmt)
+        self.pixels: PixelFormat = info.pixels
         tags, _ = resolve(
             info.color, self.pixels, height=info.height, codec=info.codec, picture=info.made_of_pictures
         )
@@ -82,40 +78,6 @@ class Footage:
                     return
         finally:
             reader.close()
-
-    def frames_at(self, stretches: Sequence[tuple[int, int]]) -> Iterator[tuple[int, Frame]]:
-        """Yield (number, frame) for the frames [start, stop) of each segment, ascending.
-
-        Damaged frames come as the decoder repaired them. Only the packets from the preceding key frames on
-        are decoded. Raises IndexMismatchError for frames that no packet promised.
-        """
-        info = self.info
-        chunks = [Chunk(n, start, stop) for n, (start, stop) in enumerate(stretches)]
-        reader = PacketReader(info.path, info.stream_index)
-        try:
-            for span in cut_spans(info.index, info.pts, chunks, linear=info.linear):
-                first, stop = span.chunks[0].start_frame, span.chunks[-1].stop_frame
-                promise = Promise(
-                    info.pts[first:stop], info.linear, first if info.linear else 0, first, info.decoder.clock
-                )
-                wanted = {n for chunk in span.chunks for n in range(chunk.start_frame, chunk.stop_frame)}
-                frames = deliver(
-                    decode(self._packets(reader, span), info.decoder, self.pixels, conceal=True),
-                    promise,
-                    conceal=True,
-                )
-                yield from ((n, frame) for n, frame in enumerate(frames, start=first) if n in wanted)
-        finally:
-            reader.close()
-
-    def _packets(self, reader: PacketReader, span: Span) -> Iterator[PacketData]:
-        """Packets of a span, with the times of the index (clock jumps joined)."""
-        index = self.info.index
-        for row, packet in enumerate(
-            reader.rows(span.first_row, span.stop_row, keep_from=span.first_row), start=span.first_row
-        ):
-            pts, dts = index.pts[row], index.dts[row]
-            yield replace(packet, pts=None if pts == NO_PTS else pts, dts=None if dts == NO_PTS else dts)
 
     def codes(self, frame: Frame) -> SampleValues:
         """One frame as 4:2:0 integers of 8 or 10 bits, limited range, left-sited.

@@ -8,7 +8,7 @@ from typing import Literal
 
 from models.errors import MediaError
 
-__all__ = ["Orientation", "PixelCrop", "PixelFormat"]
+__all__ = ["Orientation", "PixelCrop", "PixelFormat", "planar_format"]
 
 
 _FORMAT = re.compile(
@@ -17,6 +17,28 @@ _FORMAT = re.compile(
 _GREY_WITH_ALPHA = {"ya8": 8, "ya16le": 16, "yaf32le": 32}
 """In FFmpeg's frames the two samples of a pixel are interleaved; here they are two planes."""
 _SUBSAMPLING = {"444": (0, 0), "422": (1, 0), "420": (1, 1), "440": (0, 1), "411": (2, 0), "410": (2, 2)}
+
+_PLANAR = {
+    "nv12": "yuv420p", "nv21": "yuv420p", "nv16": "yuv422p", "nv24": "yuv444p", "p010le": "yuv420p10le",
+    "p012le": "yuv420p12le", "p016le": "yuv420p16le", "p210le": "yuv422p10le", "nv20le": "yuv422p10le",
+    "yuyv422": "yuv422p", "uyvy422": "yuv422p", "yvyu422": "yuv422p", "y210le": "yuv422p10le",
+    "rgb24": "gbrp", "bgr24": "gbrp", "rgb0": "gbrp", "bgr0": "gbrp", "0rgb": "gbrp", "0bgr": "gbrp",
+    "rgba": "gbrap", "bgra": "gbrap", "argb": "gbrap", "abgr": "gbrap", "pal8": "gbrap",
+    "rgb48le": "gbrp16le", "rgb48be": "gbrp16le", "rgba64le": "gbrap16le", "rgba64be": "gbrap16le",
+    "gray16be": "gray16le", "ya16be": "ya16le", "monow": "gray", "monob": "gray", "gbrpf16le": "gbrpf32le",
+    "gbrapf16le": "gbrapf32le", "grayf16le": "grayf32le", "yaf16le": "yaf32le", "rgbf32le": "gbrpf32le",
+    "rgbaf32le": "gbrapf32le", "rgbf16le": "gbrpf32le", "rgbaf16le": "gbrapf32le",
+    "v30xle": "yuv444p10le", "xv30le": "yuv444p10le",
+    "xv36le": "yuv444p12le", "xv48le": "yuv444p16le", "vyu444": "yuv444p", "vuyx": "yuv444p",
+    "vuya": "yuva444p", "uyva": "yuva444p", "ayuv": "yuva444p", "ayuv64le": "yuva444p16le", "nv42": "yuv444p",
+    "p410le": "yuv444p10le", "p212le": "yuv422p12le", "p216le": "yuv422p16le", "p412le": "yuv444p12le",
+    "p416le": "yuv444p16le", "y212le": "yuv422p12le", "y216le": "yuv422p16le", "x2rgb10le": "gbrp10le",
+    "x2bgr10le": "gbrp10le", "rgb8": "gbrp", "bgr8": "gbrp", "bgr48le": "gbrp16le", "bgra64le": "gbrap16le",
+    "uyyvyy411": "yuv411p", "yuv444p10msble": "yuv444p10le", "yuv444p12msble": "yuv444p12le",
+    **{f"{order}{bits}{end}": "gbrp"
+       for order in ("rgb", "bgr") for bits in ("444", "555", "565") for end in ("le", "be")},
+}  # fmt: skip
+"""Packed formats -> planar ones with the same samples."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +108,13 @@ class PixelFormat:
     def bytes_per_sample(self) -> int:
         """1, 2 or 4."""
         return 4 if self.is_float else 1 if self.bits <= 8 else 2
+
+
+def planar_format(pix_fmt: str) -> PixelFormat:
+    """The planar format in which frames of `pix_fmt` are passed on. Raises MediaError if there is none."""
+    if pix_fmt.endswith("be"):
+        return PixelFormat.parse(_PLANAR.get(pix_fmt, pix_fmt[:-2] + "le"))
+    return PixelFormat.parse(_PLANAR.get(pix_fmt, pix_fmt))
 
 
 @dataclass(frozen=True)

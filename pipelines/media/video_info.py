@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 from pipelines.media.cicp import ColorTags, HdrMetadata
-from pipelines.media.pixel_format import Orientation, PixelCrop
+from pipelines.media.pixel_format import Orientation, PixelCrop, PixelFormat, planar_format
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -232,6 +232,11 @@ class VideoInfo:
     def interlaced(self) -> bool:
         """Whether the two fields of a frame were taken at different times."""
         return self.scan.order != "progressive"
+
+    @functools.cached_property
+    def pixels(self) -> PixelFormat:
+        """The planar format in which its frames are passed on. Raises MediaError if there is none."""
+        return planar_format(self.pix_fmt)
 
     @property
     def is_picture(self) -> bool:

@@ -25,6 +25,7 @@ from models.errors import UsageError
 from models.layers.int8 import HIGHEST, INTEGERS
 from models.layers.resampling import resample
 from models.layers.yuv_residual import CHANNELS
+from pipelines.frames.film_frames import frames_at
 from pipelines.frames.sample_values import from_values, to_values
 from pipelines.frames.video_reader import Footage
 from pipelines.media.cicp import code_values
@@ -261,9 +262,7 @@ def calibration_frames(sources: Iterable[Path], scale: int) -> list[SampleValues
             continue
         wanted = 1 if info.is_picture else max(1, min(count, _FRAMES // len(infos)))
         places = [(n * count // wanted, n * count // wanted + 1) for n in range(wanted)]
-        taken = (
-            [next(footage.frames())] if info.is_picture else [frame for _, frame in footage.frames_at(places)]
-        )
+        taken = [next(footage.frames())] if info.is_picture else [f for _, f in frames_at(info, places)]
         for frame in taken:
             codes = _shrunk(footage.codes(frame), scale)
             top, left = ((side - _SIDE_PX) // 4 * 2 for side in codes.luma.shape[1:])

@@ -13,10 +13,10 @@ import av
 import numpy as np
 
 from models.errors import VerificationError
-from pipelines.codec.decoder import float_planes, picture_planes, planar_format
+from pipelines.codec.decoder import float_planes, planes_as
 from pipelines.frames.thumbnail import another_picture, grid_for, thumbnail
 from pipelines.media.demuxer import MAX_PIXELS, open_decoder, open_source
-from pipelines.media.pixel_format import PixelFormat
+from pipelines.media.pixel_format import PixelFormat, planar_format
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,9 +107,4 @@ def read_picture(path: Path, plan: Plan, what: str) -> tuple[list[np.ndarray], P
     pixels = planar_format(frame.format.name)
     if pixels.is_float:
         return float_planes(frame), pixels
-    planar = (
-        frame
-        if frame.format.name.replace("yuvj", "yuv") == pixels.name
-        else frame.reformat(format=pixels.name)
-    )
-    return picture_planes(planar, pixels), pixels
+    return planes_as(frame, pixels), pixels

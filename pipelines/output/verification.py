@@ -15,12 +15,12 @@ import av
 from av.stream import Disposition
 
 from models.errors import VerificationError
-from pipelines.codec.decoder import picture_planes, planar_format
+from pipelines.codec.decoder import planes_as
 from pipelines.media.demuxer import open_source, packets_of
 from pipelines.media.dynamic_hdr import dynamic_hdr_of
 from pipelines.media.hdr_metadata import agree, static_metadata
 from pipelines.media.image_sequence import pattern_of
-from pipelines.media.pixel_format import PixelFormat
+from pipelines.media.pixel_format import PixelFormat, planar_format
 from pipelines.output.picture_verification import (
     SEAM_FRAMES,
     check_picture,
@@ -290,10 +290,8 @@ class _Pictures:
         if place is None:
             return
         pixels = planar_format(frame.format.name)
-        packed = frame.format.name.replace("yuvj", "yuv") != pixels.name
-        planar = frame.reformat(format=pixels.name) if packed else frame  # a change of layout only
         what = f"the frame at pts {self._order[place]} of chunk {self._record.index}"
-        check_shown(picture_planes(planar, pixels), pixels, self._plan, self._thumbnails, place, what)
+        check_shown(planes_as(frame, pixels), pixels, self._plan, self._thumbnails, place, what)
 
 
 def _check_tags(frame: VideoFrame, plan: Plan) -> None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from models.catalog.lookup import default_model, find, restoring_model
 from models.errors import CorruptError, MediaError, UsageError
-from pipelines.codec.decoder import planar_format
 from pipelines.codec.encoder import try_encoder
 from pipelines.codec.filter_graph import try_filters
 from pipelines.media.cicp import Range, Transfer
@@ -165,7 +164,7 @@ class _Source:
 
 def _source_of(path: Path, info: VideoInfo) -> _Source:
     still = info.is_picture or path.suffix.lower() in _STILLS
-    decoded = planar_format(info.pix_fmt)
+    decoded = info.pixels
     tags = info.color
     if info.pix_fmt.startswith("yuvj"):
         tags = replace(tags, range=2)

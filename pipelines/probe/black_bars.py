@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
-import av
 import numpy as np
 
-from models.errors import MediaError
-from pipelines.codec.decoder import picture_planes, planar_format
-from pipelines.media.demuxer import decoded_frames, film_decoder, open_source
+from pipelines.frames.film_frames import FilmSamples
 from pipelines.media.pixel_format import PixelCrop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from av.video.frame import VideoFrame
-
-    from pipelines.media.pixel_format import PixelFormat
     from pipelines.media.video_info import VideoInfo
 
 __all__ = ["bars_of", "find_bars"]
@@ -39,14 +34,12 @@ def find_bars(info: VideoInfo, *, full: bool) -> PixelCrop:
     No crop if there are none. full: full range.
     """
     found: PixelCrop | None = None
-    pixels = planar_format(info.pix_fmt)
+    pixels = info.pixels
     columns, rows = info.crop.size(info.width, info.height)
     shown = info.crop.of_plane(0, pixels, info.width, info.height)
-    for frame in _samples(info):
-        try:
-            one = bars_of(_luma(frame, pixels)[shown], full=full or pixels.family == "rgb", bits=pixels.bits)
-        except MediaError:
-            continue
+    for planes in _samples(info):
+        luma = planes[0] if pixels.family != "rgb" else np.maximum.reduce(planes[:3])
+        one = bars_of(luma[shown], full=full or pixels.family == "rgb", bits=pixels.bits)
         if one is not None:
             found = one if found is None else _in_both(found, one)
             if not (
@@ -108,35 +101,11 @@ def _pair(one: int, other: int, side: int) -> tuple[int, int]:
     )
 
 
-def _samples(info: VideoInfo) -> Iterator[VideoFrame]:
-    """One frame of each place, the first that can be decoded."""
-    container = open_source(info.path)
-    try:
-        stream, decoder = film_decoder(container, info.stream_index)
-        first, length = info.pts[0], info.pts[-1] - info.pts[0]
-        seekable = not info.linear and not info.epochs and info.frame_count > _PLACES
-        for place in range(_PLACES if seekable else 1):
-            if seekable:
-                container.seek(first + length * (2 * place + 1) // (2 * _PLACES), stream=stream)
-            frames = (
-                f
-                for f in decoded_frames(container.demux(stream), decoder)
-                if not f.is_corrupt and (f.width, f.height) == (info.width, info.height)
-            )
-            for number, frame in enumerate(frames):
-                # Without seeking, the start of the film is looked at, every other frame.
-                if seekable or number % 2 == 0:
-                    yield frame
-                if seekable or number >= 2 * _PLACES:
-                    break
-    except av.error.FFmpegError:
-        return  # the run itself reports what is wrong with it
-    finally:
-        container.close()
-
-
-def _luma(frame: VideoFrame, pixels: PixelFormat) -> np.ndarray:
-    """(H,W) luma; for R'G'B' the largest of the three."""
-    name = frame.format.name.replace("yuvj", "yuv")
-    planes = picture_planes(frame if name == pixels.name else frame.reformat(format=pixels.name), pixels)
-    return planes[0] if pixels.family != "rgb" else np.maximum.reduce(planes[:3])
+def _samples(info: VideoInfo) -> Iterator[list[np.ndarray]]:
+    """Planes of one frame of each place, the first that can be decoded."""
+    with FilmSamples(info) as film:
+        places = film.places(_PLACES, least_frames=_PLACES)
+        for place in places:
+            yield from map(film.planes, islice(film.frames(place), 1))
+        if not places:  # the start of the film, every other frame
+            yield from map(film.planes, islice(film.frames(), 0, 2 * _PLACES + 1, 2))

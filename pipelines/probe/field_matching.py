@@ -11,22 +11,17 @@ Columns are averaged (noise, dot crawl); no line is left out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.codec.decoder import decode, planar_format
-from pipelines.codec.promised_frames import Promise, deliver
-from pipelines.media.packet_reader import PacketReader
-from pipelines.media.video_info import NO_PTS, Chunk
-from pipelines.plan.chunking import cut_spans
+from pipelines.frames.film_frames import frames_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pipelines.media.packet_reader import PacketData
     from pipelines.media.video_info import VideoInfo
 
 __all__ = ["FACTS", "MARGIN_FRAMES", "facts_of", "match_fields"]
@@ -74,8 +69,8 @@ class _Maps:
 def match_fields(info: VideoInfo, first_field: str, start: int, stop: int) -> npt.NDArray[np.int32]:
     """(frames, FACTS) of the source frames [start, stop). Decodes only them and a few neighbours."""
     first, end = max(0, start - MARGIN_FRAMES), min(info.frame_count, stop + MARGIN_FRAMES)
-    bits = planar_format(info.pix_fmt).bits
-    rows = facts_of(_luma(info, first, end), first_field, bits)
+    luma = (frame.planes[0] for _, frame in frames_at(info, [(first, end)]))
+    rows = facts_of(luma, first_field, info.pixels.bits)
     return np.concatenate(list(rows))[start - first : stop - first]
 
 
@@ -95,29 +90,6 @@ def facts_of(luma: Iterator[np.ndarray], first_field: str, bits: int = 8) -> Ite
             done = MARGIN_FRAMES
     if len(kept) > done:
         yield _votes(kept)[done:]
-
-
-def _luma(info: VideoInfo, start: int, stop: int) -> Iterator[np.ndarray]:
-    """The first plane of the frames [start, stop); damaged ones as the decoder repaired them."""
-    (span,) = cut_spans(info.index, info.pts, (Chunk(0, start, stop),), linear=info.linear)
-    pixels = planar_format(info.pix_fmt)
-    reader = PacketReader(info.path, info.stream_index)
-
-    def packets() -> Iterator[PacketData]:
-        for row, packet in enumerate(
-            reader.rows(span.first_row, span.stop_row, keep_from=span.stop_row), start=span.first_row
-        ):
-            pts, dts = info.index.pts[row], info.index.dts[row]
-            yield replace(packet, pts=None if pts == NO_PTS else pts, dts=None if dts == NO_PTS else dts)
-
-    try:
-        promise = Promise(
-            info.pts[start:stop], info.linear, start if info.linear else 0, start, info.decoder.clock
-        )
-        for frame in deliver(decode(packets(), info.decoder, pixels, conceal=True), promise, conceal=True):
-            yield frame.planes[0]
-    finally:
-        reader.close()
 
 
 def _fields(plane: np.ndarray, *, top: bool, bits: int) -> tuple[Map, Map]:

@@ -14,7 +14,7 @@ import av
 import numpy as np
 
 from models.errors import MediaError
-from pipelines.codec.decoder import Converter, checksum, planar_format
+from pipelines.codec.decoder import Converter, checksum
 from pipelines.codec.mid_stream_changes import change_of, facts_of
 from pipelines.media.demuxer import film_decoder, open_source, packets_of
 from pipelines.media.packet_reader import SideDataInForce
@@ -157,7 +157,7 @@ def counted(info: VideoInfo) -> _Counted:
     """Decode a whole film once, in its container."""
     container = open_source(info.path)
     seen = _Counted()
-    pixels = planar_format(info.pix_fmt)
+    pixels = info.pixels
     converter = None if pixels.is_float else Converter(pixels)
     first: FrameFacts | None = None
     in_force = SideDataInForce()

@@ -8,14 +8,12 @@ its position and the frame's timestamp, so that every split of a film into chunk
 
 from __future__ import annotations
 
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING
 
-import av
 import numpy as np
 
-from models.errors import MediaError
-from pipelines.codec.decoder import picture_planes, planar_format
-from pipelines.media.demuxer import film_decoder, open_source
+from pipelines.frames.film_frames import FilmSamples
 from pipelines.media.pixel_format import PixelFormat
 
 if TYPE_CHECKING:
@@ -46,13 +44,12 @@ def measure_grain(info: VideoInfo) -> tuple[tuple[float, ...], ...]:
     At LEVELS brightnesses for the first plane and R'G'B', else one. Empty if there is no grain, or nothing to
     measure it on (single images, floats).
     """
-    pixels = planar_format(info.pix_fmt)
+    pixels = info.pixels
     if info.is_picture or pixels.is_float:
         return ()
     step = 2 if info.scan.order != "progressive" else 1  # lines of one field
     found = [
-        grain_of([p[::step] for p in one], [p[::step] for p in two], pixels)
-        for one, two in _pairs(info, pixels)
+        grain_of([p[::step] for p in one], [p[::step] for p in two], pixels) for one, two in _pairs(info)
     ]
     if not found:
         return ()
@@ -121,36 +118,10 @@ def _filled(known: np.ndarray) -> tuple[float, ...]:
     return tuple(strengths)
 
 
-def _pairs(info: VideoInfo, pixels: PixelFormat) -> Iterator[tuple[list[np.ndarray], list[np.ndarray]]]:
-    """Two frames in a row of each place."""
-    try:
-        container = open_source(info.path)
-    except MediaError:
-        return  # the run itself reports what is wrong with it
-    with container:
-        stream, decoder = film_decoder(container, info.stream_index)
-        first, length = info.pts[0], info.pts[-1] - info.pts[0]
-        seekable = not info.linear and not info.epochs and info.frame_count > 4 * _PLACES
-        try:
-            for place in range(_PLACES if seekable else 1):
-                if seekable:
-                    container.seek(first + length * (2 * place + 1) // (2 * _PLACES), stream=stream)
-                before: list[np.ndarray] | None = None
-                frames = (f for packet in container.demux(stream) for f in decoder.decode(packet))
-                for number, frame in enumerate(f for f in frames if not f.is_corrupt):
-                    if (frame.width, frame.height) != (info.width, info.height):
-                        break
-                    name = frame.format.name.replace("yuvj", "yuv")
-                    planes = [
-                        p.copy()
-                        for p in picture_planes(
-                            frame if name == pixels.name else frame.reformat(format=pixels.name), pixels
-                        )
-                    ]
-                    if before is not None:
-                        yield before, planes
-                    before = planes
-                    if number == (1 if seekable else 2 * _PLACES):
-                        break
-        except av.error.FFmpegError:
-            return
+def _pairs(info: VideoInfo) -> Iterator[tuple[list[np.ndarray], list[np.ndarray]]]:
+    """Planes of two frames in a row of each place."""
+    with FilmSamples(info) as film:
+        places = film.places(_PLACES, least_frames=4 * _PLACES)
+        looked_at = [islice(film.frames(place), 2) for place in places]
+        for frames in looked_at or [islice(film.frames(), 2 * _PLACES + 1)]:
+            yield from pairwise([p.copy() for p in film.planes(frame)] for frame in frames)

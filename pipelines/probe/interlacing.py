@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import av
 
-from pipelines.media.demuxer import decoded_frames, film_decoder, open_source
+from pipelines.frames.film_frames import FilmSamples
 from pipelines.media.video_info import Scan
 from pipelines.probe.field_evidence import (
     CONTRARY,
@@ -34,11 +34,7 @@ from pipelines.probe.field_motion import field_phase, sample
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from av.container import InputContainer
-    from av.packet import Packet
-    from av.video.codeccontext import VideoCodecContext
     from av.video.frame import VideoFrame
-    from av.video.stream import VideoStream
 
     from pipelines.media.video_info import VideoInfo
     from pipelines.probe.field_evidence import Order
@@ -70,13 +66,7 @@ def find_scan(info: VideoInfo, field_order: int) -> Scan:
         or (not info.interlaced and _FLAGGED.get(field_order) is None and _is_beyond(info))
     ):
         return Scan(pulldown="soft" if soft else "")
-    container = open_source(info.path)
-    try:
-        looks = _looks(container, info)
-    except av.error.FFmpegError:
-        looks = []  # the run itself reports what is wrong with it
-    finally:
-        container.close()
+    looks = _looks(info)
     # HEVC keeps each field as a picture of its own: what is whole there is a field.
     return judge(looks, _FLAGGED.get(field_order, ""), soft=soft, apart=info.codec == "hevc")
 
@@ -145,24 +135,17 @@ def _is_soft_telecine(pts: array[int]) -> bool:
     )
 
 
-def _looks(container: InputContainer, info: VideoInfo) -> list[InterlaceSample]:
-    stream, decoder = film_decoder(container, info.stream_index)
-    first, length = info.pts[0], info.pts[-1] - info.pts[0]
-    # Frames known by order only, and clocks that jump, can't be sought: their start is looked at for longer.
-    places = 1 if info.linear or info.epochs or info.frame_count <= _PLACES * _FRAMES else _PLACES
-    wanted = _FRAMES if places > 1 else _PLACES * _FRAMES
-    found = []
-    known: set[int] | None = set() if places > 1 else None
-    for place in range(places):
-        if place:
-            container.seek(first + length * place // places, stream=stream)
-        found.append(_look(container.demux(stream), decoder, wanted, known))
-    return found
+def _looks(info: VideoInfo) -> list[InterlaceSample]:
+    with FilmSamples(info) as film:
+        first, length = info.pts[0], info.pts[-1] - info.pts[0]
+        if not film.is_seekable or info.frame_count <= _PLACES * _FRAMES:  # its start is looked at for longer
+            return [_look(film.frames(), _PLACES * _FRAMES, None)]
+        known: set[int] = set()
+        starts = (first + length * place // _PLACES if place else None for place in range(_PLACES))
+        return [_look(film.frames(start), _FRAMES, known) for start in starts]
 
 
-def _look(
-    packets: Iterable[Packet[VideoStream]], decoder: VideoCodecContext, wanted: int, known: set[int] | None
-) -> InterlaceSample:
+def _look(frames: Iterable[VideoFrame], wanted: int, known: set[int] | None) -> InterlaceSample:
     """Examine the next frames. known: timestamps seen before; None: they don't identify frames.
 
     If there are few key frames, seeking returns to the same ones.
@@ -170,9 +153,9 @@ def _look(
     look = InterlaceSample()
     eye: _Eye | None = None
     count = 0
-    for frame in decoded_frames(packets, decoder):
+    for frame in frames:
         eye = eye or _Eye(frame)
-        if not eye.fits(frame) or frame.is_corrupt:
+        if not eye.fits(frame):
             continue
         if known is not None and frame.pts is not None:
             if frame.pts in known:

@@ -20,7 +20,7 @@ import av
 
 from models.errors import MediaError, UsageError
 from pipelines.codec.cut_slice import ends_in_a_slice
-from pipelines.codec.decoder import facts_alone, planar_format
+from pipelines.codec.decoder import facts_alone
 from pipelines.codec.mid_stream_changes import change_of
 from pipelines.media.chroma_siting import chroma_siting, container_crop
 from pipelines.media.cicp import HdrMetadata
@@ -28,6 +28,7 @@ from pipelines.media.container_check import appended_film, flaw_of
 from pipelines.media.demuxer import DECODERS, MAX_PIXELS, open_source
 from pipelines.media.image_sequence import pattern_of
 from pipelines.media.packet_reader import PacketData
+from pipelines.media.pixel_format import planar_format
 from pipelines.media.video_info import NO_PTS, DecoderSetup, Scan, VideoInfo
 from pipelines.probe.film_end import CUT_SLICE, damaged_end, flaw_of_film
 from pipelines.probe.first_frames import dynamic_names, read_exif
@@ -170,7 +171,7 @@ def _read(
     # none, FFmpeg tells what the decoder said last while it was opened, which may be of a later part.
     sar = shape if setup.sar_of_container or facts is None else facts.sar
     row = len(seen.index) - len(seen.tail)
-    ending = _ending(seen, setup, linear=linear)
+    ending = _ending(seen, setup, pixels, linear=linear)
     flaw, said_of_end = flaw_of_film(container, path, stream, seen, ending)
     info = VideoInfo(
         path=str(path),
@@ -244,7 +245,6 @@ def _refuse_unseen(seen: PacketWalk, path: str | os.PathLike[str]) -> None:
         raise MediaError(
             f"{path}: no frame of its video can be decoded{': ' + look.error if look.error else ''}"
         )
-    planar_format(look.pix_fmt)
     if look.dolby_vision_only or seen.dynamic_hdr.facts.dolby_vision == 5:
         raise MediaError(
             f"{path}: is Dolby Vision without a base layer (profile 5, or 10.0), whose colours only its own"
@@ -301,12 +301,12 @@ def _decoder_setup(context: VideoCodecContext, first_pts: int, time_base: Fracti
     )
 
 
-def _ending(seen: PacketWalk, setup: DecoderSetup, *, linear: bool) -> str:
+def _ending(seen: PacketWalk, setup: DecoderSetup, pixels: PixelFormat, *, linear: bool) -> str:
     """What is wrong with the last frames; empty if nothing is."""
     is_cut = ends_in_a_slice(seen.tail, setup)
     # those frames are known by order
     seen.tail = [] if linear or any(packet.pts is None for packet in seen.tail) else seen.tail
-    return CUT_SLICE if is_cut else damaged_end(seen.tail, setup, planar_format(seen.look.pix_fmt))
+    return CUT_SLICE if is_cut else damaged_end(seen.tail, setup, pixels)
 
 
 def _first_shown_after(row: int, seen: PacketWalk, expected: array[int], *, linear: bool) -> int:

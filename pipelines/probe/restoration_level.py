@@ -21,17 +21,14 @@ from typing import TYPE_CHECKING, Any
 import av
 import numpy as np
 
-from models.errors import MediaError
-from pipelines.codec.decoder import picture_planes, planar_format
+from pipelines.frames.film_frames import FilmSamples
 from pipelines.frames.level_estimator import in_twos, median_level, score_of_pair, tiles_of_frame
 from pipelines.frames.shot_detection import ShotDetector
-from pipelines.media.demuxer import decoded_frames, film_decoder, open_source
+from pipelines.media.demuxer import decoded_frames
 from pipelines.probe.quantisers import OPTIONS, Quantisers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    from av.container import InputContainer
 
     from pipelines.media.pixel_format import PixelFormat
     from pipelines.media.video_info import VideoInfo
@@ -71,20 +68,15 @@ def estimate_levels(
     first level applies from its start. prefilter: filters before the networks; their output is then
     estimated, without the quantisers.
     """
-    pixels = planar_format(info.pix_fmt)
+    pixels = info.pixels
     if pixels.is_float:
         return ()
-    try:
-        container = open_source(info.path)
-    except MediaError:
-        return ()  # the run itself reports what is wrong with it
     start, stop = part or (0, info.frame_count)
-    # Where frames are not known by their times, the film's beginning stands for all of it.
-    is_seekable = not info.linear and not info.epochs
-    seen = (start, stop) if is_seekable else (0, stop - start)
-    with container:
-        film = _Film(info, container, seen, pixels, full=full, prefilter=prefilter)
-        places = film.places() if is_seekable and stop - start > _THROUGH else []
+    with FilmSamples(info, OPTIONS) as samples:
+        # Where frames are not known by their times, the film's beginning stands for all of it.
+        seen = (start, stop) if samples.is_seekable else (0, stop - start)
+        film = _Film(info, samples, seen, full=full, prefilter=prefilter)
+        places = film.places() if samples.is_seekable and stop - start > _THROUGH else []
         if places and (len(places) >= _PLACES or stop - start > _MOST_THROUGH):
             parts = _parts_of_places(film, places)
         else:
@@ -117,19 +109,17 @@ class _Film:
     def __init__(
         self,
         info: VideoInfo,
-        container: InputContainer,
+        samples: FilmSamples,
         part: tuple[int, int],
-        pixels: PixelFormat,
         *,
         full: bool,
         prefilter: str,
     ) -> None:
-        self._info, self._container, self._part = info, container, part
-        self._pixels, self._full, self._prefilter = pixels, full, prefilter
-        self._stream, self._decoder = film_decoder(container, info.stream_index, OPTIONS)
-        self._quantisers = Quantisers(self._stream, self._decoder, pixels.bits)
-        self._lines = 2 if info.scan.order != "progressive" else 1
-        self._is_seekable = not info.linear and not info.epochs
+        self._info, self._samples, self._part = info, samples, part
+        self._pixels, self._full, self._prefilter = info.pixels, full, prefilter
+        self._quantisers = Quantisers(samples.stream, samples.decoder, info.pixels.bits)
+        self._lines = 2 if info.interlaced else 1
+        self._is_seekable = samples.is_seekable
         self._has_moved = False
 
     def level(self, looks: Sequence[_Look], enough: int = 1) -> float | None:
@@ -208,9 +198,8 @@ class _Film:
 
     def _luma(self, frame: Any) -> np.ndarray:
         """(H,W); of R'G'B' its green, of interlaced frames one field's lines."""
-        name = frame.format.name.replace("yuvj", "yuv")
-        shown = frame if name == self._pixels.name else frame.reformat(format=self._pixels.name)
-        return picture_planes(shown, self._pixels)[0][:: self._lines]
+        luma: np.ndarray = self._samples.planes(frame)[0][:: self._lines]
+        return luma
 
     def _frames(self, at: int) -> Iterator[tuple[int, Any]]:
         """(number, frame) of the wanted part, from the last key frame before a frame on.
@@ -220,13 +209,10 @@ class _Film:
         start, stop = self._part
         pts = self._info.pts
         try:
-            if self._is_seekable and (at or self._has_moved):
-                self._container.seek(pts[at], stream=self._stream)
-                if self._decoder.is_open:
-                    self._decoder.flush_buffers()
+            place = pts[at] if self._is_seekable and (at or self._has_moved) else None
             self._has_moved = True
-            packets = self._quantisers.passing(self._container.demux(self._stream))
-            for count, frame in enumerate(decoded_frames(packets, self._decoder)):
+            packets = self._quantisers.passing(self._samples.packets(place))
+            for count, frame in enumerate(decoded_frames(packets, self._samples.decoder)):
                 number = count
                 if self._is_seekable:
                     number = bisect.bisect_left(pts, frame.pts) if frame.pts is not None else stop

@@ -17,6 +17,7 @@ from models.layers.resampling import resample
 from pipelines.datasets.degradation import read_case
 from pipelines.datasets.degrading import degrade
 from pipelines.datasets.shards import Shards, is_dataset
+from pipelines.frames.film_frames import frames_at
 from pipelines.frames.sample_values import SampleValues, from_values, rgb_to_planes, to_values
 from pipelines.frames.video_reader import Footage
 from pipelines.media.file_types import find_inputs
@@ -147,7 +148,7 @@ def _picture_item(footage: Footage, scale: int, case: str) -> EvaluationItem:
 def _video_item(footage: Footage, scale: int, case: str, part: tuple[int, int]) -> EvaluationItem:
     step = 2 * scale
     height, width = footage.height // step * step, footage.width // step * step
-    frames = footage.frames(part[1]) if part[0] == 0 else (frame for _, frame in footage.frames_at([part]))
+    frames = footage.frames(part[1]) if part[0] == 0 else (f for _, f in frames_at(footage.info, [part]))
     clip = [footage.codes(f).crop(0, 0, height, width) for f in frames]
     truth = SampleValues(
         np.concatenate([c.luma for c in clip]), np.concatenate([c.chroma for c in clip]), footage.bits

@@ -13,6 +13,7 @@ import numpy as np
 
 from models.errors import VerificationError
 from models.layers.resampling import resample
+from pipelines.frames.film_frames import frames_at
 from pipelines.frames.sample_values import LEFT, SampleValues, from_values, oriented, to_values
 from pipelines.frames.video_reader import Footage
 from pipelines.media.cicp import HDR_TRANSFERS
@@ -229,7 +230,7 @@ class Matched:
     def _of(self, number: int, wanted: array[int]) -> Iterator[SampleValues]:
         film = self.films[number]
         place = 0
-        for n, frame in film.frames_at(_stretches(wanted)):
+        for n, frame in frames_at(film.info, _stretches(wanted)):
             if n != wanted[place]:
                 continue
             place += 1

@@ -39,6 +39,7 @@ from pipelines.datasets.damage import level_of_damage, measure_damage
 from pipelines.datasets.degradation import Degradation, DegradationStep
 from pipelines.datasets.degrading import degrade
 from pipelines.frames.ffmpeg_metrics import Meter
+from pipelines.frames.film_frames import frames_at
 from pipelines.frames.images import to_pixels
 from pipelines.frames.level_estimator import level_of_clip
 from pipelines.frames.reference_upscaler import classical, upscale
@@ -98,7 +99,7 @@ def cases(
             0, min(footage.info.frame_count * 2 // 5, footage.info.frame_count - frames)
         )  # films begin in the dark
         stretch = [(first, min(first + frames, footage.info.frame_count))]
-        clip = [footage.codes(f).crop(0, 0, height, width) for _, f in footage.frames_at(stretch)]
+        clip = [footage.codes(f).crop(0, 0, height, width) for _, f in frames_at(footage.info, stretch)]
         truth = SampleValues(
             np.concatenate([c.luma for c in clip]), np.concatenate([c.chroma for c in clip]), footage.bits
         )

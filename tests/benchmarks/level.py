@@ -28,6 +28,7 @@ from models.errors import MediaError
 from pipelines.datasets.damage import level_of_damage, measure_damage
 from pipelines.datasets.degradation import Degradation, DegradationStep, DegradeSettings, draw
 from pipelines.datasets.degrading import degrade
+from pipelines.frames.film_frames import frames_at
 from pipelines.frames.level_estimator import WEIGHTS, pair_statistics, rounded, tiles_of_frame
 from pipelines.frames.sample_values import SampleValues, from_values, to_values
 from pipelines.frames.video_reader import Footage
@@ -84,7 +85,7 @@ def _stretch(footage: Footage, factor: int, rng: np.random.Generator) -> SampleV
     )
     parts = [
         footage.codes(f).crop(top, left, size[0], size[1])
-        for _, f in footage.frames_at([(first, first + _FRAMES)])
+        for _, f in frames_at(footage.info, [(first, first + _FRAMES)])
     ]
     return SampleValues(
         np.concatenate([p.luma for p in parts]), np.concatenate([p.chroma for p in parts]), footage.bits

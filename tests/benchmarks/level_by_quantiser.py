@@ -19,6 +19,7 @@ import numpy as np
 from pipelines.datasets.damage import level_of_damage, measure_damage
 from pipelines.datasets.degradation import Degradation
 from pipelines.datasets.degrading import degrade
+from pipelines.frames.film_frames import frames_at
 from pipelines.frames.level_estimator import level_of_clip
 from pipelines.frames.sample_values import SampleValues
 from pipelines.frames.video_reader import Footage
@@ -48,7 +49,7 @@ def halved(path: Path) -> SampleValues:
     first = max(0, min(footage.info.frame_count * 2 // 5, footage.info.frame_count - _FRAMES))
     clip = [
         footage.codes(frame).crop(0, 0, height, width)
-        for _, frame in footage.frames_at([(first, first + _FRAMES)])
+        for _, frame in frames_at(footage.info, [(first, first + _FRAMES)])
     ]
     joined = SampleValues(
         np.concatenate([c.luma for c in clip]), np.concatenate([c.chroma for c in clip]), footage.bits

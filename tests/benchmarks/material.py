@@ -22,10 +22,9 @@ import av
 import pytest
 
 from models.errors import VsrError
-from pipelines.codec.decoder import planar_format
 from pipelines.media.cicp import HDR_TRANSFERS, Transfer
 from pipelines.media.hdr_metadata import agree, static_metadata
-from pipelines.media.pixel_format import PixelFormat
+from pipelines.media.pixel_format import PixelFormat, planar_format
 from pipelines.probe.probe import probe
 from tests.helpers.inline import planned_of, upscaled, without_processes
 
@@ -81,7 +80,7 @@ def traits_of(info: VideoInfo) -> list[str]:
         found.append("rotated")
     if info.sar != 1:
         found.append(f"SAR {info.sar}")
-    pixels = planar_format(info.pix_fmt)
+    pixels = info.pixels
     if pixels.family == "rgb":
         found.append("R'G'B'")
     elif pixels.family == "yuv" and (pixels.sub_x, pixels.sub_y) != (1, 1):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pipelines.codec.decoder import planar_format
 from pipelines.codec.promised_frames import Promise
 from pipelines.media.cicp import Matrix, Primaries, Range, Siting, Transfer
 from pipelines.plan.color_tags import resolve
@@ -27,7 +26,7 @@ def info_table(info: VideoInfo) -> dict[str, Any]:
     """The facts of `vsr probe --json`."""
     resolved, assumed = resolve(
         info.color,
-        planar_format(info.pix_fmt),
+        info.pixels,
         height=info.height,
         codec=info.codec,
         picture=info.made_of_pictures,
@@ -165,7 +164,7 @@ def _turn_words(turn: Orientation) -> str:
 
 def _picture_words(info: VideoInfo, *, is_still: bool) -> str:
     """Codec, size, rate and sample format; the pixel aspect ratio if it isn't 1:1."""
-    pixels = planar_format(info.pix_fmt)
+    pixels = info.pixels
     chroma = {
         (0, 0): "4:4:4", (1, 0): "4:2:2", (1, 1): "4:2:0", (2, 0): "4:1:1", (2, 2): "4:1:0", (0, 1): "4:4:0",
     }.get((pixels.sub_x, pixels.sub_y), "")  # fmt: skip

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from models.errors import CorruptError, MediaError
-from pipelines.codec.decoder import decode, planar_format
+from pipelines.codec.decoder import decode
 from pipelines.codec.promised_frames import IndexMismatchError, Promise, deliver
 from pipelines.media.packet_reader import PacketReader
+from pipelines.media.pixel_format import planar_format
 from pipelines.media.video_info import Frame
 from pipelines.plan.chunking import cut_chunks, cut_spans
 from pipelines.probe.probe import probe
@@ -36,7 +37,7 @@ def test_every_span_of_an_open_gop_film_decodes_to_the_frames_of_a_linear_decode
         packets = list(reader.rows(span.first_row, span.stop_row, keep_from=span.first_row))
         reader.close()
         wanted = tuple(info.pts[span.chunks[0].start_frame : span.chunks[-1].stop_frame])
-        for frame in deliver(decode(packets, info.decoder, planar_format(info.pix_fmt)), Promise(wanted)):
+        for frame in deliver(decode(packets, info.decoder, info.pixels), Promise(wanted)):
             assert frame.pts == info.pts[number]
             assert all(np.array_equal(a, b) for a, b in zip(frame.planes, expected[number], strict=True)), (
                 number

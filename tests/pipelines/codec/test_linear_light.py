@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from models.errors import CorruptError, UsageError
-from pipelines.codec.decoder import float_planes, from_linear, planar_format, to_linear
+from pipelines.codec.decoder import float_planes, from_linear, to_linear
+from pipelines.media.pixel_format import planar_format
 from tests import media
 from tests.helpers.inline import H264, planned_of, upscaled
 from tests.helpers.view import decoded

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from models.errors import UsageError
-from pipelines.codec.decoder import planar_format
+from pipelines.media.pixel_format import planar_format
 from pipelines.probe.probe import probe
 from tests import media
 from tests.helpers.inline import H264, planned_of, upscaled

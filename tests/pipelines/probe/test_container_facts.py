@@ -19,12 +19,12 @@ from PIL import Image, ImageOps
 
 from models.errors import MediaError
 from pipelines.codec.container_decoder import ContainerDecoder
-from pipelines.codec.decoder import Converter, checksum, decode, planar_format
+from pipelines.codec.decoder import Converter, checksum, decode
 from pipelines.codec.mid_stream_changes import facts_of
 from pipelines.codec.promised_frames import Promise, deliver
 from pipelines.media.demuxer import open_source
 from pipelines.media.packet_reader import PacketReader
-from pipelines.media.pixel_format import PixelCrop, PixelFormat
+from pipelines.media.pixel_format import PixelCrop, PixelFormat, planar_format
 from pipelines.plan.events import Planned
 from pipelines.planner.video_planner import plan_video
 from pipelines.probe.probe import probe

@@ -12,10 +12,10 @@ import pytest
 
 from models.errors import VerificationError
 from pipelines.codec import encoder
-from pipelines.codec.decoder import picture_planes, planar_format
+from pipelines.codec.decoder import picture_planes
 from pipelines.frames.thumbnail import another_picture, grid_for, thumbnail
 from pipelines.media.cicp import ColorTags
-from pipelines.media.pixel_format import PixelFormat
+from pipelines.media.pixel_format import PixelFormat, planar_format
 from pipelines.media.video_info import Frame
 from pipelines.plan.events import Event
 from pipelines.workers.frame_order_check import FrameOrderCheck
