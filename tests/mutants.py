@@ -460,7 +460,7 @@ MUTANTS = (
     ),
     Mutant(
         63, "a damaged end refuses what lies before it", "pipelines/planner/video_planner.py",
-        "    if info.flaw and is_wanted and", "    if info.flaw and",
+        "    if info.flaw and part[1] > info.flaw_from and", "    if info.flaw and",
         f"{_CUT}::test_a_film_that_ends_early_is_refused_before_work_where_its_end_is_wanted",
     ),
     Mutant(
@@ -1213,7 +1213,7 @@ MUTANTS = (
     ),
     Mutant(
         42, "10-bit codes go into a network on 8-bit integers", "pipelines/plan/plan.py",
-        "            and PixelFormat.parse(self.pix_fmt).bits == 8\n", "",
+        "            and self.pixels.bits == 8\n", "",
         f"{_INT8}::test_what_is_not_for_8_bit_integers_is_refused",
     ),
     Mutant(
@@ -1428,7 +1428,7 @@ MUTANTS = (
     ),
     Mutant(
         37, "PQ in 8 bits", "pipelines/planner/encoder_options.py",
-        "    if transfer in HDR_TRANSFERS and PixelFormat.parse(encoder.pix_fmt).bits < _HDR_BITS:", "    if False:",
+        "    if transfer in HDR_TRANSFERS and encoder.pixels.bits < _HDR_BITS:", "    if False:",
         "tests/pipelines/media/test_hdr_metadata.py::test_pq_and_hlg_are_never_brought_down_to_eight_bits",
     ),
     Mutant(
@@ -1504,7 +1504,7 @@ MUTANTS = (
     ),
     Mutant(
         63, "a file that ends early is taken for whole", "pipelines/planner/video_planner.py",
-        '    if info.flaw and is_wanted and settings.on_corrupt == "fail":', "    if False:",
+        '    if info.flaw and part[1] > info.flaw_from and settings.on_corrupt == "fail":', "    if False:",
         "tests/pipelines/media/test_container_check.py::test_a_film_that_is_cut_short_is_refused_or_upscaled_as_far_as_it_goes[mkv-0.5]",
     ),
     Mutant(
@@ -2334,7 +2334,7 @@ MUTANTS = (
     ),
     Mutant(
         72, "a part of a film takes the name of the whole", "pipelines/planner/video_planner.py",
-        "if settings.range is None or plan.encoder.is_picture:", "if settings.range is None or plan.encoder.is_picture or True:",
+        "if settings.seconds is None or plan.encoder.is_picture:", "if settings.seconds is None or plan.encoder.is_picture or True:",
         f"{_PLANNER}::test_a_range_is_in_the_name_and_one_beyond_the_end_is_said_to_end_there",
     ),
     Mutant(

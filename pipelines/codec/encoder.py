@@ -26,7 +26,6 @@ from pipelines.media.cicp import HdrMetadata, Siting
 from pipelines.media.demuxer import open_memory
 from pipelines.media.dynamic_hdr import insert_dynamic_hdr
 from pipelines.media.image_sequence import pack, unpack
-from pipelines.media.pixel_format import PixelFormat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -150,7 +149,7 @@ class _Muxer:
         context.thread_type = "SLICE" if encoder.name in {"ffv1", "prores_ks"} else "FRAME"
         context.color_range, context.colorspace = color.range, color.matrix
         context.color_primaries, context.color_trc = color.primaries, color.transfer
-        if encoder.name in _SITED and PixelFormat.parse(encoder.pix_fmt).sub_y:
+        if encoder.name in _SITED and encoder.pixels.sub_y:
             context.options = {
                 **context.options,
                 "chroma_sample_location": _SITING_NAMES[Siting(color.siting)],
@@ -349,7 +348,7 @@ def _with_carried(codec: str, data: bytes, frame: Frame) -> bytes:
 
 
 def _to_av(frame: Frame, encoder: Encoder, time_base: Fraction, color: ColorTags) -> av.VideoFrame:
-    fmt = PixelFormat.parse(encoder.pix_fmt)
+    fmt = encoder.pixels
     name = encoder.pix_fmt.replace("yuv", "yuvj") if encoder.name == "mjpeg" else encoder.pix_fmt
     out = av.VideoFrame(encoder.width, encoder.height, name)
     for place, (plane, values) in enumerate(zip(picture_planes(out, fmt), frame.planes, strict=True)):

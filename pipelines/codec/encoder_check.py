@@ -19,7 +19,7 @@ from pipelines.codec.encoder import encode_chunk
 from pipelines.media.cicp import ColorTags, HdrMetadata
 from pipelines.media.demuxer import open_decoder, open_memory
 from pipelines.media.hdr_metadata import agree, static_metadata
-from pipelines.media.pixel_format import PixelFormat, planar_format
+from pipelines.media.pixel_format import planar_format
 from pipelines.media.video_info import Frame
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _packets(chunk: EncodedChunk) -> list[bytes]:
 def _flaw_of_stream(
     chunk: EncodedChunk, encoder: Encoder, color: ColorTags, hdr: HdrMetadata, times: list[int]
 ) -> str:
-    pixels = PixelFormat.parse(encoder.pix_fmt)
+    pixels = encoder.pixels
     shown = 0
     for frame, pts in _decoded(chunk):
         if shown >= len(times):
@@ -145,7 +145,7 @@ def _pattern(encoder: Encoder, times: list[int]) -> Iterator[Frame]:
 
 def _picture(encoder: Encoder, number: int) -> list[np.ndarray]:
     """Planes of frame `number`: a moving wave, and the number as bars, so that no two frames are alike."""
-    pixels = PixelFormat.parse(encoder.pix_fmt)
+    pixels = encoder.pixels
     planes = []
     for place in range(pixels.plane_count):
         rows, columns = pixels.plane_size(place, encoder.width, encoder.height)

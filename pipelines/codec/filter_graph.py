@@ -109,7 +109,7 @@ def whole_frames(
     frames after these are neighbours again. Each result keeps the decoder's frame as `Frame.origin`. Raises
     VerificationError if a filter loses or duplicates a frame.
     """
-    names, pixels = chain(plan), PixelFormat.parse(plan.decoded_format)
+    names, pixels = chain(plan), plan.decoded_pixels
     if not names and plan.pulldown is None:
         yield from frames
         return
@@ -133,7 +133,7 @@ def _cropped(frame: Frame, plan: Plan) -> Frame:
     """
     if not plan.crop:
         return frame
-    pixels, (height, width) = PixelFormat.parse(plan.pix_fmt), frame.planes[0].shape
+    pixels, (height, width) = plan.pixels, frame.planes[0].shape
     parts = [plan.crop.of_plane(n, pixels, width, height) for n in range(len(frame.planes))]
     planes = [p[part] for p, part in zip(frame.planes, parts, strict=True)]
     if frame.origin is None:
@@ -248,7 +248,7 @@ class _FieldGraph:
 
     def __init__(self, plan: Plan, like: Frame) -> None:
         assert plan.pulldown is not None
-        self._pixels = _without_alpha(PixelFormat.parse(plan.pix_fmt))
+        self._pixels = _without_alpha(plan.pixels)
         height, width = like.planes[0].shape
         self._graph = _Graph(
             (_deinterlacer(plan.pulldown.first_field, bob=False),), width, height, self._pixels
@@ -268,7 +268,7 @@ def try_filters(plan: Plan, width: int, height: int) -> None:
 
     Raises MediaError if they don't accept this size or format.
     """
-    deinterlacer, pixels = chain(plan), PixelFormat.parse(plan.decoded_format)
+    deinterlacer, pixels = chain(plan), plan.decoded_pixels
     names = [*(name.partition("=")[0] for name in deinterlacer), *prefilter_names(plan.prefilter)]
     if not names:
         return

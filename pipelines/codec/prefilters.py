@@ -55,11 +55,11 @@ def clean_frames(
     run: applies filters of FFmpeg, one frame in, one out. run_planes: the same, plane by plane. Each frame
     keeps the decoder's samples as `Frame.origin`, at the bit depth of the result.
     """
-    pixels = PixelFormat.parse(plan.decoded_format)
+    pixels = plan.decoded_pixels
     for name in prefilter_names(plan.prefilter):
         if name == "deband" and plan.raised_from:
             raising = Raising(pixels, full=plan.color.range == Range.FULL)
-            frames, pixels = map(raising, frames), PixelFormat.parse(plan.pix_fmt)
+            frames, pixels = map(raising, frames), plan.pixels
         if filtered := graph_filter(name, pixels):
             # FFmpeg's deband does not know 4:2:0, 4:2:2 and 4:4:4 of ten bits.
             frames = (run_planes if name == "deband" else run)(frames, (filtered,), pixels)

@@ -14,7 +14,6 @@ from av.bitstream import BitStreamFilterContext
 
 from pipelines.media.cicp import Range, Siting
 from pipelines.media.demuxer import open_memory
-from pipelines.media.pixel_format import PixelFormat
 
 if TYPE_CHECKING:
     from pipelines.media.cicp import ColorTags
@@ -48,7 +47,7 @@ def with_tags(data: bytes, encoder: Encoder, color: ColorTags) -> tuple[bytes, b
 def _filter(encoder: Encoder, color: ColorTags) -> str:
     """FFmpeg's name of the bitstream filter, and its options."""
     words: dict[str, Any] = {"transfer_characteristics": color.transfer, "matrix_coefficients": color.matrix}
-    subsampled = PixelFormat.parse(encoder.pix_fmt).sub_y and color.siting
+    subsampled = encoder.pixels.sub_y and color.siting
     if encoder.codec == "av1":
         words |= {
             "color_primaries": color.primaries,

@@ -19,7 +19,7 @@ from pipelines.frames.film_frames import frames_at
 from pipelines.media.video_info import Chunk
 from pipelines.plan.chunking import clean_starts, cut_spans
 from pipelines.plan.events import Note, Planned
-from pipelines.plan.option_values import PREFILTERS, parse_range, parse_rate
+from pipelines.plan.option_values import PREFILTERS, parse_range
 from pipelines.plan.timeline import clock
 from pipelines.planner.licences import licence_notes
 from pipelines.planner.resources import crew_of
@@ -142,7 +142,7 @@ def _preview(
     info = probe(
         source,
         video_stream=settings.video_stream,
-        rate=parse_rate(settings.rate) if settings.rate is not None else None,
+        rate=settings.frame_rate,
     )
     planned = [plan_video(source, None, one.alone, info) for one in variants]
     names = tuple(_chosen_name(name, settings, p.plan) for name, p in zip(names, planned, strict=True))

@@ -60,7 +60,7 @@ def _frames(sample: RateSample, plan: Plan) -> Iterator[Frame]:
 
 def _vmaf(sample: RateSample, plan: Plan, data: bytes) -> float:
     """Mean over the frames, of luma at output size, without a last odd row and column."""
-    pixels = PixelFormat.parse(plan.out_pix_fmt)
+    pixels = plan.out_pixels
     even = np.s_[: plan.out_height // 2 * 2, : plan.out_width // 2 * 2]
     made, given = _chunk_frames(data, plan.out_pix_fmt), _sample_frames(sample.pieces, plan.out_pix_fmt)
     pairs = ([m[0][even], g[0][even]] for m, g in zip(made, given, strict=True))

@@ -15,7 +15,7 @@ import torch
 from pipelines.inference.device import choose_device, traits
 from pipelines.inference.temporal_windows import alone
 from pipelines.inference.upscaler import Upscaler
-from pipelines.media.pixel_format import Orientation, PixelFormat
+from pipelines.media.pixel_format import Orientation
 from pipelines.media.video_info import Frame
 from pipelines.plan.arithmetic import ArithmeticTrial
 
@@ -97,7 +97,7 @@ def _seconds(plan: Plan, device: torch.device) -> float:
 
 def _frame(plan: Plan, number: int = 0) -> Frame:
     """A frame of slightly smoothed noise: edges, flat areas, and all values; the same everywhere."""
-    pixels = PixelFormat.parse(plan.pix_fmt)
+    pixels = plan.pixels
     random = torch.Generator().manual_seed(number)
     planes = []
     for place in range(pixels.plane_count):
@@ -114,7 +114,7 @@ def _frame(plan: Plan, number: int = 0) -> Frame:
 
 def _psnr(made: list[np.ndarray], wanted: list[np.ndarray], plan: Plan) -> float:
     """PSNR of the worst plane in dB, on integers; 99 if all are equal."""
-    bits = PixelFormat.parse(plan.out_pix_fmt).bits
+    bits = plan.out_pixels.bits
     peak = 1.0 if bits == 32 else float((1 << bits) - 1)
     errors = [float(((a.astype("float64") - b) ** 2).mean()) for a, b in zip(made, wanted, strict=True)]
     worst = max(errors)

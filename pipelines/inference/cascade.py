@@ -19,7 +19,6 @@ from pipelines.frames.color_conversion import rgb_to_yuv, to_codes, to_float, yu
 from pipelines.inference.output_checks import Health, diagnose, health_of_values, refuse
 from pipelines.inference.stage_tiles import tiles_of
 from pipelines.media.cicp import SITING_OFFSETS, Matrix, Range, Siting
-from pipelines.media.pixel_format import PixelFormat
 from pipelines.plan.color_tags import chroma_offset
 
 if TYPE_CHECKING:
@@ -92,7 +91,7 @@ class Cascade:
             lanes,
             notes,
         )
-        self._source, self._target = PixelFormat.parse(plan.pix_fmt), PixelFormat.parse(plan.out_pix_fmt)
+        self._source, self._target = plan.pixels, plan.out_pixels
         self._state: Tensor | None = None
 
     def forget(self) -> None:

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipelines.media.pixel_format import PixelFormat
-
 if TYPE_CHECKING:
     from pipelines.media.video_info import Frame
     from pipelines.plan.plan import Plan
@@ -28,7 +26,7 @@ class GrainMaker:
         """For each plane, strength by sample value; for floats, (brightnesses, strengths) to interpolate."""
         if not any(any(strengths) for strengths in plan.grain):
             return
-        pixels = PixelFormat.parse(plan.out_pix_fmt)
+        pixels = plan.out_pixels
         self._largest = 0 if pixels.is_float else (1 << pixels.bits) - 1
         unit = 1 / 255 if pixels.is_float else 1 << (pixels.bits - 8)
         for strengths in plan.grain:

@@ -32,7 +32,6 @@ from pipelines.inference.tile_cache import Stills
 from pipelines.inference.tile_threads import Lanes
 from pipelines.inference.transfer_ring import Queues
 from pipelines.media.cicp import SITING_OFFSETS, Range, Siting
-from pipelines.media.pixel_format import PixelFormat
 from pipelines.media.video_info import Frame
 from pipelines.plan.tiling import YUV_TILE_PX, Tile
 
@@ -85,7 +84,7 @@ class Upscaler:
         self.stills: Stills = Stills() if beside is None else beside.stills
         self.notes: list[str] = [] if beside is None else beside.notes
         """Messages for the user; the reader empties the list."""
-        self._source, self._target = PixelFormat.parse(plan.pix_fmt), PixelFormat.parse(plan.out_pix_fmt)
+        self._source, self._target = plan.pixels, plan.out_pixels
         self._offset = SITING_OFFSETS[Siting(plan.color.siting)]
         stages = [(s, _loaded(s, self._offset)) for s in plan.stages]
         self._networks = [n for s, n in stages if s.card.name != "identity"]

@@ -53,7 +53,7 @@ def check_shown(
         raise VerificationError(
             f"{what} has nothing to be compared with: the chunk's thumbnails are {len(thumbnails)} bytes"
         )
-    is_clipped = PixelFormat.parse(plan.pix_fmt).is_float and not pixels.is_float
+    is_clipped = plan.pixels.is_float and not pixels.is_float
     shown = thumbnail(planes, pixels, plan.out_color, grid, plan.luma_matrix)
     difference = another_picture(shown, own.reshape(grid), is_clipped=is_clipped)
     if difference:

@@ -16,7 +16,6 @@ from pipelines.media.bitstream import nal_length_size
 from pipelines.media.chroma_siting import chroma_siting
 from pipelines.media.cicp import Siting
 from pipelines.media.hdr_metadata import configuration_of
-from pipelines.media.pixel_format import PixelFormat
 from pipelines.output.container_support import (
     KEEPS_MILLISECONDS,
     codec_of,
@@ -79,7 +78,7 @@ class Contents:
                 f"a sample of the result is {sar} wide for its height, expected {plan.sar}"
             )
         siting = chroma_siting(self.video)
-        if PixelFormat.parse(plan.out_pix_fmt).sub_y and siting not in {
+        if plan.out_pixels.sub_y and siting not in {
             Siting.UNSPECIFIED,
             plan.out_color.siting,
         }:

@@ -25,7 +25,6 @@ from models.errors import ResourceError, UsageError, VsrError
 from pipelines.codec.encoder import encode_chunk, stream_facts
 from pipelines.frames.thumbnail import grid_for, thumbnail
 from pipelines.media.demuxer import open_source
-from pipelines.media.pixel_format import PixelFormat
 from pipelines.media.video_info import Chunk, Frame
 from pipelines.output.chunk_record import ChunkRecord, ResultParts
 from pipelines.output.container_support import REWRAPPED, incompatible_streams, is_divisible
@@ -181,7 +180,7 @@ def _in_small(plan: Plan) -> Plan:
 def _encoded(plan: Plan, info: VideoInfo, folder: Path) -> ChunkRecord:
     """A chunk of flat frames, half bright, as a worker and the journal would make it."""
     times, encoder = timeline(info, plan), plan.encoder
-    pixels = PixelFormat.parse(encoder.pix_fmt)
+    pixels = encoder.pixels
     kind, half = (
         (np.float32, 0.5)
         if pixels.is_float

@@ -20,7 +20,7 @@ from pipelines.media.demuxer import open_source, packets_of
 from pipelines.media.dynamic_hdr import dynamic_hdr_of
 from pipelines.media.hdr_metadata import agree, static_metadata
 from pipelines.media.image_sequence import pattern_of
-from pipelines.media.pixel_format import PixelFormat, planar_format
+from pipelines.media.pixel_format import planar_format
 from pipelines.output.picture_verification import (
     SEAM_FRAMES,
     check_picture,
@@ -296,7 +296,7 @@ class _Pictures:
 
 def _check_tags(frame: VideoFrame, plan: Plan) -> None:
     color = plan.out_color
-    result, promised = planar_format(frame.format.name), PixelFormat.parse(plan.out_pix_fmt)
+    result, promised = planar_format(frame.format.name), plan.out_pixels
     found = (int(frame.colorspace), int(frame.color_range), int(frame.color_primaries), int(frame.color_trc))
     # A matrix says nothing of grey: x264 leaves it out, and whatever else stands there does no harm.
     expected = (

@@ -153,7 +153,7 @@ def output_tags(
     R'G'B' made from YUV is full range. For a film made of images, the transfer is BT.709 if theirs is sRGB:
     players show both alike, but some know only the former.
     """
-    target = PixelFormat.parse(encoder.pix_fmt)
+    target = encoder.pixels
     if encoder.name == "prores_ks":
         # SMPTE RDD 36 has no flag for full range, and players take all of it for limited.
         color = replace(color, range=int(Range.LIMITED))

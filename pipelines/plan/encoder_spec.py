@@ -81,9 +81,14 @@ class Encoder:
         return PACKED.get((self.name, self.pix_fmt), self.pix_fmt)
 
     @property
+    def pixels(self) -> PixelFormat:
+        """`pix_fmt`, parsed."""
+        return PixelFormat.parse(self.pix_fmt)
+
+    @property
     def picture_bytes(self) -> int:
         """Size of the samples of one frame."""
-        pixels = PixelFormat.parse(self.pix_fmt)
+        pixels = self.pixels
         sizes = (pixels.plane_size(number, self.width, self.height) for number in range(pixels.plane_count))
         return pixels.bytes_per_sample * sum(height * width for height, width in sizes)
 

@@ -168,9 +168,19 @@ class Plan:
         return self.results(chunk.stop_frame) - self.results(chunk.start_frame)
 
     @property
-    def decoded_format(self) -> str:
+    def decoded_pixels(self) -> PixelFormat:
         """Planar format of the decoder's output."""
-        return self.raised_from or self.pix_fmt
+        return PixelFormat.parse(self.raised_from or self.pix_fmt)
+
+    @property
+    def pixels(self) -> PixelFormat:
+        """Planar format of the frames that the networks get."""
+        return PixelFormat.parse(self.pix_fmt)
+
+    @property
+    def out_pixels(self) -> PixelFormat:
+        """Planar format of the output's frames."""
+        return PixelFormat.parse(self.out_pix_fmt)
 
     @property
     def is_filtered(self) -> bool:
@@ -195,7 +205,7 @@ class Plan:
 
         Frames can then be processed from integers to integers.
         """
-        fmt = PixelFormat.parse(self.pix_fmt)
+        fmt = self.pixels
         left = SITING_OFFSETS[Siting.LEFT]
         return (
             (fmt.family, fmt.sub_x, fmt.sub_y, fmt.alpha) == ("yuv", 1, 1, False)
@@ -216,7 +226,7 @@ class Plan:
             len(cards) == 1
             and cards[0].int8_cost_db is not None
             and self.keeps_layout
-            and PixelFormat.parse(self.pix_fmt).bits == 8
+            and self.pixels.bits == 8
         )
 
     @property

@@ -22,6 +22,7 @@ from pipelines.plan.rate_target import RateTarget, parse_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from fractions import Fraction
 
 __all__ = [
     "BOXES",
@@ -251,13 +252,11 @@ class RunSettings:
         if self.cluster is not None:
             local_workers(self.cluster)
         check_template(self.output_template)
-        for text, parse in ((self.range, parse_range), (self.rate, parse_rate), (self.tile, parse_tile)):
-            if text is not None:
-                parse(text)
+        _ = self.seconds, self.frame_rate, self.tile_px  # raise UsageError if they can't be parsed
 
     def _rules(self) -> Iterator[tuple[bool, str]]:
         """(whether a rule is kept, the error message if it is not)."""
-        prefilters = prefilter_names(self.prefilter or "")
+        prefilters = self.prefilters
         restore = self.restore if self.restore == "auto" else f"{self.restore:g}"
         yield (
             self.chunk_seconds > 0 and math.isfinite(self.chunk_seconds),
@@ -299,6 +298,26 @@ class RunSettings:
             self.cluster is not None or (self.gpus_per_worker in {None, 1} and self.cpus_per_worker is None),
             f"{both} are of a cluster; give --cluster, too, or leave them out",
         )
+
+    @property
+    def seconds(self) -> tuple[Fraction, Fraction | None] | None:
+        """`range` in seconds; no end: to the end of the video."""
+        return None if self.range is None else parse_range(self.range)
+
+    @property
+    def frame_rate(self) -> Fraction | None:
+        """`rate` as a number."""
+        return None if self.rate is None else parse_rate(self.rate)
+
+    @property
+    def tile_px(self) -> tuple[int, int] | None:
+        """`tile` as (height, width)."""
+        return None if self.tile is None else parse_tile(self.tile)
+
+    @property
+    def prefilters(self) -> tuple[str, ...]:
+        """The names in `prefilter`, in order."""
+        return prefilter_names(self.prefilter or "")
 
     @property
     def alone(self) -> RunSettings:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from models.errors import UsageError
 from pipelines.codec.graphics_driver import encoder_hardware, makers_here
-from pipelines.media.pixel_format import PixelFormat
 from pipelines.plan.arithmetic import ArithmeticTrial, choose_arithmetic
 from pipelines.planner.resources import computing_device
 from pipelines.storage.cache_folder import recall, remember
@@ -142,6 +141,6 @@ def _hindrance(plan: Plan) -> str:
         )
     if len(cards) != 1:
         return f"it is for one network alone, and this takes {', '.join(card.name for card in cards)}"
-    if PixelFormat.parse(plan.pix_fmt).bits != 8:
+    if plan.pixels.bits != 8:
         return f"it is for 8-bit sources, and this one is {plan.pix_fmt}"
     return "it is for left-sited 4:2:0 that is kept as it is, at the full --strength of the network"

@@ -267,7 +267,7 @@ def _x265_frames(width: int, height: int, preset: str) -> str:
 
 
 def _checked_depth(encoder: Encoder, transfer: int) -> Encoder:
-    if transfer in HDR_TRANSFERS and PixelFormat.parse(encoder.pix_fmt).bits < _HDR_BITS:
+    if transfer in HDR_TRANSFERS and encoder.pixels.bits < _HDR_BITS:
         remedy = (
             "name an output that ends in .png or .tiff"
             if encoder.is_picture

@@ -10,7 +10,6 @@ import av
 from models.errors import MediaError, UsageError
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.plan.encoder_spec import MAKERS, PACKED
-from pipelines.plan.option_values import prefilter_names
 from pipelines.planner.hardware_options import encoder_name, hardware_formats
 
 if TYPE_CHECKING:
@@ -137,7 +136,7 @@ def _is_planar(pix_fmt: str) -> bool:
 
 def lost_bits(encoder: Encoder, source: PixelFormat) -> str:
     """What is lost of a source with a named pixel format, in words; empty for nothing."""
-    target = PixelFormat.parse(encoder.pix_fmt)
+    target = encoder.pixels
     lost = []
     if source.family == "rgb" and target.family == "yuv" and not encoder.is_picture:
         lost.append(f"R'G'B' becomes Y'CbCr ({encoder.pix_fmt}), --codec ffv1 would keep it")
@@ -155,7 +154,7 @@ def lost_bits(encoder: Encoder, source: PixelFormat) -> str:
 
 def raised_by_prefilters(decoded: PixelFormat, settings: RunSettings) -> tuple[PixelFormat, list[str]]:
     """The format after prefilters, and messages for the user: deband converts 8 bits to 10."""
-    raised = _raised_format(decoded) if "deband" in prefilter_names(settings.prefilter or "") else None
+    raised = _raised_format(decoded) if "deband" in settings.prefilters else None
     if raised is None:
         return decoded, []
     given = settings.encode.pixel_format

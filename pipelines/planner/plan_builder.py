@@ -18,11 +18,9 @@ from pipelines.plan.chunking import (
     clean_starts,
     cut_chunks,
     cut_spans,
-    frame_range,
     timing_digest,
 )
 from pipelines.plan.color_tags import output_tags
-from pipelines.plan.option_values import parse_tile, prefilter_names
 from pipelines.plan.plan import LARGEST_CHUNK_BYTES, Plan, told
 from pipelines.plan.pulldown import PARTS
 from pipelines.plan.tiling import YUV_TILE_PX
@@ -51,7 +49,9 @@ class Choices:
     """Cards of the named networks."""
     encoder: Encoder
     """For the target."""
-    decoded: str
+    part: tuple[int, int]
+    """Frames [start, stop) of the source that are wanted."""
+    decoded: PixelFormat
     """Planar format of decoded frames."""
     color: ColorTags
     """The resolved tags of the source."""
@@ -69,10 +69,10 @@ class Choices:
 
 def make_plan(info: VideoInfo, settings: RunSettings, chosen: Choices) -> Plan:
     """Build the plan."""
-    encoder, crop, pixels = chosen.encoder, chosen.crop, PixelFormat.parse(chosen.decoded)
+    encoder, crop, pixels = chosen.encoder, chosen.crop, chosen.decoded
     width, height = info.orientation.turn(*crop.size(info.width, info.height))
     out_width, out_height = encoder.width, encoder.height
-    start, stop = frame_range(info, settings.range)
+    start, stop = chosen.part
     stages = tuple(
         told(s, chosen.restore[0][1] if chosen.restore else 0.0, settings.detail)
         for s in choose_stages(chosen.cards, width, height, out_width, out_height)
@@ -95,7 +95,7 @@ def make_plan(info: VideoInfo, settings: RunSettings, chosen: Choices) -> Plan:
         out_height=out_height,
         sar=sar,
         orientation=info.orientation,
-        pix_fmt=chosen.decoded,
+        pix_fmt=pixels.name,
         out_pix_fmt=encoder.pix_fmt,
         color=chosen.color,
         out_color=output_tags(chosen.color, pixels, encoder, of_pictures=info.made_of_pictures),
@@ -114,13 +114,12 @@ def make_plan(info: VideoInfo, settings: RunSettings, chosen: Choices) -> Plan:
         hdr=info.hdr,
         deinterlacing=chosen.deinterlacing,
         pulldown=pulldown,
-        prefilter=",".join(prefilter_names(settings.prefilter or "")),
+        prefilter=",".join(settings.prefilters),
         strength=settings.strength,
         crop=crop,
         bars=chosen.bars.turned(info.orientation),
         grain=chosen.grain,
-        full_chroma=settings.chroma == "network"
-        and _has_full_chroma(pixels, PixelFormat.parse(encoder.pix_fmt), stages),
+        full_chroma=settings.chroma == "network" and _has_full_chroma(pixels, encoder.pixels, stages),
         target=settings.encode.rate_target,
         restore_levels=chosen.restore
         if len(chosen.restore) > 1 and any(s.restore is not None for s in stages)
@@ -174,8 +173,8 @@ def _most_frames(encoder: Encoder, stages: Sequence[NetworkStage], fields: int) 
 
 
 def _tile_px(settings: RunSettings, stages: Sequence[NetworkStage]) -> tuple[int, int]:
-    if settings.tile is not None:
-        return parse_tile(settings.tile)
+    if settings.tile_px is not None:
+        return settings.tile_px
     if all(s.card.pixels == "yuv420" for s in stages):
         return YUV_TILE_PX
     # Halos of R'G'B' networks are wide, maps as large as the picture, and those of large networks many.

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING
 from models.errors import UsageError
 from pipelines.codec.promised_frames import Promise
 from pipelines.media.cicp import HDR_TRANSFERS, Primaries, Range, Transfer
-from pipelines.media.pixel_format import PixelFormat
 from pipelines.output.container_support import incompatible_streams, lost_tags
 from pipelines.output.subtitle_text import is_converted, said_of_conversion
-from pipelines.plan.option_values import parse_range
 from pipelines.plan.timeline import clock, timeline
 from pipelines.planner.licences import licence_notes
 from pipelines.planner.pixel_format_selection import lost_bits
@@ -81,7 +79,7 @@ def refuse_target(encode: EncodeSettings, plan: Plan) -> None:
         raise UsageError(
             f"{name} searches for a CRF, and --encoder-option {clash[0]} sets the rate itself; leave one out"
         )
-    if PixelFormat.parse(plan.out_pix_fmt).family == "rgb":
+    if plan.out_pixels.family == "rgb":
         raise UsageError(f"{name}: samples of {plan.out_pix_fmt} can't be tried; leave --pixel-format out")
 
 
@@ -98,7 +96,7 @@ def said_of_target(plan: Plan) -> list[str]:
 
 def range_notes(info: VideoInfo, settings: RunSettings) -> list[str]:
     """A note if a range reaches beyond the end, which may be a mistake."""
-    stop = parse_range(settings.range)[1] if settings.range is not None else None
+    stop = settings.seconds[1] if settings.seconds is not None else None
     if stop is None or stop <= info.seconds + info.time_base:
         return []
     return [
@@ -150,7 +148,7 @@ def plan_warnings(info: VideoInfo, plan: Plan, *, moved: bool = False) -> list[s
     rate = "they vary here" if info.vfr else f"this is {float(plan.rate):.6g} frames a second"
     side = f"{beside} beside it (alpha, depth, a thumbnail) are left out"
     captions = f"closed captions inside the video can't be kept in {encoder.codec}; use --codec hevc or h264"
-    lost = lost_bits(encoder, PixelFormat.parse(plan.pix_fmt))
+    lost = lost_bits(encoder, plan.pixels)
     checks: tuple[tuple[object, str], ...] = (
         (plan.full_chroma, _FULL_CHROMA),
         (plan.strength < 1 and not learned, "the networks are classical: --strength has nothing to do"),

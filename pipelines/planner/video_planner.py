@@ -17,7 +17,6 @@ from pipelines.output.container_support import refuse_incompatible
 from pipelines.plan.chunking import frame_range
 from pipelines.plan.color_tags import output_tags, resolve
 from pipelines.plan.events import Planned
-from pipelines.plan.option_values import parse_range, parse_rate
 from pipelines.plan.output_names import result_name
 from pipelines.plan.plan import Plan
 from pipelines.planner.arithmetic_choice import with_arithmetic
@@ -82,11 +81,7 @@ def plan_video(
     output: file or folder; None puts it next to the input. Raises UsageError, MediaError.
     """
     refuse_own_input(source, output)  # before the source is looked through
-    info = info or probe(
-        source,
-        video_stream=settings.video_stream,
-        rate=parse_rate(settings.rate) if settings.rate is not None else None,
-    )
+    info = info or probe(source, video_stream=settings.video_stream, rate=settings.frame_rate)
     try:
         return _plan(source, output, settings, info)
     except MediaError as error:
@@ -106,7 +101,7 @@ def chosen_model(settings: RunSettings) -> str:
 
 
 def _restoring(
-    settings: RunSettings, info: VideoInfo, *, full: bool, prefilter: str
+    settings: RunSettings, info: VideoInfo, part: tuple[int, int], *, full: bool
 ) -> tuple[str, RestoreLevels, list[str]]:
     """The networks, the restoration levels for those that take one, and notes on the choice.
 
@@ -117,10 +112,9 @@ def _restoring(
     if restoring is None and not any(c.restores for name in model.split(",") for c in find(name.strip())):
         return model, (), []
     given = settings.restore != "auto"
-    part = frame_range(info, settings.range)
     levels: RestoreLevels = ((part[0], float(settings.restore)),) if given else ()
     if not given:
-        levels = estimate_levels(info, full=full, part=part, prefilter=prefilter)
+        levels = estimate_levels(info, full=full, part=part, prefilter=settings.prefilter or "")
     if not levels:
         return model, (), []
     said = f"restoration level {_in_words(levels)}, {'as given' if given else 'estimated'}"
@@ -177,17 +171,15 @@ def _source_of(path: Path, info: VideoInfo) -> _Source:
 
 
 def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoInfo) -> Planned:
-    is_wanted = frame_range(info, settings.range)[1] > info.flaw_from
-    if info.flaw and is_wanted and settings.on_corrupt == "fail":
+    part = frame_range(info, settings.range)
+    if info.flaw and part[1] > info.flaw_from and settings.on_corrupt == "fail":
         raise CorruptError(f"{info.flaw}; get it anew, or let --on-corrupt conceal take what is there")
     film = _source_of(source, info)
     grain, said_of_grain = _grain(info) if settings.keep_grain and not film.still else ((), [])
     if grain:
         # networks enlarge the grain they see: it would be there twice
         settings = replace(settings, prefilter=settings.prefilter or "denoise")
-    model, levels, said_of_level = _restoring(
-        settings, info, full=film.is_full, prefilter=settings.prefilter or ""
-    )
+    model, levels, said_of_level = _restoring(settings, info, part, full=film.is_full)
     raised, said_of_raising = raised_by_prefilters(film.format, settings)
     raised_from, film = film.format.name if raised != film.format else "", replace(film, format=raised)
     cards = [find(name.strip()) for name in model.split(",")]
@@ -200,7 +192,7 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     )
     settings = replace(settings, encode=encode)
     size = _size(info, settings, film, crop, place)
-    fields = choose_fields(info, settings.deinterlace, frame_range(info, settings.range))
+    fields = choose_fields(info, settings.deinterlace, part)
     choice = _EncoderChoice(settings, film, size, info.hdr, place)
     plan = make_plan(
         info,
@@ -208,13 +200,14 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
         Choices(
             cards,
             choice.encoder,
-            film.format.name,
+            part,
+            film.format,
             film.color,
             fields.deinterlacing,
             fields.pulldown,
             crop=crop,
             bars=bars,
-            grain=_for_result(grain, film.format, PixelFormat.parse(choice.encoder.pix_fmt)),
+            grain=_for_result(grain, film.format, choice.encoder.pixels),
             restore=levels,
         ),
     )
@@ -356,9 +349,9 @@ def _part(info: VideoInfo, settings: RunSettings, plan: Plan) -> tuple[Fraction,
 
     None without one, and for image sequences: their numbers show it.
     """
-    if settings.range is None or plan.encoder.is_picture:
+    if settings.seconds is None or plan.encoder.is_picture:
         return None
-    start, stop = parse_range(settings.range)
+    start, stop = settings.seconds
     return start, min(info.seconds, stop) if stop is not None else info.seconds
 
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from pipelines.codec.container_decoder import ContainerDecoder
 from pipelines.media.packet_reader import PacketReader
-from pipelines.media.pixel_format import PixelFormat
 from pipelines.media.video_info import NO_PTS
 from pipelines.plan.chunking import clean_starts, with_context
 from pipelines.plan.timeline import all_times
@@ -118,7 +117,7 @@ def open_reader(plan: Plan, info: VideoInfo) -> PacketReader:
     They come from the container's own decoder. Frames known by order only can't be located by time:
     `frame_times.count` has checked some of them.
     """
-    pixels = PixelFormat.parse(plan.decoded_format)
+    pixels = plan.decoded_pixels
     check = None if info.linear else ContainerDecoder(_looked_at(plan, info), info.index.clean, pixels)
     return PacketReader(info.path, info.stream_index, check)
 

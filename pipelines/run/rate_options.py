@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pipelines.media.pixel_format import PixelFormat
 from pipelines.plan.settings import EncodeSettings
 from pipelines.planner.encoder_options import HIGHEST_CRF, EncoderTarget, choose_encoder, preset_crf
 from pipelines.planner.hardware_options import hardware_options
@@ -94,6 +93,6 @@ def usual_crf(encode: EncodeSettings, encoder: Encoder) -> float:
 
 def lossless_encoder(plan: Plan) -> Encoder:
     """A lossless encoder for samples."""
-    pixels = PixelFormat.parse(plan.out_pix_fmt)
+    pixels = plan.out_pixels
     encode = EncodeSettings(codec="ffv1", encoder="software", pixel_format=plan.out_pix_fmt)
     return choose_encoder(encode, pixels, EncoderTarget(plan.out_width, plan.out_height, "matroska"))

@@ -20,7 +20,6 @@ from pipelines.codec.graphics_driver import encoder_hardware
 from pipelines.inference.device import choose_device, numerics_class
 from pipelines.inference.shot_upscaler import ShotUpscaler
 from pipelines.inference.temporal_windows import Reel, Window, windows
-from pipelines.media.pixel_format import PixelFormat
 from pipelines.media.video_info import Frame
 from pipelines.pool.interface import ReadyForNext
 from pipelines.pool.malloc import TRIM_FRAMES, trim_heap
@@ -48,7 +47,7 @@ class ChunkUpscaler:
             # cores from the encoder.
             torch.set_num_threads(1)
         self.upscaler = ShotUpscaler(setup.plan, self._device)
-        self._pixels = PixelFormat.parse(setup.plan.pix_fmt)
+        self._pixels = setup.plan.pixels
         self.facts = {**numerics_class(self._device, setup.plan), **self.upscaler.facts}
         if setup.plan.encoder.maker:
             self.facts["encoder"] = encoder_hardware(setup.plan.encoder.maker) or NO_ENCODER

@@ -8,7 +8,6 @@ import numpy as np
 
 from models.errors import VerificationError
 from pipelines.frames.thumbnail import grid_for, thumbnail
-from pipelines.media.pixel_format import PixelFormat
 from pipelines.media.video_info import Frame
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ class FrameOrderCheck:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._source, self._target = PixelFormat.parse(plan.pix_fmt), PixelFormat.parse(plan.out_pix_fmt)
+        self._source, self._target = plan.pixels, plan.out_pixels
         self._grid = grid_for(plan.width, plan.height)
         self._before: np.ndarray | None = None
         self._now: np.ndarray | None = None

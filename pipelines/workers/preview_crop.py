@@ -80,7 +80,7 @@ class Excerpt:
     def __call__(self, window: Window, places: Sequence[Place]) -> list[list[np.ndarray]]:
         """The planes of each of `count` places of the result."""
         frame = window.frame
-        source = PixelFormat.parse(self._plan.pix_fmt)
+        source = self._plan.pixels
         starts = [
             (
                 self._start(p[0], self._rows, self._plan.height),
@@ -95,7 +95,7 @@ class Excerpt:
         planes = [np.concatenate(side_by_side, axis=1) for side_by_side in zip(*parts, strict=True)]
         part = replace(frame, planes=planes, origin=None)
         made = self._upscaler.follow(alone(part, self._contract, window.number)).planes
-        result = PixelFormat.parse(self._plan.out_pix_fmt)
+        result = self._plan.out_pixels
         found = []
         for number, ((rows, columns), (top, left)) in enumerate(zip(places, starts, strict=True)):
             down, across = -top * self._scale, (number * self._columns - left) * self._scale

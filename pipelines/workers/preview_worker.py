@@ -16,7 +16,6 @@ from pipelines.frames.sample_values import to_rgb
 from pipelines.inference.device import choose_device, numerics_class
 from pipelines.inference.shot_upscaler import ShotUpscaler
 from pipelines.inference.temporal_windows import Reel, windows
-from pipelines.media.pixel_format import PixelFormat
 from pipelines.media.video_info import Frame
 from pipelines.planner.resources import usable_cores
 from pipelines.workers.messages import Sampled, Stages
@@ -122,7 +121,7 @@ class Sampler:
 
     def _overview(self, frame: Frame, place: Place) -> bytes:
         """The source, scaled down, with the place marked."""
-        plan, pixels = self._plan, PixelFormat.parse(self._plan.pix_fmt)
+        plan, pixels = self._plan, self._plan.pixels
         rgb = to_rgb(frame.planes, pixels, plan.color)[0]
         if pixels.is_float:  # light of any strength
             low, high = np.percentile(rgb.numpy(), (0.1, 99.9))
@@ -172,7 +171,7 @@ class _Way:
     def __init__(self, plan: Plan, device: torch.device) -> None:
         self.plan, self.upscaler = plan, ShotUpscaler(plan, device)
         self._strips = _strips(plan)
-        self._pixels = PixelFormat.parse(plan.out_pix_fmt)
+        self._pixels = plan.out_pixels
         self._is_warm = False
         self._seconds: tuple[float, float] | None = None
         self._excerpts: tuple[Excerpt, Excerpt] | None = None
@@ -189,7 +188,7 @@ class _Way:
 
     def moment(self, seen: list[Frame], start: int, wanted: range, place: Place) -> _Made:
         """Of the wanted ones of frames from number `start` on."""
-        bits = PixelFormat.parse(self.plan.pix_fmt).bits
+        bits = self.plan.pixels.bits
         contract = self.upscaler.contract
         settling = min(wanted.start - start, self.plan.network_results[0])
         reel = Reel(iter(seen), start, len(seen))
@@ -302,5 +301,5 @@ def _encoded(parts: Sequence[Sequence[np.ndarray]], index: int, plan: Plan) -> t
 
 def _pixels(planes: Sequence[np.ndarray], plan: Plan) -> np.ndarray:
     """(H,W,3) uint8 R'G'B' of a place of a result; the transfer curve is unchanged."""
-    rgb = to_rgb(planes, PixelFormat.parse(plan.out_pix_fmt), plan.out_color)[0]
+    rgb = to_rgb(planes, plan.out_pixels, plan.out_color)[0]
     return (rgb.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()

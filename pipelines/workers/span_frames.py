@@ -8,7 +8,6 @@ from pipelines.codec.decoder import decode
 from pipelines.codec.dynamic_metadata import fitted, with_dynamic_hdr
 from pipelines.codec.filter_graph import filtered, whole_frames
 from pipelines.codec.promised_frames import deliver
-from pipelines.media.pixel_format import PixelFormat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -50,7 +49,7 @@ def span_frames(
     promised.
     """
     conceal = plan.on_corrupt == "conceal"
-    pixels, promise = PixelFormat.parse(plan.decoded_format), task.promise(plan, decoder)
+    pixels, promise = plan.decoded_pixels, task.promise(plan, decoder)
     decoded = with_dynamic_hdr(
         packets,
         plan,

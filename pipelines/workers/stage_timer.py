@@ -13,7 +13,6 @@ import torch
 
 from pipelines.codec.encoder import EncodedChunk, StreamFacts, encode_chunk, frame_bytes, stream_facts
 from pipelines.inference.temporal_windows import Reel, windows
-from pipelines.media.pixel_format import PixelFormat
 from pipelines.media.video_info import Frame
 from pipelines.planner.resources import usable_cores
 from pipelines.workers.chunk_worker import ChunkUpscaler
@@ -106,7 +105,7 @@ class StageTimer:
         plan, upscaler = self._setup.plan, self._worker.upscaler
         watch = _Stopwatch()
         sources = self._decode(task, pieces, watch)
-        reel, bits = Reel(iter(sources), 0, len(sources)), PixelFormat.parse(plan.pix_fmt).bits
+        reel, bits = Reel(iter(sources), 0, len(sources)), plan.pixels.bits
         last = len(sources) - 1
         windowed = list(windows(reel, 0, len(sources), upscaler.contract, last=last, bits=bits))
         upscaler.follow(windowed[0])  # kernels are compiled and caches filled
