@@ -9,6 +9,7 @@ codec/        packets -> frames, frames -> packets
 frames/       decoded frames as sample values
 probe/        file -> `VideoInfo`; interlacing, black bars, grain
 inference/    networks on batches of frames
+containers/   what a container can hold, and how tracks are written into it
 output/       journal, muxing, verification
 planner/      settings and the facts of a video -> `Plan`
 pool/         a fault-tolerant parallel map over worker processes

@@ -102,7 +102,7 @@ _CUT = "tests/pipelines/media/test_container_check.py"
 _ENCODERS = "tests/pipelines/codec/test_hardware_encoder.py"
 _CHOICE = "tests/pipelines/planner/test_encoder_choice.py"
 _HARDWARE = "tests/pipelines/run/test_hardware_run.py"
-_TEXTS = "tests/pipelines/output/test_subtitle_text.py"
+_TEXTS = "tests/pipelines/containers/test_subtitle_text.py"
 _PLANNER = "tests/pipelines/planner/test_video_planner.py"
 _PROBE = "tests/pipelines/probe/test_probe.py"
 _ESTIMATE = "tests/pipelines/diagnostics/test_estimate.py"
@@ -111,7 +111,7 @@ _WATCH = "tests/pipelines/run/test_watch.py"
 
 MUTANTS = (
     Mutant(
-        25, "a timecode of the pictures is lost", "pipelines/output/container_support.py",
+        25, "a timecode of the pictures is lost", "pipelines/containers/container_support.py",
         "return next(named, info.timecode)", 'return next(named, "")',
         f"{_TRACKS}::test_a_timecode_that_the_pictures_bear_becomes_a_track_or_a_tag",
     ),
@@ -474,7 +474,7 @@ MUTANTS = (
         f"{_TRACKS}::test_a_tag_that_is_no_timecode_stops_no_run",
     ),
     Mutant(
-        25, "a timecode keeps MOV out of Matroska", "pipelines/output/container_support.py",
+        25, "a timecode keeps MOV out of Matroska", "pipelines/containers/container_support.py",
         'return stream.packet_count == 1 and said != "" and', "return False and",
         f"{_TRACKS}::test_a_timecode_is_kept_as_a_track_or_a_tag[in.mov-.mkv]",
     ),
@@ -504,7 +504,7 @@ MUTANTS = (
         f"{_TRACKS}::test_subtitles_that_were_off_stay_off_and_lost_flags_are_said",
     ),
     Mutant(
-        23, "flags of tracks are lost in silence", "pipelines/output/container_support.py",
+        23, "flags of tracks are lost in silence", "pipelines/containers/container_support.py",
         "    return tuple(str(flag.name) for flag in flags & ~kept)\n", "    return ()\n",
         f"{_TRACKS}::test_subtitles_that_were_off_stay_off_and_lost_flags_are_said",
     ),
@@ -555,17 +555,17 @@ MUTANTS = (
         f"{_TRACKS}::test_sound_under_a_fourcc_goes_into_matroska_under_its_wave_format_tag",
     ),
     Mutant(
-        23, "Matroska is given QuickTime's tags", "pipelines/output/container_support.py",
+        23, "Matroska is given QuickTime's tags", "pipelines/containers/container_support.py",
         "if has_fourcc and output.format.name", "if False and output.format.name",
         f"{_TRACKS}::test_sound_under_a_fourcc_goes_into_matroska_under_its_wave_format_tag",
     ),
     Mutant(
-        21, "channels stay without names", "pipelines/output/container_support.py",
+        21, "channels stay without names", "pipelines/containers/container_support.py",
         "        _complete_layout(stream)\n", "",
         f"{_TRACKS}::test_pcm_whose_channels_have_no_names_goes_into_mp4_and_mov",
     ),
     Mutant(
-        21, "LPCM is passed on as it is", "pipelines/output/container_support.py",
+        21, "LPCM is passed on as it is", "pipelines/containers/container_support.py",
         "_add_pcm(output, source)\n            if codec_of(source) in REWRAPPED\n            else output", "output",
         f"{_TRACKS}::test_lpcm_of_discs_is_rewrapped_with_the_same_samples",
     ),
@@ -1387,7 +1387,7 @@ MUTANTS = (
         f"{_DYNAMIC}::test_a_result_that_does_not_say_that_it_is_dolby_vision_is_noticed",
     ),
     Mutant(
-        96, "chunks of a MOV stay where they were", "pipelines/output/mov_boxes.py",
+        96, "chunks of a MOV stay where they were", "pipelines/containers/mov_boxes.py",
         "struct.pack_into(kind, moov, at, place + by)", "pass",
         f"{_DYNAMIC}::test_a_dolby_vision_record_stands_beside_whatever_else_a_track_has",
     ),
@@ -2213,17 +2213,17 @@ MUTANTS = (
         f"{_SHAPE}::test_matroska_tells_the_shape_of_a_sample_where_the_bitstream_does_not[ffv1-out.mkv-sar2]",
     ),
     Mutant(
-        27, "the unit of a missing shape stays", "pipelines/output/matroska_shape.py",
+        27, "the unit of a missing shape stays", "pipelines/containers/matroska_shape.py",
         "{_DISPLAY_WIDTH, _DISPLAY_HEIGHT, _DISPLAY_UNIT}", "{_DISPLAY_WIDTH, _DISPLAY_HEIGHT}",
         f"{_SHAPE}::test_the_shape_of_a_matroska_track_takes_no_other_place",
     ),
     Mutant(
-        27, "a small picture's shape is rounded", "pipelines/output/matroska_shape.py",
+        27, "a small picture's shape is rounded", "pipelines/containers/matroska_shape.py",
         "    if shown_width.denominator != 1 and max(width, height) < _SMALL:", "    if False:",
         f"{_SHAPE}::test_the_shape_of_a_matroska_track_takes_no_other_place",
     ),
     Mutant(
-        27, "the old checksum of the tracks stays", "pipelines/output/matroska_shape.py",
+        27, "the old checksum of the tracks stays", "pipelines/containers/matroska_shape.py",
         '_element(_CRC, zlib.crc32(body).to_bytes(4, "little"))', "tracks[:6]",
         f"{_SHAPE}::test_the_shape_of_a_matroska_track_takes_no_other_place",
     ),
@@ -2243,12 +2243,12 @@ MUTANTS = (
         f"{_CUT}::test_what_a_camera_writes_behind_the_last_box_is_no_damage",
     ),
     Mutant(
-        29, "keys of any name are left out", "pipelines/output/container_support.py",
+        29, "keys of any name are left out", "pipelines/containers/container_support.py",
         'keys = "+use_metadata_tags" if', 'keys = "" if',
         f"{_TAGS}::test_keys_of_any_name_and_names_of_tracks_are_kept",
     ),
     Mutant(
-        29, "a track's name is left out", "pipelines/output/container_support.py",
+        29, "a track's name is left out", "pipelines/containers/container_support.py",
         '"title" if key == "name" and "title" not in tags else key', "key",
         f"{_TAGS}::test_keys_of_any_name_and_names_of_tracks_are_kept",
     ),
@@ -2283,7 +2283,7 @@ MUTANTS = (
         f"{_CUT}::test_a_recording_that_ended_before_its_index_is_named_as_such_with_what_helps",
     ),
     Mutant(
-        23, "subtitles that are shown at once hide each other", "pipelines/output/subtitle_text.py",
+        23, "subtitles that are shown at once hide each other", "pipelines/containers/subtitle_text.py",
         "end = min(stop, *(e for e, _ in self._shown))", "end = stop",
         f"{_TEXTS}::test_what_is_shown_at_once_is_one_sample_and_nothing_is_shown_twice",
     ),
@@ -2318,7 +2318,7 @@ MUTANTS = (
         f"{_TEXTS}::test_webvtt_by_matroska_s_own_name_which_ffmpeg_does_not_know_is_converted",
     ),
     Mutant(
-        23, "Matroska takes timed text as it is", "pipelines/output/subtitle_text.py",
+        23, "Matroska takes timed text as it is", "pipelines/containers/subtitle_text.py",
         "codec in _CONVERTIBLE - _HELD[container]", 'codec in _CONVERTIBLE - _HELD[container] and container != "matroska"',
         f"{_TEXTS}::test_timed_text_becomes_subrip_in_matroska_and_webvtt_in_webm",
     ),

@@ -37,6 +37,7 @@ LAYERS = (
     "pipelines.frames",
     "pipelines.probe",
     "pipelines.inference",
+    "pipelines.containers",
     "pipelines.output",
     "pipelines.planner",
     "pipelines.pool",
@@ -64,7 +65,7 @@ from earlier ones."""
 ALLOWED = {
     "av": {
         "pipelines.media", "pipelines.codec", "pipelines.frames.film_frames", "pipelines.probe",
-        "pipelines.output", "pipelines.planner.encoder_options", "pipelines.planner.hardware_options",
+        "pipelines.containers", "pipelines.output", "pipelines.planner.encoder_options", "pipelines.planner.hardware_options",
         "pipelines.planner.pixel_format_selection", "pipelines.workers", "pipelines.datasets.recompression",
         "pipelines.quality", "pipelines.diagnostics",
     },

@@ -1,19 +1,14 @@
 """The output file: journal of finished chunks, muxing, verification.
 
 chunk_record.py          a finished chunk, and all parts of an output
-container_support.py     which streams a container can hold
 film_packets.py          packets of the chunks, with their times in the output
 journal.py               work directory: which chunks of a plan are done, and its lock
-matroska_shape.py        writes the shape of a sample into a finished Matroska file
-mov_boxes.py             inserts a box into the sample entry of a finished MOV
 muxer.py                 chunks and copied streams -> the output file
 passed_size.py           size of the other tracks in the output
 picture_verification.py  frames of an output, compared with their source
 plan_differences.py      the differences between two plans, in words
 result_contents.py       tracks, times and packets of an output, compared with the expected ones
 stream_copy.py           packets copied unchanged
-subtitle_text.py         converts text subtitles for another container
-track_times.py           times of passed-through packets: none missing, none that steps back
 trial.py                 a small output, made and checked before work starts
 verification.py          compares an output file with its plan and its source
 """

@@ -16,11 +16,7 @@ from av.bitstream import BitStreamFilterContext
 from av.stream import Disposition
 
 from models.errors import OutputError, VerificationError
-from pipelines.media.demuxer import file_url, open_memory, open_source, packets_of
-from pipelines.media.hdr_metadata import configuration_box, with_metadata
-from pipelines.media.image_sequence import unpack
-from pipelines.media.timestamps import film_count, later_timecode
-from pipelines.output.container_support import (
+from pipelines.containers.container_support import (
     OWN_TAGS,
     REWRAPPED,
     add_copied_stream,
@@ -32,9 +28,14 @@ from pipelines.output.container_support import (
     is_remade,
     stream_time_bases,
 )
+from pipelines.containers.matroska_shape import reserve, write_shape
+from pipelines.containers.mov_boxes import add_to_sample_entry, disable_tracks
+from pipelines.containers.subtitle_text import add_text_track, converted, is_converted
+from pipelines.media.demuxer import file_url, open_memory, open_source, packets_of
+from pipelines.media.hdr_metadata import configuration_box, with_metadata
+from pipelines.media.image_sequence import unpack
+from pipelines.media.timestamps import film_count, later_timecode
 from pipelines.output.film_packets import film_packets
-from pipelines.output.matroska_shape import reserve, write_shape
-from pipelines.output.mov_boxes import add_to_sample_entry, disable_tracks
 from pipelines.output.stream_copy import (
     Passed,
     check_stop,
@@ -43,7 +44,6 @@ from pipelines.output.stream_copy import (
     passed_packets,
     passed_window,
 )
-from pipelines.output.subtitle_text import add_text_track, converted, is_converted
 
 if TYPE_CHECKING:
     import threading

@@ -12,16 +12,16 @@ import numpy as np
 from av.stream import Disposition
 
 from models.errors import VerificationError
-from pipelines.media.bitstream import nal_length_size
-from pipelines.media.chroma_siting import chroma_siting
-from pipelines.media.cicp import Siting
-from pipelines.media.hdr_metadata import configuration_of
-from pipelines.output.container_support import (
+from pipelines.containers.container_support import (
     KEEPS_MILLISECONDS,
     codec_of,
     dolby_vision_record,
     is_divisible,
 )
+from pipelines.media.bitstream import nal_length_size
+from pipelines.media.chroma_siting import chroma_siting
+from pipelines.media.cicp import Siting
+from pipelines.media.hdr_metadata import configuration_of
 from pipelines.output.stream_copy import joined_units, start_shift
 from pipelines.plan.timeline import timeline
 

@@ -11,12 +11,9 @@ from typing import TYPE_CHECKING, Any
 import av
 
 from models.errors import CorruptError, Interrupted
-from pipelines.media.bitstream import nal_length_size, nal_units
-from pipelines.media.demuxer import open_decoder
-from pipelines.media.timestamps import CLOCKED, EpochClock
-from pipelines.output.container_support import REWRAPPED, codec_of, is_bare_aac
-from pipelines.output.subtitle_text import AsTheyCome, OneAtATime, coded_text, plain_text
-from pipelines.output.track_times import (
+from pipelines.containers.container_support import REWRAPPED, codec_of, is_bare_aac
+from pipelines.containers.subtitle_text import AsTheyCome, OneAtATime, coded_text, plain_text
+from pipelines.containers.track_times import (
     MonotonicClock,
     begun_by,
     cut_to,
@@ -24,6 +21,9 @@ from pipelines.output.track_times import (
     shown_ticks,
     with_decode_times,
 )
+from pipelines.media.bitstream import nal_length_size, nal_units
+from pipelines.media.demuxer import open_decoder
+from pipelines.media.timestamps import CLOCKED, EpochClock
 
 if TYPE_CHECKING:
     import threading

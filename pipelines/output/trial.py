@@ -23,14 +23,14 @@ import numpy as np
 
 from models.errors import ResourceError, UsageError, VsrError
 from pipelines.codec.encoder import encode_chunk, stream_facts
+from pipelines.containers.container_support import REWRAPPED, incompatible_streams, is_divisible
+from pipelines.containers.subtitle_text import is_converted
 from pipelines.frames.thumbnail import grid_for, thumbnail
 from pipelines.media.demuxer import open_source
 from pipelines.media.video_info import Chunk, Frame
 from pipelines.output.chunk_record import ChunkRecord, ResultParts
-from pipelines.output.container_support import REWRAPPED, incompatible_streams, is_divisible
 from pipelines.output.muxer import assemble, write_result
 from pipelines.output.result_contents import UNHEARD_DRIFT
-from pipelines.output.subtitle_text import is_converted
 from pipelines.output.verification import verify
 from pipelines.plan.timeline import timeline
 from pipelines.storage.child_call import ChildFailedError, call_in_child

@@ -11,9 +11,9 @@ from models.catalog.lookup import default_model, find, restoring_model
 from models.errors import CorruptError, MediaError, UsageError
 from pipelines.codec.encoder import try_encoder
 from pipelines.codec.filter_graph import try_filters
+from pipelines.containers.container_support import refuse_incompatible
 from pipelines.media.cicp import Range, Transfer
 from pipelines.media.pixel_format import PixelCrop, PixelFormat
-from pipelines.output.container_support import refuse_incompatible
 from pipelines.plan.chunking import frame_range
 from pipelines.plan.color_tags import output_tags, resolve
 from pipelines.plan.events import Planned

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.errors import UsageError, VerificationError
-from pipelines.output.container_support import incompatible_streams
+from pipelines.containers.container_support import incompatible_streams
 from pipelines.output.film_packets import decode_times
 from pipelines.output.journal import work_folder
 from pipelines.probe.probe import probe

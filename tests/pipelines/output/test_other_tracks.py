@@ -22,13 +22,13 @@ from av.stream import Disposition
 
 from models.errors import UsageError, VerificationError
 from pipelines.codec.encoder import EncodedChunk, encode_chunk
+from pipelines.containers.mov_boxes import disable_tracks
+from pipelines.containers.track_times import begun_by
 from pipelines.media.timestamps import film_count
 from pipelines.media.video_info import Frame
 from pipelines.output import trial
-from pipelines.output.mov_boxes import disable_tracks
 from pipelines.output.result_contents import check_passed
 from pipelines.output.stream_copy import Passed
-from pipelines.output.track_times import begun_by
 from pipelines.plan.encoder_spec import Encoder
 from pipelines.planner import container_selection
 from pipelines.planner.video_planner import plan_video
@@ -754,7 +754,7 @@ def test_a_muxer_that_fails_only_at_its_trailer_is_found_before_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Case 23."""
-    from pipelines.output import container_support
+    from pipelines.containers import container_support
 
     source = with_sound(tmp_path / "in.mkv", "pcm_s16le")
     monkeypatch.setattr(container_support, "_complete_layout", lambda _: None)

@@ -13,10 +13,10 @@ import av
 import numpy as np
 import pytest
 
+from pipelines.containers import matroska_shape
+from pipelines.containers.matroska_shape import reserve, write_shape
 from pipelines.media.container_check import flaw_of
 from pipelines.media.matroska import elements
-from pipelines.output import matroska_shape
-from pipelines.output.matroska_shape import reserve, write_shape
 from tests import media
 
 CPU = ("--model", "lanczos", "--device", "cpu")

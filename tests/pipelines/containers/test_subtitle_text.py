@@ -9,7 +9,7 @@ import av
 import pytest
 
 from models.errors import UsageError
-from pipelines.output.subtitle_text import OneAtATime, coded_text, plain_text
+from pipelines.containers.subtitle_text import OneAtATime, coded_text, plain_text
 from tests import media
 from tests.helpers.inline import finished_of, planned_of, upscaled
 

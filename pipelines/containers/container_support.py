@@ -15,10 +15,10 @@ from av.bitstream import BitStreamFilterContext
 from av.stream import Disposition
 
 from models.errors import UsageError
+from pipelines.containers.subtitle_text import is_converted
 from pipelines.media.demuxer import open_memory, open_source
 from pipelines.media.dolby_vision import configuration_record
 from pipelines.media.timestamps import later_timecode
-from pipelines.output.subtitle_text import is_converted
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping, Sequence

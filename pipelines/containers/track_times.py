@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import av
 
-from pipelines.output.container_support import KEEPS_MILLISECONDS
+from pipelines.containers.container_support import KEEPS_MILLISECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator
