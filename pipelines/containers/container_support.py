@@ -386,9 +386,9 @@ _CONVERT = "make plain text of it with --convert-subtitles, or "
 def refuse_incompatible(
     found: Sequence[tuple[Stream, str]], output: Path, container: str, other: str
 ) -> None:
-    """Raise UsageError that names the streams that the container can't hold, and what to do.
+    """Raise a UsageError if there are streams that the container can't hold; it says what to do.
 
-    other: suffix of a container that was tried and supports them.
+    other: suffix of a container that supports them, or "".
     """
     if found:
         listed = ", ".join(f"{s.type} stream {s.index} ({s.codec})" for s, _ in found)

@@ -123,7 +123,7 @@ def alike(shards: Shards) -> bool:
 
 
 def size_bytes(shards: Shards) -> int:
-    """Size of the pairs, all at the greatest bit depth among them."""
+    """Size of all pairs in bytes, if each is stored at the largest bit depth that occurs."""
     records = [shards.record(n) for n in range(len(shards))]
     sample = 2 if shards.bits > 8 else 1
     return sum(

@@ -94,7 +94,7 @@ def estimating(planned: Planned, settings: ExecutionSettings) -> Iterator[Note |
 
 
 def estimate(planned: Planned, settings: ExecutionSettings) -> Estimate:
-    """The last event of `estimating`."""
+    """Estimate time, size and disk space of a run from samples; `estimating` without its progress."""
     return next(event for event in estimating(planned, settings) if isinstance(event, Estimate))
 
 

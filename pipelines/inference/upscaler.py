@@ -146,9 +146,9 @@ class Upscaler:
         return [made for _, made in self.stream(alone(f, self.contract) for f in frames)]
 
     def stream(self, windows: Iterable[Window]) -> Iterator[tuple[Window, Frame]]:
-        """Upscale the frames of a film, each with its window, in order.
+        """Upscale windows (a frame and its neighbours) in order, and yield (window, upscaled frame).
 
-        On CUDA a few windows are read ahead of the output.
+        On CUDA, a few windows are read in advance.
         """
         if self._accelerated is None:
             for window in windows:

@@ -145,7 +145,7 @@ def install_model(
     name: FAMILY-xSCALE; default: the file's own name. sha256: of the file; required for a URL. facts: licence
     and commercial, if known; those of the model index take precedence. Returns the card. Raises UsageError
     for a name that is taken or a missing hash, MediaError if the file does not match the hash or is not a
-    network, ResourceError if it can't be reached, OutputError if it can't be written.
+    network, ResourceError if the URL can't be reached, OutputError if the network's files can't be written.
     """
     with tempfile.TemporaryDirectory(prefix="vsr-models-") as folder:
         if source.startswith(("http://", "https://")):

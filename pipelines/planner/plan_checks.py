@@ -114,7 +114,7 @@ def refuse_changes(info: VideoInfo, plan: Plan) -> None:
 
 
 def refuse_damage(info: VideoInfo, plan: Plan) -> None:
-    """Raise CorruptError if frames in the range are known to be damaged, from counting them."""
+    """Raise CorruptError if frame counting found damaged frames in the range, unless damage is concealed."""
     found = [info.pts[place] for place in info.damaged if plan.start_frame <= place < plan.stop_frame]
     if found and plan.on_corrupt == "fail":
         raise Promise(info.pts).damage(found)

@@ -154,7 +154,10 @@ class _Counted:
 
 
 def counted(info: VideoInfo) -> _Counted:
-    """Decode a whole film once, in its container."""
+    """Decode all frames of a film once, with its own container and decoder.
+
+    Returns their timestamps, damage, checksums and changes.
+    """
     container = open_source(info.path)
     seen = _Counted()
     pixels = info.pixels

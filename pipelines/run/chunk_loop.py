@@ -71,7 +71,7 @@ def plan_as_begun(
 
 
 def with_found_rate(plan: Plan, found: RateTarget | None, encode: EncodeSettings) -> Plan:
-    """The plan with the CRF that was found before for its target, if any."""
+    """The plan with the CRF from an earlier search for the same target; unchanged if there is none."""
     if found is None or found.is_open or plan.target is None or found.asked != plan.target.asked:
         return plan
     return with_rate(plan, found, encode)

@@ -55,7 +55,7 @@ class SpanRun:
     """Plans of the same frames, for a worker that compares networks."""
 
     def outcomes(self) -> Iterator[Outcome]:
-        """Run them; yields the reports of workers, as `WorkerPool.run_tasks` does."""
+        """Run the unfinished spans; yields outcomes, as `WorkerPool.run_tasks` does."""
         tasks = self._tasks()
         first_row_after = _first_rows_after(self.plan)
         readers: dict[int, PacketReader] = {}

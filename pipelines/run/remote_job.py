@@ -45,8 +45,9 @@ def upscale_remote(
 ) -> Iterator[Event]:
     """Download, upscale, upload; staged files are removed after the upload.
 
-    name_of: plans the run; returns (name of the output, ids of the plan). run: the run itself. Raises the
-    errors of both.
+    trip: input and output. name_of: called after the download; plans the run, and returns (file name of the
+    output, ids of the plan). run: called to do the upscaling; yields its events. Raises the errors of both
+    callables.
     """
     trip.path.parent.mkdir(parents=True, exist_ok=True)
     if trip.url is not None:

@@ -45,11 +45,11 @@ def clean(folders: tuple[Path, ...], yes: bool) -> None:
         try:
             Journal(folder).remove()
         except VsrError as error:  # of a run in progress, a link by now, a disk that can't be written to
-            echo(f"{str(error).partition(';')[0]}; left")
+            echo(f"{str(error).partition(';')[0]}; not deleted")
             continue
         freed += size
         if folder.exists():
-            echo(f"{folder}: holds what no run has made; that is left")
+            echo(f"{folder}: contains files that vsr did not create; these were not deleted")
     echo(f"{size_text(freed)} freed")
 
 

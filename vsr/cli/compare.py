@@ -69,8 +69,8 @@ _EVERY_SECONDS = 1.0
     default="pts",
     show_default=True,
     help=(
-        "Pair frames by time, or by time since the first frame; or treat the other files as the"
-        " --range of the first."
+        "How to pair frames. pts: by timestamp; start: by time since the first frame; part: the "
+        "other files are a --range of the first."
     ),
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line on standard output.")
@@ -91,8 +91,8 @@ def compare(
 
     Metrics: PSNR, SSIM, VMAF and VMAF-NEG (the 4K model above 1440 lines), XPSNR, flicker, and the similarity
     of the downscaled output to its source. Without --reference, the smaller of A and B is the reference, or A
-    if both have one size. Everything is measured at the reference's size. Frames are paired by their times.
-    If frames are missing, late or have other times, they are reported, and the exit code is 7.
+    if they have the same size. Everything is measured at the reference's size. Frames are paired by
+    timestamp. Missing, late or otherwise mistimed frames are reported, and the exit code is 7.
 
     \b
     Example: vsr compare film.mp4 film.2160p.mp4 --report out.html
@@ -115,7 +115,7 @@ def compare(
             " --reference nor --source"
         )
     if clips and not blind:
-        raise UsageError("--clips is of a blind test; give --blind, too")
+        raise UsageError("--clips requires --blind")
     refuse_input("--report", report, (*files, reference, source))
     events: Iterator[Measured | Misaligned | Compared | BlindTest]
     if blind:
@@ -211,11 +211,8 @@ def _finish(found: Compared | BlindTest, report: Path | None, *, as_json: bool) 
                 {"test": found.id, "files": list(found.names), "trials": len(found.trials), "report": page},
             )
         else:
-            echo(
-                "\n".join(
-                    [f"{len(found.trials)} pairs to judge; give this page to people: {page}", *found.notes]
-                )
-            )
+            said = f"{len(found.trials)} pairs to rate; give this page to the people who should rate them"
+            echo("\n".join([f"{said}: {page}", *found.notes]))
         return
     if as_json:
         JsonLines().write("compared", {**compare_table(found), "report": page})

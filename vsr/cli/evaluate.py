@@ -74,7 +74,7 @@ __all__ = ["evaluate"]
     "--lpips-weights",
     multiple=True,
     metavar="FILE",
-    help="For --metric lpips, twice: its linear heads, and AlexNet or VGG16 of torchvision.",
+    help="For --metric lpips; give it twice: the authors' linear heads, and torchvision's AlexNet or VGG16.",
 )
 @click.option(
     "--dists-weights",
@@ -115,7 +115,12 @@ __all__ = ["evaluate"]
     help="Write images to this folder: input, Lanczos, model, ground truth.",
 )
 @click.option(
-    "--grid", is_flag=True, help="Print data sets by cases as a second table, for the first metric."
+    "--grid",
+    is_flag=True,
+    help=(
+        "Also print a second table for the first metric, with a row for each data set and model and a"
+        " column for each case."
+    ),
 )
 @click.option(
     "--format",
@@ -148,7 +153,7 @@ def evaluate(
 
     if grid and style == "json":
         raise UsageError(
-            "--grid is a table for people; --format json has every figure by set and case as it is"
+            "--grid is a table for people; --format json already lists every score by data set and case"
         )
     settings = EvaluateSettings(scale=scale, cases=cases, metrics=names, **options)
     rows = _judged(evaluate_models(models, data, settings))

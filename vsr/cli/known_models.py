@@ -30,7 +30,7 @@ _INDEX = click.option(
     default="",
     envvar="VSR_MODEL_INDEX",
     metavar="FILE|URL",
-    help="Model index to use instead of the one that ships; also VSR_MODEL_INDEX.",
+    help="Model index to use instead of vsr's own; can also be set by VSR_MODEL_INDEX.",
 )
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 _REFERENCE = "fast-x2"
@@ -51,11 +51,11 @@ _REFERENCE = "fast-x2"
 def search_models(
     words: tuple[str, ...], purpose: str | None, commercial: bool, place: str, as_json: bool
 ) -> None:
-    """List third-party networks that can be fetched by name.
+    """List third-party networks that can be downloaded by name.
 
-    With words, only networks with all of them in name, author, licence or description.
+    If WORDS are given, list only networks with all of them in their name, author, licence or description.
 
-    Networks with a * are installed. Cost is the compute for a frame, as a multiple of that of fast-x2.
+    Networks with a * are installed. Cost is the compute per frame, relative to fast-x2.
 
     \b
     Example: vsr models search --for animation --commercial
@@ -74,8 +74,8 @@ def search_models(
         return
     if not found:
         echo(
-            f"none of the {len(entries)} networks in the list fits; try fewer words, or `vsr models search`"
-            " for all of them"
+            f"none of the {len(entries)} networks in the index matches; try fewer words, or `vsr"
+            " models search` for all of them"
         )
         return
     rows = [
@@ -99,7 +99,7 @@ def search_models(
         )
         echo("  ".join(cells))
     echo(
-        "`vsr models info NAME` says more of one, `vsr models get NAME` fetches it, `vsr preview FILM"
+        "`vsr models info NAME` shows details of one, `vsr models get NAME` fetches it, `vsr preview FILM"
         " --models fast,NAME` tries it"
     )
 
@@ -145,7 +145,7 @@ def model_info(name: str, place: str, as_json: bool) -> None:
 def get_models(names: tuple[str, ...], place: str, as_json: bool) -> None:
     """Download networks by name.
 
-    Over https, checked against the hash of the list; interrupted downloads are resumed.
+    Downloads use https and are checked against the SHA-256 in the index. Interrupted downloads are resumed.
 
     \b
     Example: vsr models get realesr-general-x4v3
@@ -169,7 +169,9 @@ def get_models(names: tuple[str, ...], place: str, as_json: bool) -> None:
         if as_json:
             echo(json.dumps({**_table(entry, here=True), "path": card.path}))
         else:
-            state = "is here already" if card.name in before else f"x{card.scale}, kept as {card.path}"
+            state = (
+                "is already installed" if card.name in before else f"x{card.scale}, installed as {card.path}"
+            )
             echo(f"{card.name}: {state}; licence: {entry.terms}. To use it: --model {card.name}")
 
 
@@ -199,12 +201,12 @@ def bring(model: str, *, yes: bool, asks: bool | None = None) -> None:
         if not yes:
             if not (sys.stdin.isatty() and sys.stderr.isatty() if asks is None else asks):
                 raise UsageError(
-                    f"--model {entry.name}: known, but not here yet: {size_text(entry.bytes)} from"
+                    f"--model {entry.name}: not installed: {size_text(entry.bytes)} from"
                     f" {entry.url} ({entry.terms}); `vsr models get {entry.name}` fetches it, and so does"
                     " --yes with this command"
                 )
             echo(
-                f"{entry.name} is not here yet: {size_text(entry.bytes)} from {entry.url}\nlicence:"
+                f"{entry.name} is not installed: {size_text(entry.bytes)} from {entry.url}\nlicence:"
                 f" {entry.terms}; by {entry.author}",
                 err=True,
             )
@@ -213,7 +215,7 @@ def bring(model: str, *, yes: bool, asks: bool | None = None) -> None:
                     f"--model {entry.name}: was not fetched; choose another --model, such as fast"
                 )
         card = _fetch(entry)
-        echo(f"{card.name}: kept as {card.path}", err=True)
+        echo(f"{card.name}: installed as {card.path}", err=True)
 
 
 def _fetch(entry: IndexEntry) -> Card:
@@ -247,7 +249,9 @@ def _unknown(name: str, place: str) -> Exception:
     from pipelines.model_files.index_list import read_index
 
     if any(name in {c.name, c.family} for c in cards()):
-        return UsageError(f"{name}: is here already, and needs no download; `vsr models` lists all that are")
+        return UsageError(
+            f"{name}: is already installed, and needs no download; `vsr models` lists all that are"
+        )
     entries = read_index(place)
     ours = sorted({n for c in cards() for n in (c.name, c.family)})
     close = close_names(entries, name) or difflib.get_close_matches(name, ours, n=1)
@@ -285,7 +289,7 @@ def _entry_text(entry: IndexEntry) -> str:
         f"  licence: {entry.terms}; by {entry.author}",
         f"  file: {entry.url}, {size_text(entry.bytes)}",
         f"  SHA-256: {entry.sha256}",
-        f"  not here yet: `vsr models get {entry.name}` fetches it",
+        f"  not installed: `vsr models get {entry.name}` downloads it",
     ])  # fmt: skip
 
 

@@ -40,7 +40,7 @@ def show_version(ctx: click.Context, parameter: click.Parameter, wanted: bool) -
 @click.argument("folder", required=False, type=FilePath(), metavar="[FOLDER]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line on standard output.")
 def doctor(folder: Path | None, as_json: bool) -> None:
-    """Check whether a run would work here, and how to fix what is missing.
+    """Check whether vsr can run on this machine, and say what to fix if it can't.
 
     Checks libraries, CPU, GPUs, codecs, the disk of FOLDER (default: the current one), and a run of a tiny
     clip. The exit code is 0 if a run works, else 6.
@@ -65,9 +65,9 @@ def doctor(folder: Path | None, as_json: bool) -> None:
         echo(json.dumps({"event": "done", "works": not problems, "problems": problems}))
     else:
         echo(
-            "a run works here"
+            "vsr can run on this machine"
             if not problems
-            else f"{problems} problem{'s' * (problems > 1)}: a run would not work here"
+            else f"{problems} problem{'s' * (problems > 1)}: vsr can't run on this machine"
         )
     if problems:
         sys.exit(_NOT_FIT)
@@ -81,7 +81,10 @@ def doctor(folder: Path | None, as_json: bool) -> None:
     type=FiniteRange(0.5),
     default=6.0,
     show_default=True,
-    help="Length of the part of the video, in seconds; --range selects it.",
+    help=(
+        "Length of the part that is measured, from the start of the video, in seconds; ignored if "
+        "--range is given."
+    ),
 )
 @click.option(
     "--repeats",
@@ -107,10 +110,10 @@ def bench(
     share: Path | None,
     **options: Any,
 ) -> None:
-    """Measure the speed here: each stage alone, the resulting bound, and the whole run.
+    """Measure the speed of this machine: each stage alone, the limit set by the stages, and a whole run.
 
-    Without INPUT, a generated 1080p clip is used. The file of --share has no personal data and no file names;
-    docs/speed.md is a table of such files.
+    Without INPUT, a generated 1080p clip is used. The file written by --share contains no personal data and
+    no file names; docs/speed.md collects such results.
 
     Example: vsr bench film.mp4 --codec h264 --preset superfast
     """
@@ -135,7 +138,7 @@ def bench(
         if timeline is not None:
             draw_timeline(event, timeline)
         if share is not None:
-            echo("quality and size, by a copy of half the size", err=True)
+            echo("measuring quality and size on a copy scaled down by 2", err=True)
             figures = shared_figures(source, settings, event, load=load, version=__version__)
             write_atomically(share, json.dumps(figures, indent=1).encode() + b"\n", parents=True)
             echo(f"{share}: written", err=True)

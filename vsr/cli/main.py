@@ -37,21 +37,21 @@ __all__ = ["cli", "main"]
     expose_value=False,
     is_eager=True,
     callback=show_version,
-    help="Show the version, and those of the libraries.",
+    help="Show the versions of vsr and of its libraries.",
 )
 @click.pass_context
 def cli(context: click.Context) -> None:
-    """Upscale video: every frame once with its exact timestamp, in the right colour, all tracks kept.
+    """Upscale video. Every frame keeps its original timestamp, and all other tracks are kept.
 
     \b
-    vsr run film.mp4                      to 4K HEVC beside the input
+    vsr run film.mp4                      to 4K HEVC, next to the input
     vsr run film.mp4 --to 8k -o big.mkv
-    vsr run folder/ -o results/           every video in it
+    vsr run folder/ -o results/           every video in the folder
 
     \b
-    Exit codes: 0 done, 1 a bug in vsr, 2 wrong usage, 3 unusable input, 4 corrupt input, 5 disk,
-    6 resources, 7 verification failed, 8 some of several inputs failed, 130/143 interrupted (the same
-    command resumes).
+    Exit codes: 0 done, 1 a bug in vsr, 2 wrong usage, 3 unusable input, 4 corrupt input, 5 the disk is
+    full, read-only or missing, 6 out of memory, workers or devices, 7 verification failed, 8 some of several
+    inputs failed, 130/143 interrupted (the same command resumes).
     """
     if context.invoked_subcommand != "doctor":
         _refuse_known_holes()
@@ -115,7 +115,7 @@ def _refuse_known_holes() -> None:
     from pipelines.diagnostics.dependencies import outdated
 
     for library in outdated():
-        said = f"{library.name} {library.version} has known holes; install {library.wanted}"
+        said = f"{library.name} {library.version} has known vulnerabilities; install {library.wanted}"
         echo(f"vsr: {said}" if library.name == "av" else f"vsr: warning: {said}", err=True)
         if library.name == "av":
             sys.exit(2)
@@ -140,7 +140,7 @@ def _stopped(error: BaseException) -> NoReturn:
     """End a command that was interrupted, which may have threads that nothing ends."""
     if isinstance(error.__cause__, EOFError):  # FFmpeg's, of a file's end: click takes it for Ctrl-D
         raise error.__cause__ from None
-    echo("vsr: stopped; finished work is kept; run the same command again to continue", err=True)
+    echo("vsr: stopped; finished work is kept; run the same command again to resume", err=True)
     sys.stderr.flush()
     if threading.active_count() > 1:
         os._exit(130)
@@ -194,7 +194,7 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         # or the interpreter would fail again at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        echo(f"vsr: standard output can't be written to: {error.strerror}; what is done is kept", err=True)
+        echo(f"vsr: standard output can't be written to: {error.strerror}; finished work is kept", err=True)
         sys.exit(5)
     except (click.Abort, KeyboardInterrupt) as error:
         _stopped(error)

@@ -66,7 +66,7 @@ def models(ctx: click.Context, as_json: bool) -> None:
     "--restore",
     type=click.FloatRange(0, 1),
     metavar="0..1",
-    help="Restoration level of the file, for networks that take one.",
+    help="Restoration level built into the exported network, for networks with restoration levels.",
 )
 @click.option(
     "--detail",
@@ -89,7 +89,8 @@ def export(
     """Write a network as ONNX (fp32), for other tools; MODEL is a name of `vsr models` or a weights file.
 
     YUV-native networks have inputs luma (0..1 from black to white) and chroma (-0.5..0.5, half the size),
-    others rgb. The file's metadata describes the rest. If onnxruntime is installed, its output is compared
+    other networks have one input, rgb. The file's metadata (keys vsr.*) gives scale, value ranges, size
+    multiple, halo, and the number of neighbouring frames. If onnxruntime is installed, its output is compared
     with torch's.
 
     Example: vsr export fast-x2 -o fast-x2.onnx
@@ -102,7 +103,7 @@ def export(
 
     found = find(model)
     if len(found) > 1:
-        raise UsageError(f"{model}: which of {', '.join(c.name for c in found)}?")
+        raise UsageError(f"{model}: is ambiguous; name one of {', '.join(c.name for c in found)}")
     path = output or Path(f"{found[0].name}.onnx")
     if path.exists() and not overwrite:
         raise UsageError(f"{path}: already exists; give --overwrite to replace it, or another -o")
@@ -154,10 +155,9 @@ def quantize(
 ) -> None:
     """Add 8-bit integer layers to a network, for --precision int8.
 
-    MODEL is a name of `vsr models` or a weights file of ours.
-
-    They are calibrated on the data, and stored next to the network's own weights, which stay unchanged. For
-    a network with restoration levels, the reported cost is the largest of all levels.
+    MODEL is a name from `vsr models`, or a .safetensors file written by vsr. The integer layers are
+    calibrated on the --data files and stored in the same file as the network's weights, which stay unchanged.
+    For a network with restoration levels, the reported loss is the largest over all levels.
 
     Example: vsr quantize film-x2.safetensors --data pictures/ --judge Set5
     """
@@ -173,7 +173,7 @@ def quantize(
 
     found = find(model)
     if len(found) > 1:
-        raise UsageError(f"{model}: which of {', '.join(c.name for c in found)}?")
+        raise UsageError(f"{model}: is ambiguous; name one of {', '.join(c.name for c in found)}")
     if found[0].architecture not in {"compact", "restoring"}:
         raise UsageError(
             f"{model}: is of the architecture {found[0].architecture}; 8-bit integers are for compact and"
@@ -224,7 +224,7 @@ def quantize(
     "--licence",
     default="",
     metavar="NAME",
-    help="Licence of the weights, such as CC-BY-4.0; known for files in `vsr models search`.",
+    help="Licence of the weights, such as CC-BY-4.0; not needed for files listed by `vsr models search`.",
 )
 @click.option(
     "--commercial", type=click.Choice(["yes", "no"]), help="Whether the licence allows commercial use."

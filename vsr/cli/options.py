@@ -149,7 +149,10 @@ def run_options(
         "--model",
         metavar="NAME|FILE",
         shell_complete=_models_and_files,
-        help="Name from `vsr models`, or a weights file; several are joined by commas.",
+        help=(
+            "Name from `vsr models`, or a weights file; separate several by commas to run them one "
+            "after another."
+        ),
     )
     options = [
         click.option(
@@ -162,8 +165,8 @@ def run_options(
             "--to",
             metavar="SIZE",
             help=(
-                "Maximum size, rotated for portrait video: 4k, 8k, 2160p, 1440p, 1080p, 720p or WxH."
-                " Default: 4k for inputs up to 1080p, else 8k."
+                "Maximum size, with width and height swapped for portrait video: 4k, 8k, 2160p, "
+                "1440p, 1080p, 720p or WxH. Default: 4k for inputs up to 1080p, else 8k."
             ),
         ),
         click.option("--scale", type=Factor(), metavar="N", help="Scale factor, instead of --to."),
@@ -177,13 +180,13 @@ def run_options(
             "--crop-bars", is_flag=True, default=None, help="Crop black bars present throughout the film."
         ),
         *([model] if one_model else []),
-        click.option("--codec", type=CodecName(), help="Default: hevc."),
+        click.option("--codec", type=CodecName(), help="Video codec of the output; default: hevc."),
         click.option(
             "--encoder",
             type=click.Choice(["auto", "software", "nvenc", "qsv", "amf", "videotoolbox"]),
             help=(
-                "software (the same bytes on any machine), or a GPU's encoder. Default: auto, which uses"
-                " software unless a GPU's encoder has passed its self-test."
+                "software, or a GPU's hardware encoder. Default: auto, which uses a hardware "
+                "encoder only if networks run on that GPU and the encoder passes a self-test."
             ),
         ),
         click.option(
@@ -206,7 +209,9 @@ def run_options(
                 " encoding."
             ),
         ),
-        click.option("--preset", help="draft, balanced (default), archive, or the encoder's own."),
+        click.option(
+            "--preset", help="draft, balanced (default), archive, or one of the encoder's own, such as slow."
+        ),
         click.option(
             "--encoder-option",
             "encoder_options",
@@ -225,14 +230,14 @@ def run_options(
         click.option(
             "--rate",
             metavar="FPS",
-            help="Frame rate of image sequences (frame_%05d.png): 24 (default), 23.976, 24000/1001.",
+            help="Frame rate of image sequences (frame_%05d.png), such as 23.976 or 24000/1001; default: 24.",
         ),
         click.option("--video-stream", type=int, metavar="N", help="Index of the video stream, from 0."),
         click.option(
             "--chunk-seconds",
             type=float,
             metavar="S",
-            help="Chunk length in seconds, the unit of resuming; default: 6.",
+            help="Length of chunks in seconds; a run resumes after the last finished chunk. Default: 6.",
         ),
         click.option(
             "--tile",
@@ -261,9 +266,10 @@ def run_options(
             "--deinterlace",
             type=click.Choice(["auto", "on", "bob", "ivtc", "off", "refuse"]),
             help=(
-                "auto (default): deinterlace at frame rate if interlacing is detected, or inverse"
-                " telecine if all of it is film. on: always deinterlace. bob: at field rate. ivtc: inverse"
-                " telecine. off: leave fields as they are. refuse: exit with an error."
+                "auto (default): deinterlace at frame rate if interlacing is detected, or "
+                "apply inverse telecine if the whole video is telecined. on: always "
+                "deinterlace. bob: at field rate. ivtc: inverse telecine. off: leave fields "
+                "as they are. refuse: exit with an error if the video is interlaced."
             ),
         ),
         click.option(
@@ -284,7 +290,7 @@ def run_options(
             "--strength",
             type=float,
             metavar="0..1",
-            help="Blend between classical (0) and network output (1, default).",
+            help="Blend of the classical filter's output (0) and the network's (1, default).",
         ),
         click.option(
             "--restore",
@@ -302,14 +308,17 @@ def run_options(
             "--convert-subtitles",
             is_flag=True,
             default=None,
-            help="Convert text subtitles to a format of the container, as plain text.",
+            help=(
+                "Convert text subtitles that the output container can't hold to a text format it "
+                "supports; formatting is lost."
+            ),
         ),
         click.option(
             "--chroma",
             type=click.Choice(["network", "classical"]),
             help=(
-                "Chroma of 4:4:4 and RGB: upscaled by networks (default; up to 3 times the compute) or"
-                " classically."
+                "How to upscale the chroma of 4:4:4 and RGB: by networks (default; up to 3 times "
+                "the compute) or by a classical filter."
             ),
         ),
         click.option(
@@ -327,7 +336,7 @@ def run_options(
             "--config",
             metavar="NAME|FILE",
             shell_complete=_presets_and_files,
-            help="Name from `vsr presets`, or a TOML file of settings; options given here override it.",
+            help="Name from `vsr presets`, or a TOML file of settings; command-line options override it.",
         ),
         click.option(
             "--json", "as_json", is_flag=True, help="Print one JSON object per line on standard output."

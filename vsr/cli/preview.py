@@ -39,7 +39,7 @@ __all__ = ["preview"]
 @click.option(
     "--prefilters",
     is_flag=True,
-    help="Compare prefilters instead of networks: one network after each --prefilter.",
+    help="Compare prefilters instead of networks; each prefilter is followed by the same network.",
 )
 @click.option(
     "--models",
@@ -62,7 +62,7 @@ def preview(
     source: Path | None, output: Path | None, at: tuple[str, ...], shots: int, models: str | None,
     prefilters: bool, job: Path | None, as_json: bool, yes: bool, **options: Any,
 ) -> None:  # fmt: skip
-    """Show sample frames of a film through several networks, with an estimate for the whole film.
+    """Show sample frames of a film upscaled by several networks, and estimate time and size of the result.
 
     Writes crops as PNG and index.html, a web page with sliders, into a folder: -o, or NAME.preview next to
     the input. Networks of `vsr models search` that are not installed are offered for download.

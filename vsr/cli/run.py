@@ -64,7 +64,7 @@ output_template = click.option(
     "--staging",
     type=FilePath(),
     metavar="FOLDER",
-    help="Folder for temporary copies of remote files; default: the cache.",
+    help="Folder for temporary copies of remote files; default: vsr's cache folder (~/.cache/vsr).",
 )
 @click.option(
     "--summary",
@@ -77,8 +77,8 @@ output_template = click.option(
     type=int,
     metavar="N",
     help=(
-        "Maximum number of workers; default: one; with CUDA one for every four CPU cores of a"
-        " device, up to four."
+        "Maximum number of workers. Default: one; with CUDA, one to four per device, depending on"
+        " CPU cores (four for each worker) and memory."
     ),
 )
 @click.option("--cluster", metavar="ADDRESS", help="Use a Ray cluster: local[:N], auto, or HOST:PORT.")
@@ -125,10 +125,11 @@ def run(
 ) -> None:  # fmt: skip
     """Upscale videos, images, folders of videos, or files that match a quoted pattern ("shows/**/*.mkv").
 
-    In a folder, finished files and outputs of earlier runs are skipped, and so are images among videos. A
-    file that fails does not stop the rest; the command then prints a table and exits with code 8.
+    In a folder, finished files and outputs of earlier runs are skipped. Images are skipped if the folder also
+    contains videos. If a file fails, the others are still processed; at the end, the command prints a table
+    and exits with code 8.
 
-    A template may use {stem}, {suffix}, {width}, {height}, {lines}, {codec}, {model} and {range}.
+    --output-template may contain {stem}, {suffix}, {width}, {height}, {lines}, {codec}, {model} and {range}.
 
     \b
     Example: vsr run film.mp4 --to 4k --codec h264 --crf 16
@@ -152,7 +153,7 @@ def run(
     refuse_input("--summary", summary, [one.path for one in found])
     outcomes = Summary({one.path: one.shown for one in found}, summary)
     several = len(found) > 1
-    with Signals("stopping, after the chunk under way if there is one") as signals:
+    with Signals("stopping after the current chunk") as signals:
         try:
             draw = functools.partial(
                 draw_view,
@@ -252,7 +253,7 @@ def _upscale(
             failed.append(event)
             if tabled:
                 what = "stopped" if isinstance(event, Interrupted) else "failed"
-                echo(f"{file}: {what}; the table at the end says why", err=True)
+                echo(f"{file}: {what}; see the table at the end for the reason", err=True)
             elif several and not stop.is_set():
                 report_error(event, as_json=as_json)
     finally:
@@ -344,8 +345,8 @@ def _with_rate(planned: Planned, settings: RunSettings, *, as_json: bool) -> Pla
 def presets(as_json: bool) -> None:
     """List the settings files that come with vsr, for --config.
 
-    Each with its purpose, its speed and the size of its outputs. To make your own, copy one and change it:
-    the files explain every setting.
+    Shows the purpose, speed and output size of each. To make your own, copy one and change it: the files
+    explain every setting.
 
     Example: vsr presets
     """

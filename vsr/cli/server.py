@@ -31,7 +31,7 @@ _DEFAULT_SERVER = "http://127.0.0.1:8787"
     "--host",
     default="127.0.0.1",
     show_default=True,
-    help="Address to listen on; other addresses than this machine's own need --token-file.",
+    help="Address to listen on; an address other than the loopback address requires --token-file.",
 )
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8787, show_default=True, help="Port; 0: any free one."
@@ -52,7 +52,7 @@ _DEFAULT_SERVER = "http://127.0.0.1:8787"
 @click.option(
     "--parallel", type=click.IntRange(1, 64), default=1, show_default=True, help="Number of jobs at a time."
 )
-@click.option("--no-browser", is_flag=True, help="Only print the address.")
+@click.option("--no-browser", is_flag=True, help="Print the URL without opening a browser.")
 @click.option(
     "--token-file",
     type=FilePath(),
@@ -70,7 +70,7 @@ def serve(
 
     The queue is stored on disk: if the server is started again, it continues. The page uses an HTTP interface
     that is open to scripts (docs/server.md). To stop it, press Ctrl-C: running jobs first finish their
-    current chunk; press it again to stop at once.
+    current chunk; press it again to stop immediately.
 
     Example: vsr serve --root ~/films
     """
@@ -144,7 +144,7 @@ def _client(server: str, token_file: Path | None) -> Client:
     "--set",
     "changes",
     multiple=True,
-    metavar="NAME=VALUE",
+    metavar="KEY=VALUE",
     help="A setting of the run, such as to=8k or config=movie-4k; may be repeated.",
 )
 @_server_options
@@ -161,7 +161,7 @@ def submit(film: str, changes: tuple[str, ...], server: str, token_file: Path | 
     for change in changes:
         name, equals, text = change.partition("=")
         if not equals:
-            raise UsageError(f"--set {change}: expected NAME=VALUE")
+            raise UsageError(f"--set {change}: expected KEY=VALUE")
         try:
             settings[name.strip().replace("-", "_")] = json.loads(text)
         except ValueError:

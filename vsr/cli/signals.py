@@ -41,7 +41,7 @@ class Signals:
             raise KeyboardInterrupt
         self._number = number
         self.stop.set()
-        click.echo(f"\n{self._heard}; once more to stop now", err=True)
+        click.echo(f"\n{self._heard}; press again to stop immediately", err=True)
 
     def translated(self, error: Exception) -> Exception:
         """The error with the exit code of the signal that caused it; SIGTERM has a code of its own."""

@@ -38,7 +38,7 @@ __all__ = ["dataset", "train"]
     "--teacher",
     default="",
     metavar="MODEL",
-    help="A network that makes the ground truth from degraded footage.",
+    help="Network whose output on the degraded footage is used as ground truth.",
 )
 @click.option(
     "--workers",
@@ -151,7 +151,8 @@ def train(
     \b
     Example: vsr train configs/train/fast-x2.toml --data pairs -o trained --minutes 60
              vsr train --per-title film.mp4 --init fast-x2 --minutes 10
-    If interrupted, rerun with --resume to continue bit for bit. DIR of --output has the best network so far.
+    If interrupted, rerun with --resume to continue bit for bit. The folder
+    given by --output always contains the best network so far.
     """
     from models.errors import UsageError
     from pipelines.inference.device import choose_device
@@ -160,7 +161,7 @@ def train(
     from pipelines.training.train import train as train_network
 
     where = choose_device(device).type
-    with Signals("stopping after the step under way") as signals:
+    with Signals("stopping after the current step") as signals:
         if per_title is not None:
             given = {
                 "CONFIG": config,

@@ -32,7 +32,7 @@ __all__ = ["watch"]
     default=10.0,
     show_default=True,
     metavar="SECONDS",
-    help="A file is complete after this time without a change, in seconds.",
+    help="Treat a file as complete if it has not changed for this many seconds.",
 )
 @click.option(
     "-r",
@@ -81,7 +81,7 @@ def watch(
     settings = settings_of(options)
     bring(settings.model, yes=yes, asks=False if as_json else None)
     given = Watch(folder, output, settle_seconds, recursive, overwrite)
-    with Signals("stopping, after the chunk under way if there is one") as signals:
+    with Signals("stopping after the current chunk") as signals:
         events = events_of(given, settings, signals.stop)
         if as_json:
             JsonLines().write(

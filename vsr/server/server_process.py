@@ -312,7 +312,9 @@ class _Server(uvicorn.Server):
         self.should_exit = True
         self._services.events.close()
         if self._signals == 1:
-            self._say("stopping, after the chunks under way if there are any; once more to stop now")
+            self._say(
+                "stopping, after the chunks under way if there are any; press again to stop immediately"
+            )
         else:
             self._services.scheduler.close(at_once=True)
 

@@ -12,9 +12,9 @@ _NOT_PRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066
 
 
 def printable(text: str) -> str:
-    r"""One line of text as a terminal may get it.
+    r"""Make one line of text safe to print on a terminal.
 
-    What it would obey, or could not encode, becomes a replacement character.
+    Control characters, line separators, direction overrides and surrogates are replaced by U+FFFD.
 
     >>> printable("\x1b]0;title")
     '�]0;title'

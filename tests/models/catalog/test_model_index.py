@@ -130,7 +130,7 @@ def test_a_network_that_is_known_and_not_here_is_said_to_be_so() -> None:
     """Case 90."""
     with pytest.raises(
         UsageError,
-        match=r"known, but not here yet: 4.9 MB from https://github.com/\S+ \(BSD-3-Clause, commercial use allowed\); `vsr models get realesr-gen",
+        match=r"not installed: 4.9 MB from https://github.com/\S+ \(BSD-3-Clause, commercial use allowed\); `vsr models get realesr-gen",
     ):
         find("realesr-general-x4v3")
     with pytest.raises(UsageError, match="did you mean realesr-animevideov3?"):

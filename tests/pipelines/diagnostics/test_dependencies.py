@@ -63,4 +63,4 @@ def test_versions_with_known_holes_are_refused_or_warned_of_at_the_start(
         check=False,
     )
     assert done.returncode == code, done.stderr
-    assert f"{name} {version} has known holes; install {name}>=" in done.stderr
+    assert f"{name} {version} has known vulnerabilities; install {name}>=" in done.stderr

@@ -163,7 +163,7 @@ def test_what_others_put_into_a_work_directory_stays(
     (work / "folder" / "000000.chunk").write_text("mine")
     if how == "clean":
         main(["clean", str(tmp_path), "--yes"])
-        assert "holds what no run has made; that is left" in capsys.readouterr().out
+        assert "contains files that vsr did not create; these were not deleted" in capsys.readouterr().out
     else:
         upscaled(film, output, fresh=how == "fresh", **CHUNKS)
     assert sorted(str(p.relative_to(work)) for p in work.rglob("*")) == [

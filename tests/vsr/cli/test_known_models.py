@@ -62,7 +62,7 @@ def test_search_lists_what_fits_with_cost_size_and_licence(here: Here) -> None:
     ]
     assert all("BSD-3-Clause" in r for r in rows)
     assert "vsr models get NAME" in hint
-    assert "none of the 61 networks in the list fits" in here("models", "search", "zeppelin").out
+    assert "none of the 61 networks in the index matches" in here("models", "search", "zeppelin").out
     found = [
         json.loads(line) for line in here("models", "search", "nomoswebphoto", "--json").out.splitlines()
     ]
@@ -72,7 +72,7 @@ def test_search_lists_what_fits_with_cost_size_and_licence(here: Here) -> None:
 def test_info_says_all_there_is_to_know(here: Here) -> None:
     done = here("models", "info", "RealESR-General_x4v3")
     for word in ("realesr-general-x4v3", "for film, restore; enlarges by 4; Compact", "2418 GFLOP", "59 x that of fast-x2", "BSD-3-Clause, commercial use allowed",
-                 "https://github.com/xinntao/", "8dc7edb9ac80ccdc", "not here yet: `vsr models get realesr-general-x4v3` fetches it"):  # fmt: skip
+                 "https://github.com/xinntao/", "8dc7edb9ac80ccdc", "not installed: `vsr models get realesr-general-x4v3` detches it"):  # fmt: skip
         assert word in done.out
     ours = here("models", "info", "fast-x2")
     assert "licence MIT, commercial use allowed" in ours.out
@@ -80,7 +80,7 @@ def test_info_says_all_there_is_to_know(here: Here) -> None:
         2, "no network of this name in the list of 61", "did you mean realesr-animevideov3?"
     )
     here("models", "info", "fastt").refused(2, "did you mean fast?")
-    here("models", "get", "fast").refused(2, "is here already, and needs no download")
+    here("models", "get", "fast").refused(2, "is already installed, and needs no download")
     here("models", "get", "zeppelin").refused(
         2, "no network of this name in the list of 61; `vsr models search` shows them all"
     )
@@ -95,9 +95,9 @@ def test_get_fetches_by_name_and_a_run_takes_it_from_there(
     film = media.cfr(tmp_path / "film.mp4", 2)
     first = here("models", "get", "house-style")
     assert first.code == 0, first.err
-    assert f"House-Style: x2, kept as {tmp_path / 'data'}" in first.out
+    assert f"House-Style: x2, installed as {tmp_path / 'data'}" in first.out
     assert "licence: CC-BY-NC-4.0, no commercial use. To use it: --model House-Style" in first.out
-    assert "is here already" in here("models", "get", "House-Style").out
+    assert "is already installed" in here("models", "get", "House-Style").out
     assert "* House-Style" in here("models", "search").out
     done = here(
         "run",
@@ -154,7 +154,7 @@ def test_a_run_that_names_a_network_which_is_not_here_says_what_to_type(
     refused = here("run", film, "--model", "house-style", *output)
     refused.refused(
         2,
-        "House-Style: known, but not here yet",
+        "House-Style: not installed",
         "kB from https://127.0.0.1",
         "CC-BY-NC-4.0, no commercial use",
         "vsr models get House-Style",
@@ -187,6 +187,6 @@ def test_a_preview_of_nothing_but_absent_networks_says_what_to_type(
 ) -> None:
     film = media.cfr(tmp_path / "film.mp4", 2)
     here("preview", film, "--models", "House-Style").refused(
-        2, "House-Style: known, but not here yet", "vsr models get House-Style", "--yes"
+        2, "House-Style: not installed", "vsr models get House-Style", "--yes"
     )
     assert not listed.asked

@@ -120,7 +120,7 @@ def test_clean_leaves_the_work_of_a_run_that_goes_on_and_deletes_the_rest(here, 
     outcome = here("clean", tmp_path, "--yes")
     running.close()
     assert outcome.code == 0, outcome.err
-    assert f"{works[1]}: another run is writing this output; left" in outcome.out
+    assert f"{works[1]}: another run is writing this output; not deleted" in outcome.out
     assert [work.exists() for work in works] == [False, True, False]
 
 

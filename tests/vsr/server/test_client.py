@@ -63,7 +63,7 @@ def test_the_servers_line_and_exit_code_are_the_commands(known: Server, here: Co
         2, "films/nothing.mp4: there is no such file"
     )
     here("submit", "films/a.mp4", "--set", "scale=99", "--server", known.base).refused(2, "scale")
-    here("submit", "films/a.mp4", "--set", "scale", "--server", known.base).refused(2, "expected NAME=VALUE")
+    here("submit", "films/a.mp4", "--set", "scale", "--server", known.base).refused(2, "expected KEY=VALUE")
     here("jobs", "--do", "pause", "--server", known.base).refused(2, "--do pause")
 
 

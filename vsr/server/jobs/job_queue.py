@@ -228,7 +228,7 @@ class JobQueue:
                 self.change(job_id, WAITING, notes=[*job.notes, text][-_MOST_NOTES:])
 
     def move(self, job_id: str, before: str | None) -> QueuedJob:
-        """Move a job that has not ended before another, or to the end.
+        """Move an unfinished job in front of another unfinished one, or to the end of the queue.
 
         Raises UnknownJobError, WrongStateError.
         """

@@ -26,11 +26,11 @@ __all__ = ["BusyError", "CommandCalls", "MediaCalls", "RefusedError", "Turns"]
 
 
 class BusyError(Exception):
-    """Too many are waiting already."""
+    """Raised if too many calls are waiting already."""
 
 
 class RefusedError(Exception):
-    """The error message of the command, without absolute paths, and its exit code."""
+    """Raised if the command failed: its error message, without absolute paths, and its exit code."""
 
     def __init__(self, text: str, exit_code: int) -> None:
         super().__init__(text)

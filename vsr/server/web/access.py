@@ -40,7 +40,7 @@ _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 @dataclass
 class Access:
-    """The limits and the token."""
+    """Settings of `AccessControl`: token, accepted host names, limits on size and time of requests."""
 
     token: str
     local_only: bool = True

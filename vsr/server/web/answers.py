@@ -153,7 +153,7 @@ class PreviewRequest(_Request):
 
 
 class PreviewMomentEntry(BaseModel):
-    """One moment: addresses of two PNG files of one size."""
+    """One sample: URLs of two PNG files of the same size, before and after upscaling."""
 
     at: float
     before: str
