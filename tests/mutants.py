@@ -109,7 +109,37 @@ _ESTIMATE = "tests/pipelines/diagnostics/test_estimate.py"
 
 _WATCH = "tests/pipelines/run/test_watch.py"
 
+_FILM_END = "tests/pipelines/probe/test_film_end.py"
+_SECOND = f"{_FILM_END}::test_a_second_film_that_ffmpeg_does_not_read_is_refused_with_how_to_part_the_two"
+_READ_ON = f"{_FILM_END}::test_matroska_joined_byte_by_byte_keeps_every_picture_with_its_sound"
+
 MUTANTS = (
+    Mutant(
+        63, "the second of two joined films is left out", "pipelines/probe/film_end.py",
+        "    if found is not None:\n", "    if False:\n", _SECOND,
+    ),
+    Mutant(
+        63, "joined fragments are one film", "pipelines/probe/film_end.py",
+        "    if any(after < before for", "    if False and any(after < before for", _SECOND,
+    ),
+    Mutant(
+        63, "joined Matroska is decoded by the first headers", "pipelines/probe/film_end.py",
+        "if video_headers(path, begins, stop) != first:", "if False:", _SECOND,
+    ),
+    Mutant(
+        63, "joined Matroska begins anew at zero", "pipelines/media/timestamps.py",
+        "name in CLOCKED or bool(self._joins)", "name in CLOCKED", _READ_ON,
+    ),
+    Mutant(
+        63, "joined Matroska of unknown length is broken", "pipelines/media/matroska.py",
+        "        if found is not None and found[0] == EBML and declared is None:\n", "        if False:\n",
+        _READ_ON,
+    ),
+    Mutant(
+        63, "fragments with the header again are two films", "pipelines/probe/film_end.py",
+        "    if any(after < before for", "    if True or any(after < before for",
+        f"{_FILM_END}::test_fragments_that_repeat_their_header_and_go_on_are_one_film",
+    ),
     Mutant(
         25, "a timecode of the pictures is lost", "pipelines/containers/container_support.py",
         "return next(named, info.timecode)", 'return next(named, "")',

@@ -79,10 +79,11 @@ def lacks_index(path: str | os.PathLike[str]) -> bool:
         }
 
 
-def appended_film(path: str | os.PathLike[str]) -> int:
+def appended_film(path: str | os.PathLike[str], *, fragments: bool = False) -> int:
     """Where a second MP4 or MOV begins behind the first, as where files were joined byte by byte; 0: nowhere.
 
-    FFmpeg and players show the first one only. Fragments may repeat their `moov`.
+    FFmpeg and players show the first one only. fragments: in a file with fragments, which may repeat their
+    `moov`; else 0 for those.
     """
     at, begins, kinds = 0, 0, []
     with open(path, "rb", buffering=0) as handle:
@@ -91,7 +92,7 @@ def appended_film(path: str | os.PathLike[str]) -> int:
                 begins = begins or at
             kinds.append(kind)
             at += size
-    return begins if kinds.count(b"moov") > 1 and not kinds.count(b"moof") else 0
+    return begins if kinds.count(b"moov") > 1 and (b"moof" in kinds) == fragments else 0
 
 
 _FIRST_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip", b"styp", b"pnot"})

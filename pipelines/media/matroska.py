@@ -15,7 +15,17 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
 
-__all__ = ["CLUSTER", "EBML", "children", "codec_ids", "elements", "matroska_flaw", "top_elements"]
+__all__ = [
+    "CLUSTER",
+    "EBML",
+    "children",
+    "codec_ids",
+    "elements",
+    "joined_films",
+    "matroska_flaw",
+    "top_elements",
+    "video_headers",
+]
 
 
 EBML, _SEGMENT, CLUSTER, _CRC, _VOID = 0x1A45DFA3, 0x18538067, 0x1F43B675, 0xBF, 0xEC
@@ -49,45 +59,63 @@ def _element(file: FileBytes, at: int) -> tuple[int, int, int | None] | None:
 
 def matroska_flaw(file: FileBytes) -> Flaw | None:
     """The first flaw of a file; None if its lengths and checksums are correct."""
+    return _walk(file)[0]
+
+
+def joined_films(path: str | os.PathLike[str]) -> list[int]:
+    """Where further films begin that were joined to the first byte by byte: their EBML headers."""
+    with open(path, "rb", buffering=0) as file:
+        return _walk(FileBytes(file.fileno()))[1]
+
+
+def _walk(file: FileBytes) -> tuple[Flaw | None, list[int]]:
+    """(the first flaw, where the second film and further ones begin)."""
     at = 0
+    begins: list[int] = []
     while at < file.size:
         found = _element(file, at)
         if found is None or found[0] not in {EBML, _SEGMENT, _VOID}:
             # Something small may stand behind a film; as much as this is what a wrong length cut off.
-            return broken_at(at) if file.size - at > file.size // 64 else None
+            return broken_at(at) if file.size - at > file.size // 64 else None, begins
         name, start, size = found
         if name == _SEGMENT:
-            flaw = _segment(file, start, None if size is None else start + size)
-            if flaw is not None or size is None:
-                return flaw
-        elif size is None:
-            return broken_at(at)
-        at = start + (size or 0)
-    return None
+            flaw, at = _segment(file, start, None if size is None else start + size)
+            if flaw is not None:
+                return flaw, begins
+            continue
+        if size is None:
+            return broken_at(at), begins
+        if name == EBML and at:
+            begins.append(at)
+        at = start + size
+    return None, begins
 
 
-def _segment(file: FileBytes, at: int, declared: int | None) -> Flaw | None:
+def _segment(file: FileBytes, at: int, declared: int | None) -> tuple[Flaw | None, int]:
+    """The flaw of a segment, if any, and where it ends."""
     stop = min(declared or file.size, file.size)
     tracks: frozenset[int] = frozenset()
     while at < stop:
         found = _element(file, at)
+        if found is not None and found[0] == EBML and declared is None:
+            return None, at
         if found is None or found[0] not in _TOP:
             # The rest of an element that the end of the file cuts through is no damage on the way.
-            return cut_short(file.size, declared or at + 12) if file.size - at < 12 else broken_at(at)
+            return cut_short(file.size, declared or at + 12) if file.size - at < 12 else broken_at(at), stop
         name, start, size = found
         end = file.size if size is None else start + size
         if declared is not None and end > declared:
-            return broken_at(at)
+            return broken_at(at), stop
         if name == _TRACKS:
             tracks |= _track_numbers(file, start, end)
         if name == CLUSTER:
             flaw, end = _cluster(file, start, None if size is None else end, tracks)
             if flaw is not None:
-                return flaw
+                return flaw, end
         if end > file.size:
-            return cut_short(file.size, declared or end)
+            return cut_short(file.size, declared or end), end
         at = end
-    return cut_short(file.size, declared) if declared is not None and declared > file.size else None
+    return cut_short(file.size, declared) if declared is not None and declared > file.size else None, stop
 
 
 def top_elements(file: FileBytes) -> Iterator[tuple[int, int]]:
@@ -140,7 +168,7 @@ def _cluster(
         found = _element(file, at)
         if found is None and file.size - at < 12:
             return replace(cut_short(file.size, declared or at + 12), at_the_end=False), file.size
-        if found is not None and declared is None and found[0] in _TOP - _IN_CLUSTER:
+        if found is not None and declared is None and found[0] in (_TOP | {EBML}) - _IN_CLUSTER:
             return None, at  # of unknown length: it ends where the next one begins
         if found is None or found[0] not in _IN_CLUSTER or found[2] is None:
             return broken_at(at), stop
@@ -171,7 +199,7 @@ def _checksum_flaw(file: FileBytes, start: int, stop: int) -> Flaw | None:
 
 _TRACK_PATH = (0x18538067, 0x1654AE6B, 0xAE)
 """Segment, Tracks, TrackEntry."""
-_CODEC_ID = 0x86
+_CODEC_ID, _CODEC_PRIVATE, _TRACK_TYPE = 0x86, 0x63A2, 0x83
 _HEAD_BYTES = 1 << 20
 """Part of a file in which its tracks are searched for."""
 
@@ -211,4 +239,19 @@ def codec_ids(path: str | os.PathLike[str]) -> list[str]:
     entries = elements(head, *_TRACK_PATH)
     return [
         next((str(name, "ascii", "replace") for name in elements(entry, _CODEC_ID)), "") for entry in entries
+    ]
+
+
+def video_headers(path: str | os.PathLike[str], at: int, stop: int) -> list[tuple[bytes, ...]]:
+    """CodecID and CodecPrivate of the video tracks of the film between two bytes of a file.
+
+    Empty if they are stored after the frames. Raises OSError.
+    """
+    with open(path, "rb") as file:
+        file.seek(at)
+        head = file.read(min(_HEAD_BYTES, stop - at))
+    return [
+        (*elements(entry, _CODEC_ID), *elements(entry, _CODEC_PRIVATE))
+        for entry in elements(head, *_TRACK_PATH)
+        if b"\1" in elements(entry, _TRACK_TYPE)
     ]

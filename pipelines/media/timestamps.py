@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import av
 
+from pipelines.media.matroska import joined_films
+
 if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
+    from av.container import InputContainer
     from av.stream import Stream as AnyStream
 
     Packet: TypeAlias = av.Packet[Any]
@@ -27,15 +31,20 @@ _BACKSTEP_SECONDS = Fraction(1, 10)
 
 
 class EpochClock:
-    """Detects backward jumps of a broadcast clock, and how to shift times to keep all streams in sync.
+    """Detects backward jumps of a clock, and how to shift times to keep all streams in sync.
 
-    Each stream detects its own jump; the n-th jump of any stream belongs to the n-th epoch of all. The offset
-    of an epoch puts its earliest start after the latest end of the one before, so no stream overlaps itself
-    and none drifts. It must get all packets of a file, in order.
+    A broadcast's may jump anywhere: each of its streams detects its own jump; the n-th jump of any stream
+    belongs to the n-th epoch of all. Matroska's jumps where a second file was joined to the first byte by
+    byte, in all streams at once. The offset of an epoch puts its earliest start after the latest end of the
+    one before, so no stream overlaps itself and none drifts. It must get all packets of a file, in order.
     """
 
-    def __init__(self, format_name: str) -> None:
-        self._enabled = format_name in CLOCKED
+    def __init__(self, container: InputContainer) -> None:
+        name = container.format.name
+        self._joins = (
+            joined_films(container.name.removeprefix("file:")) if name.startswith("matroska") else []
+        )
+        self._enabled = name in CLOCKED or bool(self._joins)
         self._last: dict[int, Fraction] = {}
         self._epoch_of: dict[int, int] = {}
         self._offsets = [Fraction(0)]
@@ -43,26 +52,30 @@ class EpochClock:
 
     def see(self, packet: Packet) -> None:
         """Process a packet; `shift_ticks` is then valid for it."""
-        if not self._enabled or packet.dts is None or packet.time_base is None:
+        time = packet.pts if packet.dts is None and self._joins else packet.dts
+        if not self._enabled or time is None or packet.time_base is None:
             return
         index, base = packet.stream_index, Fraction(packet.time_base)
         if packet.stream.type not in {"video", "audio"}:
             # a subtitle's own clock may stutter; it follows the others
             self._epoch_of[index] = len(self._offsets) - 1
             return
-        now = packet.dts * base
+        now = time * base
+        self._epoch_of[index] = epoch = self._epoch(packet, now)
+        while epoch >= len(self._offsets):
+            self._offsets.append(self._end - now)
+        self._last[index] = now
+        shown = max(packet.pts or time, time) + (packet.duration or 0)
+        self._end = max(self._end, shown * base + self._offsets[self._epoch_of.get(index, 0)])
+
+    def _epoch(self, packet: Packet, now: Fraction) -> int:
+        """Number of the epoch of a packet that is decoded at `now`."""
+        if self._joins:
+            return bisect_right(self._joins, packet.pos or 0)
+        last, before = self._last.get(packet.stream_index), self._epoch_of.get(packet.stream_index, 0)
         # A jump back of more than a minute reaches us as one ahead: the demuxer takes it for the wrap of a
         # 33-bit clock.
-        if (
-            index in self._last
-            and not self._last[index] - _BACKSTEP_SECONDS <= now <= self._last[index] + 3600
-        ):
-            self._epoch_of[index] = self._epoch_of.get(index, 0) + 1
-            if self._epoch_of[index] == len(self._offsets):
-                self._offsets.append(self._end - now)
-        self._last[index] = now
-        shown = max(packet.pts or packet.dts, packet.dts) + (packet.duration or 0)
-        self._end = max(self._end, shown * base + self._offsets[self._epoch_of.get(index, 0)])
+        return before + (last is not None and not last - _BACKSTEP_SECONDS <= now <= last + 3600)
 
     def shift_ticks(self, stream: AnyStream) -> int:
         """The shift of the times of that stream's latest packet, in its own ticks."""

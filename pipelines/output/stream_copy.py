@@ -147,7 +147,7 @@ class _StreamCopy:
         self._source, self._output, self._plan, self._info = source, output, plan, info
         self._passed = passed
         self._window, self._shift = passed_window(plan, info), start_shift(plan, info)
-        self._clock = EpochClock(source.format.name)
+        self._clock = EpochClock(source)
         self._last: dict[int, int] = {}
         """Stream -> decode time of its last packet."""
         self._order = MonotonicClock(output, plan.encoder.container)

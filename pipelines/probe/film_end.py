@@ -1,16 +1,20 @@
-"""Whether a film is complete, by the lengths in its container and by its last frames."""
+"""Whether a file holds one film, complete by the lengths in its container and by its last frames."""
 
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import re
 from fractions import Fraction
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from models.errors import CorruptError
+from models.errors import CorruptError, MediaError
 from pipelines.codec.decoder import decode
-from pipelines.media.container_check import flaw_of
+from pipelines.media.container_check import appended_film, flaw_of
+from pipelines.media.matroska import joined_films, video_headers
+from pipelines.media.video_info import NO_PTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,15 +24,80 @@ if TYPE_CHECKING:
 
     from pipelines.media.packet_reader import PacketData
     from pipelines.media.pixel_format import PixelFormat
-    from pipelines.media.video_info import DecoderSetup
+    from pipelines.media.video_info import DecoderSetup, PacketIndex
     from pipelines.probe.packet_index import PacketWalk
 
-__all__ = ["CUT_SLICE", "damaged_end", "flaw_of_film"]
+__all__ = [
+    "CUT_SLICE",
+    "damaged_end",
+    "flaw_of_film",
+    "refuse_joined_fragments",
+    "refuse_second_film",
+]
 
 
 _MATROSKA_ROUNDING = Fraction(2, 1000)
 _LAST_WORDS = Fraction(1, 20)
 """Seconds by which the streams together may be shorter than declared, because of padding and rounding."""
+
+
+_BEGINNINGS = {
+    "asf": re.compile(re.escape(bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c"))),
+    "wtv": re.compile(re.escape(bytes.fromhex("b7d800203749da11a64e0007e95ead8d"))),
+    "nut": re.compile(rb"nut/multimedia container\0"),
+    "apng": re.compile(rb"\x89PNG\r\n\x1a\n"),
+    "rm": re.compile(rb"\.RMF\0\0\0[\x10-\x20]"),
+    "flv": re.compile(rb"FLV\x01[\0-\x07]\0\0\0\x09\0{4}"),
+    "ivf": re.compile(rb"DKIF\0\0\x20\0"),
+    "yuv4mpegpipe": re.compile(rb"YUV4MPEG2 [WH]\d"),
+}
+"""By demuxer: the first bytes of a file, long enough to stand nowhere else in it.
+
+These demuxers read the first of two films that were joined byte by byte, and end there or return garbage
+behind it; they report neither. MP4 has `appended_film`. Others read on."""
+
+
+def refuse_second_film(path: str | os.PathLike[str], format_name: str) -> None:
+    """Raise MediaError if a second film was joined to the first byte by byte and would not be read.
+
+    Or not be understood: FFmpeg decodes what follows in a Matroska file by the headers of the first film.
+    """
+    if format_name.startswith("matroska"):
+        places = [*joined_films(path), os.path.getsize(path)]
+        first = video_headers(path, 0, places[0])
+        for begins, stop in pairwise(places):
+            if video_headers(path, begins, stop) != first:
+                raise _joined(path, begins)
+    beginning = _BEGINNINGS.get(format_name)
+    if beginning is None or os.path.getsize(path) < _LEAST_OF_A_FILM:
+        return
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        found = beginning.search(content, 1)
+    if found is not None:
+        raise _joined(path, found.start())
+
+
+_LEAST_OF_A_FILM = 32
+"""Bytes; a smaller file holds no film, let alone two."""
+
+
+def refuse_joined_fragments(path: str | os.PathLike[str], format_name: str, index: PacketIndex) -> None:
+    """Raise MediaError if two fragmented MP4s were joined byte by byte, and the times begin again.
+
+    FFmpeg hides the frames of the second film whose times it has seen, and reads others from wrong places.
+    """
+    decoded = [dts for dts in index.dts if dts != NO_PTS] if format_name.startswith("mov") else []
+    if any(after < before for before, after in pairwise(decoded)) and (
+        begins := appended_film(path, fragments=True)
+    ):
+        raise _joined(path, begins)
+
+
+def _joined(path: str | os.PathLike[str], begins: int) -> MediaError:
+    return MediaError(
+        f"{path}: a second film stands behind the first, from byte {begins} on, which is not read with it;"
+        f" make two files, by `head -c {begins}` and `tail -c +{begins + 1}`, and upscale both"
+    )
 
 
 def flaw_of_film(

@@ -183,7 +183,7 @@ class _Walk:
         self._container, self._stream, self._codec = container, stream, codec
         self._seen, self._decoder = PacketWalk(), open_decoder(stream)
         self._length_size = nal_length_size(codec, stream.codec_context.extradata)
-        self._clock = EpochClock(container.format.name)
+        self._clock = EpochClock(container)
         self._in_force = SideDataInForce()
         self._header = b""
         self._ends: dict[int, int] = {}

@@ -30,7 +30,13 @@ from pipelines.media.image_sequence import pattern_of
 from pipelines.media.packet_reader import PacketData
 from pipelines.media.pixel_format import planar_format
 from pipelines.media.video_info import NO_PTS, DecoderSetup, Scan, VideoInfo
-from pipelines.probe.film_end import CUT_SLICE, damaged_end, flaw_of_film
+from pipelines.probe.film_end import (
+    CUT_SLICE,
+    damaged_end,
+    flaw_of_film,
+    refuse_joined_fragments,
+    refuse_second_film,
+)
 from pipelines.probe.first_frames import dynamic_names, read_exif
 from pipelines.probe.frame_times import (
     WILD_TIMES,
@@ -78,6 +84,7 @@ def probe(
     """
     container = open_source(path)
     try:
+        refuse_second_film(path, container.format.name)
         info, field_order, resizes = _read(container, path, video_stream)
     except av.error.FFmpegError as error:
         flaw = flaw_of(path, container.format.name)
@@ -150,6 +157,7 @@ def _read(
     )
     seen = walk_packets(container, stream, codec)
     look = seen.look
+    refuse_joined_fragments(path, container.format.name, seen.index)
     _refuse_unseen(seen, path)
     pixels = planar_format(look.pix_fmt)
     crop = container_crop(stream).rounded(pixels, *look.size)

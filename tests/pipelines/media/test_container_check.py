@@ -374,8 +374,3 @@ def test_a_film_appended_to_an_mp4_is_told_of(tmp_path: Path) -> None:
     assert info.frame_count == 6
     assert any(f"a second film stands behind the first, from byte {len(first)} on" in n for n in info.notes)
     assert not any("second film" in n for n in probe(tmp_path / "a.mp4").notes)
-    fragments = media.write(
-        tmp_path / "f.mp4", media.Film(frames=6), muxer_options={"movflags": "frag_keyframe+empty_moov"}
-    )
-    fragments.write_bytes(fragments.read_bytes() * 2)
-    assert not any("second film" in n for n in probe(fragments).notes)
