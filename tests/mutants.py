@@ -113,7 +113,28 @@ _FILM_END = "tests/pipelines/probe/test_film_end.py"
 _SECOND = f"{_FILM_END}::test_a_second_film_that_ffmpeg_does_not_read_is_refused_with_how_to_part_the_two"
 _READ_ON = f"{_FILM_END}::test_matroska_joined_byte_by_byte_keeps_every_picture_with_its_sound"
 
+_DECODER = "tests/pipelines/codec/test_decoder.py"
+_ANY_FORMAT = "tests/pipelines/run/test_every_pixel_format.py"
+_OWN_SAMPLES = f"{_ANY_FORMAT}::test_every_format_gives_its_own_samples_or_is_refused_with_what_helps"
+
 MUTANTS = (
+    Mutant(
+        30, "FFmpeg converts samples in several threads", "pipelines/codec/decoder.py",
+        "frame.reformat(format=pix_fmt, threads=1)", "frame.reformat(format=pix_fmt)",
+        f"{_DECODER}::test_packed_samples_are_the_same_each_time",
+    ),
+    Mutant(
+        30, "big-endian packed formats are refused", "pipelines/media/pixel_format.py",
+        "_PLANAR.get(little, little)", "_PLANAR.get(pix_fmt, little)", _OWN_SAMPLES,
+    ),
+    Mutant(
+        30, "a byte of three colours is shifted", "pipelines/codec/decoder.py",
+        "(rgb|bgr)(4|4_byte|8|", "(rgb|bgr)(4|4_byte|", _OWN_SAMPLES,
+    ),
+    Mutant(
+        30, "samples in the highest bits are left to FFmpeg", "pipelines/codec/decoder.py",
+        'if "msb" in name:', 'if "no msb" in name:', _OWN_SAMPLES,
+    ),
     Mutant(
         63, "the second of two joined films is left out", "pipelines/probe/film_end.py",
         "    if found is not None:\n", "    if False:\n", _SECOND,

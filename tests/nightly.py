@@ -65,6 +65,11 @@ def parts() -> list[Part]:
             _pytest("tests/pipelines/inference/test_pixel_formats.py", "-k", "combination"),
             {"VSR_COMBINATIONS": "200", "VSR_SEED": "100"},
         ),
+        Part(
+            "every pixel format",
+            _pytest("tests/pipelines/run/test_every_pixel_format.py"),
+            {"VSR_CASES": "2000", "VSR_SEED": "100"},
+        ),
         *(Part(f"mutants {n + 1}/4", ("tests.mutants", "--part", f"{n + 1}/4")) for n in range(4)),
         *(
             Part(

@@ -40,6 +40,7 @@ __all__ = [
     "picture_planes",
     "planes_as",
     "rebuilt",
+    "relaid",
     "to_linear",
 ]
 
@@ -200,18 +201,12 @@ class Converter:
 
     def __init__(self, pixels: PixelFormat, *, conceal: bool = False) -> None:
         self._pixels, self._conceal = pixels, conceal
-        self._reformatter: av.video.reformatter.VideoReformatter | None = None
 
     def planes(self, raw: VideoFrame) -> list[np.ndarray]:
         """One (height, width) array per plane. Raises CorruptError for non-finite float samples."""
         if self._pixels.is_float:
             return float_planes(raw, conceal=self._conceal)
-        if _WORD.fullmatch(raw.format.name):
-            return _planes_of_words(raw)
-        if raw.format.name.replace("yuvj", "yuv") != self._pixels.name:
-            self._reformatter = self._reformatter or av.video.reformatter.VideoReformatter()
-            raw = self._reformatter.reformat(raw, format=self._pixels.name)
-        return picture_planes(raw, self._pixels)
+        return planes_as(raw, self._pixels)
 
 
 class _Changes:
@@ -254,23 +249,34 @@ def float_planes(frame: VideoFrame, *, conceal: bool = False) -> list[np.ndarray
     return planes
 
 
-_WORD = re.compile(r"(rgb|bgr)(\d)(\d)(\d)(le|be)")
-"""Three samples in 16 bits, the first one highest. FFmpeg shifts them to eight bits: white becomes grey."""
+_WORD = re.compile(r"(rgb|bgr)(4|4_byte|8|(?:444|555|565)(?:le|be))")
+"""Three samples in 4, 8 or 16 bits, the first one highest. FFmpeg shifts them to eight bits, so that white
+becomes grey, or can't convert them."""
+_BITS_OF_WORD = {"rgb4": (1, 2, 1), "bgr4": (1, 2, 1), "rgb8": (3, 3, 2), "bgr8": (2, 3, 3)}
 
 
 def _planes_of_words(frame: VideoFrame) -> list[np.ndarray]:
     """Planes G, B, R of eight bits, to the nearest value of the same share of white."""
-    order, *bits, end = _WORD.fullmatch(frame.format.name).groups()  # type: ignore[union-attr]
-    (plane,) = frame.planes
-    words = np.frombuffer(memoryview(plane), ">u2" if end == "be" else "<u2").reshape(
-        -1, plane.line_size // 2
-    )
+    name, (plane,) = frame.format.name, frame.planes
+    order, kind = _WORD.fullmatch(name).groups()  # type: ignore[union-attr]
+    bits = _BITS_OF_WORD.get(name.removesuffix("_byte")) or tuple(map(int, kind[:3]))
+    sample = ">u2" if kind.endswith("be") else "<u2" if kind.endswith("le") else "u1"
+    words = np.frombuffer(memoryview(plane), sample).reshape(-1, plane.line_size // np.dtype(sample).itemsize)
+    if kind == "4":  # two pixels in a byte, the first one higher
+        words = np.stack([words >> 4, words & 15], -1).reshape(len(words), -1)
     words = words[: frame.height, : frame.width].astype(np.uint32)
-    planes, shift = {}, sum(map(int, bits))
-    for name, count in zip(order, map(int, bits), strict=True):
+    planes, shift = {}, sum(bits)
+    for color, count in zip(order, bits, strict=True):
         shift, most = shift - count, (1 << count) - 1
-        planes[name] = (((words >> shift & most) * 510 + most) // (2 * most)).astype(np.uint8)
-    return [planes[name] for name in "gbr"]
+        planes[color] = (((words >> shift & most) * 510 + most) // (2 * most)).astype(np.uint8)
+    return [planes[color] for color in "gbr"]
+
+
+def _planes_of_high_bits(frame: VideoFrame, bits: int) -> list[np.ndarray]:
+    """Planes of words with the samples in their highest bits, which FFmpeg converts with an error."""
+    word = ">u2" if frame.format.name.endswith("be") else "<u2"
+    stored = [np.frombuffer(memoryview(p), word).reshape(-1, p.line_size // 2) for p in frame.planes]
+    return [(rows[: frame.height, : frame.width] >> 16 - bits).astype(np.uint16) for rows in stored]
 
 
 _SIDE_BY_SIDE = {"yaf": (0, 1), "rgbf": (1, 2, 0), "rgbaf": (1, 2, 0, 3)}
@@ -338,8 +344,22 @@ def picture_planes(frame: VideoFrame, pixels: PixelFormat) -> list[np.ndarray]:
 
 def planes_as(frame: VideoFrame, pixels: PixelFormat) -> list[np.ndarray]:
     """`picture_planes` of a frame in its planar format; packed samples are laid out anew first."""
-    is_planar = frame.format.name.replace("yuvj", "yuv") == pixels.name
-    return picture_planes(frame if is_planar else frame.reformat(format=pixels.name), pixels)
+    name = frame.format.name
+    if _WORD.fullmatch(name):
+        return _planes_of_words(frame)
+    if "msb" in name:
+        return _planes_of_high_bits(frame, pixels.bits)
+    is_planar = name.replace("yuvj", "yuv") == pixels.name
+    return picture_planes(frame if is_planar else relaid(frame, pixels.name), pixels)
+
+
+def relaid(frame: VideoFrame, pix_fmt: str) -> VideoFrame:
+    """The same samples in another layout, by FFmpeg.
+
+    In one thread: of two, each writes beyond the end of its rows, and the first row of the other's part would
+    begin with samples that are not its own (packed formats of 10 bits, widths that are no multiple of 32).
+    """
+    return frame.reformat(format=pix_fmt, threads=1)
 
 
 _KNEE, _SLOPE, _GAMMA, _OFFSET = 0.0031308, 12.92, 2.4, 0.055

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, Unpack
 import av
 
 from models.errors import ResourceError, UsageError
-from pipelines.codec.decoder import picture_planes, to_linear
+from pipelines.codec.decoder import picture_planes, relaid, to_linear
 from pipelines.codec.ffmpeg_log import heard
 from pipelines.codec.stream_tags import with_tags
 from pipelines.media.bitstream import insert_captions, insert_hdr
@@ -357,7 +357,7 @@ def _to_av(frame: Frame, encoder: Encoder, time_base: Fraction, color: ColorTags
         )
     wanted = _encoded_format(encoder)
     if wanted != name:
-        out = out.reformat(format=wanted)  # a change of layout only: R'G'B' stays what it is
+        out = relaid(out, wanted)  # a change of layout only: R'G'B' stays what it is
     out.pts, out.time_base = frame.pts, time_base
     out.pict_type = 0
     out.color_range, out.colorspace = color.range, color.matrix

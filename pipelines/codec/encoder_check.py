@@ -14,7 +14,7 @@ import av
 import numpy as np
 
 from models.errors import ResourceError
-from pipelines.codec.decoder import picture_planes
+from pipelines.codec.decoder import planes_as
 from pipelines.codec.encoder import encode_chunk
 from pipelines.media.cicp import ColorTags, HdrMetadata
 from pipelines.media.demuxer import open_decoder, open_memory
@@ -113,7 +113,7 @@ def _flaw_of_stream(
             return f"its colour tags are {tags}, expected {color}"
         if frame.key_frame and not agree(static_metadata(frame), hdr):
             return f"its HDR metadata is {static_metadata(frame)}, expected {hdr}"
-        planes = picture_planes(frame.reformat(format=found.name), found)
+        planes = planes_as(frame, found)
         least = min(
             _psnr(a[: b.shape[0], : b.shape[1]], b, pixels.bits)
             for a, b in zip(planes, _picture(encoder, shown), strict=True)

@@ -141,14 +141,14 @@ def _upright(frame: VideoFrame) -> VideoFrame:
     turns = round(getattr(frame, "rotation", 0) / 90) % 4
     if not turns:
         return frame
-    return _from_pixels(np.rot90(frame.to_ndarray(format="rgb24"), turns))
+    return _from_pixels(np.rot90(frame.to_ndarray(format="rgb24", threads=1), turns))
 
 
 def _cropped(frame: VideoFrame, crop: dict[str, int]) -> VideoFrame:
     """Without the bars that a plan removes."""
     if not any(crop.values()):
         return frame
-    pixels = frame.to_ndarray(format="rgb24")
+    pixels = frame.to_ndarray(format="rgb24", threads=1)
     bottom, right = (pixels.shape[n] - crop.get(side, 0) for n, side in ((0, "bottom"), (1, "right")))
     return _from_pixels(pixels[crop.get("top", 0) : bottom, crop.get("left", 0) : right])
 
@@ -162,9 +162,9 @@ def _jpeg(frame: VideoFrame, width: int, height: int) -> bytes:
     from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
     size = {"width": max(2, width // 2 * 2), "height": max(2, height // 2 * 2)}
-    shown = frame.reformat(**size, format="rgb24", interpolation=Interpolation.BICUBIC)
+    shown = frame.reformat(**size, format="rgb24", interpolation=Interpolation.BICUBIC, threads=1)
     shown = shown.reformat(
-        format="yuvj420p", dst_colorspace=Colorspace.ITU601, dst_color_range=ColorRange.JPEG
+        format="yuvj420p", dst_colorspace=Colorspace.ITU601, dst_color_range=ColorRange.JPEG, threads=1
     )
     encoder: VideoCodecContext = av.CodecContext.create("mjpeg", "w")  # type: ignore[assignment]
     encoder.width, encoder.height, encoder.pix_fmt = shown.width, shown.height, "yuvj420p"

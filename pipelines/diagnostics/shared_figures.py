@@ -151,7 +151,9 @@ def _write_halved(clip: Path, truth: Path, half: Path) -> None:
         frames = (frame for packet in packets_of(source, clip, film) for frame in decoder.decode(packet))
         for number, frame in enumerate(itertools.islice(frames, _JUDGED_FRAMES)):
             for output, divisor in ((whole, 1), (small, 2)):
-                made = frame.reformat(width // divisor, height // divisor, "yuv420p", interpolation="AREA")
+                made = frame.reformat(
+                    width // divisor, height // divisor, "yuv420p", interpolation="AREA", threads=1
+                )
                 made.pts, made.time_base = number, 1 / rate
                 output.mux(output.streams.video[0].encode(made))
         for output in (whole, small):

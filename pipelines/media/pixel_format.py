@@ -24,9 +24,8 @@ _PLANAR = {
     "yuyv422": "yuv422p", "uyvy422": "yuv422p", "yvyu422": "yuv422p", "y210le": "yuv422p10le",
     "rgb24": "gbrp", "bgr24": "gbrp", "rgb0": "gbrp", "bgr0": "gbrp", "0rgb": "gbrp", "0bgr": "gbrp",
     "rgba": "gbrap", "bgra": "gbrap", "argb": "gbrap", "abgr": "gbrap", "pal8": "gbrap",
-    "rgb48le": "gbrp16le", "rgb48be": "gbrp16le", "rgba64le": "gbrap16le", "rgba64be": "gbrap16le",
-    "gray16be": "gray16le", "ya16be": "ya16le", "monow": "gray", "monob": "gray", "gbrpf16le": "gbrpf32le",
-    "gbrapf16le": "gbrapf32le", "grayf16le": "grayf32le", "yaf16le": "yaf32le", "rgbf32le": "gbrpf32le",
+    "rgb48le": "gbrp16le", "rgba64le": "gbrap16le", "monow": "gray", "monob": "gray",
+    "gbrpf16le": "gbrpf32le", "gbrapf16le": "gbrapf32le", "grayf16le": "grayf32le", "yaf16le": "yaf32le", "rgbf32le": "gbrpf32le",
     "rgbaf32le": "gbrapf32le", "rgbf16le": "gbrpf32le", "rgbaf16le": "gbrapf32le",
     "v30xle": "yuv444p10le", "xv30le": "yuv444p10le",
     "xv36le": "yuv444p12le", "xv48le": "yuv444p16le", "vyu444": "yuv444p", "vuyx": "yuv444p",
@@ -35,10 +34,13 @@ _PLANAR = {
     "p416le": "yuv444p16le", "y212le": "yuv422p12le", "y216le": "yuv422p16le", "x2rgb10le": "gbrp10le",
     "x2bgr10le": "gbrp10le", "rgb8": "gbrp", "bgr8": "gbrp", "bgr48le": "gbrp16le", "bgra64le": "gbrap16le",
     "uyyvyy411": "yuv411p", "yuv444p10msble": "yuv444p10le", "yuv444p12msble": "yuv444p12le",
-    **{f"{order}{bits}{end}": "gbrp"
-       for order in ("rgb", "bgr") for bits in ("444", "555", "565") for end in ("le", "be")},
+    "gbrp10msble": "gbrp10le", "gbrp12msble": "gbrp12le",
+    **{f"{order}{bits}": "gbrp"
+       for order in ("rgb", "bgr") for bits in ("4", "4_byte", "444le", "555le", "565le")},
 }  # fmt: skip
-"""Packed formats -> planar ones with the same samples."""
+"""Packed formats -> planar ones with the same samples. Big-endian ones are not listed."""
+_ONLY_LITTLE = frozenset({"x2rgb10le", "x2bgr10le", "v30xle", "xv30le", "y210le", "y212le", "y216le"})
+"""Formats of which FFmpeg converts the little-endian kind only."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class PixelFormat:
         plain = name.replace("yuvj", "yuv")
         match = _FORMAT.match(plain)
         if match is None or match["end"] == "be":
-            raise MediaError(f"pixel format {name} is not one of planar YUV, GBR or grey")
+            raise MediaError(f"pixel format {name} is {_foreign(name)}")
         bits = int((match["bits"] or "8").removeprefix("f"))
         if match["gray"]:
             return cls(plain, "gray", bits, 0, 0)
@@ -112,9 +114,25 @@ class PixelFormat:
 
 def planar_format(pix_fmt: str) -> PixelFormat:
     """The planar format in which frames of `pix_fmt` are passed on. Raises MediaError if there is none."""
-    if pix_fmt.endswith("be"):
-        return PixelFormat.parse(_PLANAR.get(pix_fmt, pix_fmt[:-2] + "le"))
-    return PixelFormat.parse(_PLANAR.get(pix_fmt, pix_fmt))
+    little = pix_fmt[:-2] + "le" if pix_fmt.endswith("be") else pix_fmt
+    if little in _ONLY_LITTLE and little != pix_fmt:
+        return PixelFormat.parse(pix_fmt)
+    return PixelFormat.parse(_PLANAR.get(little, little))
+
+
+def _foreign(name: str) -> str:
+    """What another pixel format is, and how to make a film of it that is upscaled."""
+    by_ffmpeg = (
+        "; `ffmpeg -i FILE -pix_fmt gbrp16le -c:v ffv1 -c:a copy FILM.mkv` makes a film of it"
+    )
+    if name.startswith("bayer"):
+        return f"what a sensor saw (a Bayer pattern), to be developed first{by_ffmpeg}"
+    if name.startswith("xyz"):
+        return f"X'Y'Z' of digital cinema, to be converted to R'G'B' first{by_ffmpeg}"
+    return (
+        "not one of planar YUV, GBR or grey, nor packed in a way known here; write FFV1 of gbrp16le, gray16le"
+        " or yuv444p16le with the program that made it"
+    )
 
 
 @dataclass(frozen=True)

@@ -137,7 +137,10 @@ def _clips(matched: Matched, place: int, box: tuple[int, int, int, int]) -> tupl
             output.mux(
                 stream.encode(
                     shown.reformat(
-                        format="yuv420p", dst_colorspace=Matrix.BT709, dst_color_range=Range.LIMITED
+                        format="yuv420p",
+                        dst_colorspace=Matrix.BT709,
+                        dst_color_range=Range.LIMITED,
+                        threads=1,
                     )
                 )
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import gc
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from models.errors import CorruptError, MediaError
-from pipelines.codec.decoder import decode
+from pipelines.codec.decoder import Converter, checksum, decode
 from pipelines.codec.promised_frames import IndexMismatchError, Promise, deliver
 from pipelines.media.packet_reader import PacketReader
 from pipelines.media.pixel_format import planar_format
@@ -19,6 +20,7 @@ from pipelines.plan.chunking import cut_chunks, cut_spans
 from pipelines.probe.probe import probe
 from tests import media
 from tests.helpers.view import decoded, planes
+from tests.pipelines.run.test_every_pixel_format import frame_of
 
 
 @pytest.mark.parametrize("codec", ["libx264", "libx265", "mpeg2video"])
@@ -159,3 +161,28 @@ def test_packed_formats_have_a_planar_one_with_the_same_samples(name: str, plana
 def test_a_format_that_is_no_picture_of_ours_is_refused() -> None:
     with pytest.raises(MediaError):
         planar_format("bayer_rggb8")
+
+
+@pytest.mark.parametrize("name", ["p010le", "y210le", "v30xle"])
+def test_packed_samples_are_the_same_each_time(name: str) -> None:
+    """Case 30: two threads of FFmpeg's conversion wrote into each other's rows, in one frame of ten."""
+    frame = frame_of(name, (854, 480))
+    converter = Converter(planar_format(name))
+    found = {checksum(converter.planes(frame)) for _ in range(80)}
+    assert len(found) == 1
+
+
+def test_no_frame_is_converted_in_several_threads() -> None:
+    """All of our code: FFmpeg's conversion is right in one thread only."""
+    root = Path(__file__).parents[3]
+    several = [
+        f"{path.relative_to(root)}:{call.lineno}"
+        for package in ("pipelines", "vsr")
+        for path in (root / package).rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and (call.func.attr == "reformat" or (call.func.attr == "to_ndarray" and call.keywords))
+        and "threads=1" not in [ast.unparse(word) for word in call.keywords]
+    ]
+    assert not several
