@@ -25,8 +25,8 @@ _PLANAR = {
     "rgb24": "gbrp", "bgr24": "gbrp", "rgb0": "gbrp", "bgr0": "gbrp", "0rgb": "gbrp", "0bgr": "gbrp",
     "rgba": "gbrap", "bgra": "gbrap", "argb": "gbrap", "abgr": "gbrap", "pal8": "gbrap",
     "rgb48le": "gbrp16le", "rgba64le": "gbrap16le", "monow": "gray", "monob": "gray",
-    "gbrpf16le": "gbrpf32le", "gbrapf16le": "gbrapf32le", "grayf16le": "grayf32le", "yaf16le": "yaf32le", "rgbf32le": "gbrpf32le",
-    "rgbaf32le": "gbrapf32le", "rgbf16le": "gbrpf32le", "rgbaf16le": "gbrapf32le",
+    "gbrpf16le": "gbrpf32le", "gbrapf16le": "gbrapf32le", "grayf16le": "grayf32le", "yaf16le": "yaf32le",
+    "rgbf32le": "gbrpf32le", "rgbaf32le": "gbrapf32le", "rgbf16le": "gbrpf32le", "rgbaf16le": "gbrapf32le",
     "v30xle": "yuv444p10le", "xv30le": "yuv444p10le",
     "xv36le": "yuv444p12le", "xv48le": "yuv444p16le", "vyu444": "yuv444p", "vuyx": "yuv444p",
     "vuya": "yuva444p", "uyva": "yuva444p", "ayuv": "yuva444p", "ayuv64le": "yuva444p16le", "nv42": "yuv444p",
@@ -122,9 +122,7 @@ def planar_format(pix_fmt: str) -> PixelFormat:
 
 def _foreign(name: str) -> str:
     """What another pixel format is, and how to make a film of it that is upscaled."""
-    by_ffmpeg = (
-        "; `ffmpeg -i FILE -pix_fmt gbrp16le -c:v ffv1 -c:a copy FILM.mkv` makes a film of it"
-    )
+    by_ffmpeg = "; `ffmpeg -i FILE -pix_fmt gbrp16le -c:v ffv1 -c:a copy FILM.mkv` makes a film of it"
     if name.startswith("bayer"):
         return f"what a sensor saw (a Bayer pattern), to be developed first{by_ffmpeg}"
     if name.startswith("xyz"):
