@@ -475,11 +475,6 @@ MUTANTS = (
         f"{_CUT}::test_a_film_appended_to_an_mp4_is_told_of",
     ),
     Mutant(
-        63, "fragments are taken for films", "pipelines/media/container_check.py",
-        ' and not kinds.count(b"moof") else 0', " else 0",
-        f"{_CUT}::test_a_film_appended_to_an_mp4_is_told_of",
-    ),
-    Mutant(
         12, "one time that stands twice makes all of them even", "pipelines/probe/frame_times.py",
         "    if nudged is not None:\n", "    if False:\n",
         "tests/pipelines/probe/test_probe.py::test_one_time_that_stands_twice_leaves_the_others_as_they_are",
