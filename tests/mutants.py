@@ -2014,7 +2014,7 @@ MUTANTS = (
     ),
     Mutant(
         30, "five bits a colour are shifted to eight", "pipelines/codec/decoder.py",
-        "        if _WORD.fullmatch(raw.format.name):", "        if False:",
+        "    if _WORD.fullmatch(name):", "    if False:",
         f"{_PIXELS_RUN}::test_white_in_a_word_a_pixel_stays_white",
     ),
     Mutant(
