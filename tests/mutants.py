@@ -2160,8 +2160,18 @@ MUTANTS = (
     ),
     Mutant(
         85, "an infinite chunk is a chunk", "pipelines/plan/settings.py",
-        "self.chunk_seconds > 0 and math.isfinite(self.chunk_seconds),", "self.chunk_seconds > 0,",
+        "(self.chunk_seconds > 0 and math.isfinite(self.chunk_seconds)),", "(self.chunk_seconds > 0),",
         f"{_USAGE}::test_numbers_that_are_none_or_beyond_all_measure_are_refused",
+    ),
+    Mutant(
+        85, "a CRF beyond the scale waits for a film", "pipelines/plan/settings.py",
+        "refuse_crf(self.crf, self.codec, self.encoder)", "pass",
+        "tests/pipelines/plan/test_settings.py::test_what_no_encoder_takes_is_refused_before_any_film_is_looked_at",
+    ),
+    Mutant(
+        85, "a part of a film has the level of the film's beginning", "pipelines/plan/plan.py",
+        "(place for place in levels if place[0] <= start), default=levels[0])", "levels[:1])",
+        "tests/pipelines/planner/test_video_planner.py::test_a_part_of_a_film_gets_the_network_and_the_levels_it_has_in_the_whole_film",
     ),
     Mutant(
         85, "a denominator of 0 is divided by", "pipelines/plan/option_values.py",

@@ -277,10 +277,10 @@ def _encoders() -> Iterator[Finding]:
     """Run the self-test of every GPU encoder that this machine may have."""
     from pipelines.codec.graphics_driver import encoder_hardware, makers_here
     from pipelines.media.pixel_format import PixelFormat
+    from pipelines.plan.encoder_spec import HARDWARE_CODECS
     from pipelines.plan.settings import EncodeSettings
     from pipelines.planner.encoder_choice import self_test
     from pipelines.planner.encoder_options import EncoderTarget, choose_encoder
-    from pipelines.planner.hardware_options import HARDWARE_CODECS
 
     for maker in makers_here():
         for codec in HARDWARE_CODECS:

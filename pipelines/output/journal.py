@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from models.errors import OutputError, UsageError, VsrError
 from pipelines.output.chunk_record import ChunkRecord, holds
-from pipelines.output.plan_differences import model_options, plan_differences
+from pipelines.output.plan_differences import earlier_options, plan_differences
 from pipelines.plan.plan_id import plan_id
 from pipelines.plan.rate_target import RateTarget
 from pipelines.storage.atomic_file import TEMPORARY, write_atomically
@@ -175,7 +175,7 @@ class Journal:
         changed = plan_differences(before, plan) if isinstance(before, dict) else []
         found: list[ChunkRecord] = []
         if not supersede:
-            self._refuse_to_replace(plan_id, changed, before if isinstance(before, dict) else {})
+            self._refuse_to_replace(plan_id, plan, changed, before if isinstance(before, dict) else {})
             found = self._valid_chunks([plan_id])  # their plan was torn, they are whole
         else:
             self.clear()
@@ -190,7 +190,9 @@ class Journal:
             self.forget_numerics()
         return found, changed
 
-    def _refuse_to_replace(self, plan_id: str, changed: Sequence[str], before: dict[str, Any]) -> None:
+    def _refuse_to_replace(
+        self, plan_id: str, plan: dict[str, Any], changed: Sequence[str], before: dict[str, Any]
+    ) -> None:
         """Raise UsageError if there are intact chunks of another plan, with differences and advice."""
         tables = [(path.with_suffix(".chunk"), self._read(path.name)) for path in _manifests(self.folder)]
         kept = sum(
@@ -201,8 +203,8 @@ class Journal:
             return
         total = f" of {len(before['chunks'])}" if isinstance(before.get("chunks"), list) else ""
         device = (self._read("numerics.json") or {}).get("device", "")
-        is_model = any(word.startswith("the model ") for word in changed)
-        how = f" ({model_options(before, device)})" if is_model and model_options(before, device) else ""
+        options = earlier_options(before, plan, device)
+        how = f" ({options})" if options else ""
         raise UsageError(
             f"{self.folder}: {kept}{total} chunks of an earlier run are kept, and with this command they"
             f" would get other bits: {', '.join(changed) or 'what they are of can not be read any more'}; go"

@@ -9,7 +9,7 @@ from typing import Any
 from models.catalog.lookup import cards
 from pipelines.plan.plan_id import shaping
 
-__all__ = ["model_options", "plan_differences"]
+__all__ = ["earlier_options", "plan_differences"]
 
 
 _WORDS = {
@@ -70,12 +70,24 @@ def _models(plan: dict[str, Any]) -> str:
     return "+".join(stage["card"]["name"] for stage in plan["stages"])
 
 
-def model_options(plan: dict[str, Any], device: str) -> str:
-    """The options with which a run uses the networks of that plan on that device."""
-    try:
-        card = plan["stages"][0]["card"]
-        name, path = str(card["name"]), str(card["path"])
-    except (IndexError, KeyError, TypeError):
-        return ""
+def earlier_options(old: dict[str, Any], new: dict[str, Any], device: str) -> str:
+    """The options with which a run uses the networks and the restoration level of an old plan.
+
+    Empty if the new one has the same, or if no option says it. device: that made the old plan's chunks.
+    """
+    options = []
+    with contextlib.suppress(AttributeError, IndexError, KeyError, TypeError):
+        if _models(old) != _models(new):
+            options.append(_model_option(old["stages"][0]["card"], device))
+        before, now = ([stage.get("restore") for stage in plan["stages"]] for plan in (old, new))
+        level = next((level for level in before if level is not None), None)
+        is_one = not old.get("restore_levels")
+        if level is not None and is_one and (before != now or new.get("restore_levels")):
+            options.append(f"--restore {level:g}")
+    return " ".join(options)
+
+
+def _model_option(card: dict[str, Any], device: str) -> str:
+    name, path = str(card["name"]), str(card["path"])
     model = re.sub(r"-x\d+$", "", name) if not path or any(c.name == name for c in cards()) else path
     return f"--model {model}{f' --device {device}' if device else ''}"

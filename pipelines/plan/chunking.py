@@ -34,6 +34,8 @@ SETTLING_FRAMES = 8
 it started (measured in tests/benchmarks/seams.py)."""
 
 
+_CHUNK_SECONDS, _FIRST_SECONDS = 6.0, 1.5
+"""Target length of chunks, and of the first one: two chunks more for a film cost nothing measurable."""
 _LONGEST_PREROLL = 3
 """If the pre-roll of a chunk would be longer than this many times its frames, the chunk shares the decoder of
 the one before."""
@@ -62,21 +64,29 @@ def frame_range(info: VideoInfo, text: str | None) -> tuple[int, int]:
 def cut_chunks(
     pts: Sequence[int],
     time_base: Fraction,
-    chunk_seconds: float,
+    chunk_seconds: float | None,
     clean: Sequence[int],
     frames: tuple[int, int],
     most_frames: int | None = None,
 ) -> tuple[Chunk, ...]:
     """Cut frames [start, stop) into chunks of about `chunk_seconds`, at clean points if one is near.
 
-    pts: ascending ticks of all frames. clean: timestamps at which decoding may start, ascending. most_frames:
-    per chunk; None: no limit.
+    pts: ascending ticks of all frames. chunk_seconds: None: `_CHUNK_SECONDS`, and at the beginning a chunk is
+    as long as all before it, from `_FIRST_SECONDS` on; a short film is several chunks, too, and a run that is
+    stopped in its first minute keeps some. clean: timestamps at which decoding may start, ascending.
+    most_frames: per chunk; None: no limit.
     """
     start, stop = frames
-    ticks = max(1, round(Fraction(chunk_seconds) / time_base))
+    longest, first = (
+        max(1, round(Fraction(seconds) / time_base))
+        for seconds in (
+            (_CHUNK_SECONDS, _FIRST_SECONDS) if chunk_seconds is None else (chunk_seconds, chunk_seconds)
+        )
+    )
     chunks: list[Chunk] = []
     at = start
     while at < stop:
+        ticks = min(longest, max(first, pts[at] - pts[start]))
         ideal = pts[at] + ticks
         lo, hi = (
             bisect.bisect_left(clean, pts[at] + (ticks + 1) // 2),

@@ -1,12 +1,62 @@
-"""`Encoder`: an encoder with every option that shapes its output."""
+"""`Encoder`: an encoder with every option that shapes its output; and the limits of encoders for any film."""
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass, field
 
+from models.errors import UsageError
 from pipelines.media.pixel_format import PixelFormat
 
-__all__ = ["MAKERS", "PACKED", "PICTURE_ENCODERS", "Encoder"]
+__all__ = [
+    "CONTAINERS",
+    "HARDWARE_CODECS",
+    "MAKERS",
+    "PACKED",
+    "PICTURE_ENCODERS",
+    "PRESETS",
+    "SOFTWARE_ENCODERS",
+    "Encoder",
+    "encoder_name",
+    "highest_crf",
+    "refuse_crf",
+    "refuse_pair",
+    "refuse_preset",
+]
+
+
+SOFTWARE_ENCODERS = {
+    "hevc": "libx265",
+    "h264": "libx264",
+    "av1": "libsvtav1",
+    "prores": "prores_ks",
+    "ffv1": "ffv1",
+}
+"""Codec -> FFmpeg's encoder."""
+HARDWARE_CODECS = ("hevc", "h264", "av1")
+_HIGHEST_CRF = {"hevc": 51, "h264": 51, "av1": 63}
+"""Codec -> largest CRF (lowest quality) of its encoders; the smallest is 0."""
+PRESETS = ("draft", "balanced", "archive")
+_X26_PRESETS = (
+    "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo"
+)  # fmt: skip
+_OWN_PRESETS = {
+    "hevc": _X26_PRESETS,
+    "h264": _X26_PRESETS,
+    "av1": tuple(str(n) for n in range(-1, 14)),
+    "prores": ("proxy", "lt", "standard", "hq", "4444", "4444xq"),
+    "ffv1": (),
+}
+"""Presets of the software encoders themselves; of prores_ks its profiles."""
+CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
+"""Suffix of an output -> FFmpeg's muxer."""
+_NOT_IN_IT = {
+    ("ffv1", "mp4"): "ffv1 does not go into MP4; name an output that ends in .mkv",
+    ("ffv1", "mov"): "ffv1 does not go into MOV; name an output that ends in .mkv",
+    ("av1", "mov"): "av1 does not go into MOV; name an output that ends in .mp4 or .mkv",
+    ("prores", "mp4"): "prores does not go into MP4; name an output that ends in .mov",
+}
+"""(codec, container) -> why not, and what to do."""
 
 
 PICTURE_ENCODERS = {
@@ -42,6 +92,60 @@ MAKERS = {
 }  # fmt: skip
 """Hardware encoders, by the last word of their names in FFmpeg -> planar format -> format of their input,
 with the same samples."""
+
+
+def highest_crf(codec: str) -> int | None:
+    """Largest CRF of a codec; None if it has none."""
+    return _HIGHEST_CRF.get(codec)
+
+
+def encoder_name(codec: str, maker: str) -> str:
+    """FFmpeg's name, such as "hevc_nvenc".
+
+    Raises UsageError for a codec that no hardware encodes, or not that of this vendor.
+    """
+    if codec == "av1" and maker == "videotoolbox":
+        raise UsageError(
+            "--encoder videotoolbox: it does not encode av1; use --codec hevc or h264, or --encoder software"
+        )
+    if codec not in HARDWARE_CODECS:
+        raise UsageError(
+            f"--encoder {maker}: no hardware encodes {codec}; use --codec hevc, h264 or av1, or --encoder"
+            " software"
+        )
+    return f"{codec}_{maker}"
+
+
+def refuse_crf(crf: float, codec: str, encoder: str) -> None:
+    """Raise UsageError for a CRF that the encoder does not take. encoder: as in `EncodeSettings`."""
+    highest = highest_crf(codec)
+    if highest is None:
+        raise UsageError(f"--crf does not go with {codec}; use --preset or --encoder-option")
+    if not 0 <= crf <= highest:
+        name = encoder_name(codec, encoder) if encoder in MAKERS else SOFTWARE_ENCODERS[codec]
+        raise UsageError(f"--crf {crf:g}: {name} takes 0 to {highest}")
+
+
+def refuse_preset(preset: str, codec: str, encoder: str) -> None:
+    """Raise UsageError for a preset that neither we nor the software encoder have."""
+    own = _OWN_PRESETS[codec]
+    if encoder in MAKERS or preset in {*PRESETS, *own}:
+        return
+    close = difflib.get_close_matches(preset, [*PRESETS, *own], n=1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    others = f", or {SOFTWARE_ENCODERS[codec]}'s own: {', '.join(own)}" if own else ""
+    raise UsageError(f"--preset {preset}: expected {', '.join(PRESETS)}{others}{hint}")
+
+
+def refuse_pair(codec: str, container: str) -> None:
+    """Raise UsageError for a codec that a container (FFmpeg's name) does not hold."""
+    if (codec, container) in _NOT_IN_IT:
+        raise UsageError(_NOT_IN_IT[codec, container])
+    if container == "webm" and codec != "av1":
+        raise UsageError(
+            f"{codec} does not go into WebM, which holds AV1 with Opus or Vorbis sound; name an output that"
+            " ends in .mkv, or give --codec av1"
+        )
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     from pipelines.plan.encoder_spec import Encoder
     from pipelines.plan.rate_target import RateTarget
 
-__all__ = ["LARGEST_CHUNK_BYTES", "Deinterlacing", "NetworkStage", "Plan", "RestoreLevels", "told"]
+__all__ = [
+    "LARGEST_CHUNK_BYTES",
+    "Deinterlacing",
+    "NetworkStage",
+    "Plan",
+    "RestoreLevels",
+    "levels_within",
+    "told",
+]
 
 
 FORMAT_VERSION = 3
@@ -306,6 +314,12 @@ class Plan:
     def ids(self) -> frozenset[str]:
         """All ids of this plan: the current one, and the one that earlier versions of vsr would give it."""
         return frozenset({self.id, former_id(self.to_json())})
+
+
+def levels_within(levels: RestoreLevels, start: int, stop: int) -> RestoreLevels:
+    """The restoration levels of the frames [start, stop), of those of a film."""
+    first = max((place for place in levels if place[0] <= start), default=levels[0])
+    return (start, first[1]), *(place for place in levels if max(start, first[0]) < place[0] < stop)
 
 
 def told(stage: NetworkStage, restore: float, detail: float) -> NetworkStage:

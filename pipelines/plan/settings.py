@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from models.errors import MediaError, UsageError
 from pipelines.media.pixel_format import PixelFormat
+from pipelines.plan.encoder_spec import MAKERS, encoder_name, highest_crf, refuse_crf, refuse_preset
 from pipelines.plan.name_template import DEFAULT_TEMPLATE, check_template
 from pipelines.plan.option_values import (
     local_workers,
@@ -128,7 +129,16 @@ class EncodeSettings:
                     f"--pixel-format {self.pixel_format}: expected planar YUV, GBR or grey, such as"
                     " yuv420p10le"
                 ) from error
-        self.rate_target  # noqa: B018 - says what is wrong with it
+        if self.encoder in MAKERS:
+            encoder_name(self.codec, self.encoder)
+        refuse_preset(self.preset, self.codec, self.encoder)
+        if self.crf is not None:
+            refuse_crf(self.crf, self.codec, self.encoder)
+        target = self.rate_target
+        if target is not None and highest_crf(self.codec) is None:
+            raise UsageError(
+                f"{target.option}: {self.codec} has no CRF to search for; use --codec hevc, h264 or av1"
+            )
 
     @property
     def rate_target(self) -> RateTarget | None:
@@ -195,8 +205,9 @@ class RunSettings:
     """CPU cores of each cluster worker; None: the available cores divided by the workers."""
     mixed_hardware: bool = False
     """Accept workers of other numerics classes; the bytes then depend on which worker made which chunk."""
-    chunk_seconds: float = 6.0
-    """Target length of chunks, which are encoded, stored and resumed one by one."""
+    chunk_seconds: float | None = None
+    """Target length of chunks, which are encoded, stored and resumed one by one; None: 6 s, and less at the
+    beginning, so that a run has something to resume from soon."""
     range: str | None = None
     """FROM-TO, in seconds or [hh:]mm:ss[.fff]; either side may be empty."""
     rate: str | None = None
@@ -259,7 +270,7 @@ class RunSettings:
         prefilters = self.prefilters
         restore = self.restore if self.restore == "auto" else f"{self.restore:g}"
         yield (
-            self.chunk_seconds > 0 and math.isfinite(self.chunk_seconds),
+            self.chunk_seconds is None or (self.chunk_seconds > 0 and math.isfinite(self.chunk_seconds)),
             f"--chunk-seconds {self.chunk_seconds}: expected a positive number",
         )
         other, both = f"--prefilter {self.prefilter}", "--gpus-per-worker and --cpus-per-worker"

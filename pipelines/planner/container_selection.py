@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from models.errors import UsageError
 from pipelines.media.image_sequence import pattern_of
 from pipelines.output.trial import tracks_that_fail
-from pipelines.plan.encoder_spec import PICTURE_ENCODERS
+from pipelines.plan.encoder_spec import CONTAINERS, PICTURE_ENCODERS
 from pipelines.plan.name_template import template_suffix
 from pipelines.plan.output_names import existing_folder, is_folder
 from pipelines.plan.plan import Plan
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from pipelines.plan.settings import RunSettings
 
 __all__ = [
-    "CONTAINERS",
     "Fit",
     "ResultPlace",
     "checked_target",
@@ -33,9 +32,6 @@ __all__ = [
     "result_place",
     "usual_suffix",
 ]
-
-
-CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
 
 
 @dataclass(frozen=True)

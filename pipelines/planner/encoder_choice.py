@@ -16,9 +16,8 @@ from pipelines.codec.encoder_builds import encoder_builds
 from pipelines.codec.encoder_check import SELF_TEST_FRAMES, SELF_TEST_SIZE
 from pipelines.codec.graphics_driver import encoder_hardware
 from pipelines.media.cicp import ColorTags, HdrMetadata
-from pipelines.plan.encoder_spec import MAKERS
+from pipelines.plan.encoder_spec import HARDWARE_CODECS, MAKERS, PRESETS
 from pipelines.planner.encoder_options import without_b_frames
-from pipelines.planner.hardware_options import HARDWARE_CODECS
 from pipelines.planner.resources import computing_device
 from pipelines.storage.cache_folder import recall, remember
 from pipelines.storage.child_call import ChildFailedError, call_in_child
@@ -51,11 +50,7 @@ def wanted_maker(settings: RunSettings, *, picture: bool) -> str:
         if picture:
             raise UsageError(f"--encoder {encode.encoder}: pictures are encoded in software; leave it out")
         return encode.encoder
-    own = (
-        encode.codec in HARDWARE_CODECS
-        and encode.preset in {"draft", "balanced", "archive"}
-        and not encode.options
-    )
+    own = encode.codec in HARDWARE_CODECS and encode.preset in PRESETS and not encode.options
     if encode.encoder == "software" or picture or not own or settings.cluster is not None:
         return ""
     return _OF_DEVICE.get(computing_device(settings.device), "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -13,20 +12,28 @@ from models.errors import UsageError
 from pipelines.media.cicp import HDR_TRANSFERS, HdrMetadata, Transfer
 from pipelines.media.hdr_metadata import encoder_options
 from pipelines.media.pixel_format import PixelFormat
-from pipelines.plan.encoder_spec import MAKERS, PACKED, PICTURE_ENCODERS, Encoder
+from pipelines.plan.encoder_spec import (
+    MAKERS,
+    PACKED,
+    PICTURE_ENCODERS,
+    PRESETS,
+    SOFTWARE_ENCODERS,
+    Encoder,
+    encoder_name,
+    refuse_pair,
+)
 from pipelines.planner.hardware_options import (
     LAMBDA_A_STEP,
-    encoder_name,
     hardware_formats,
     hardware_options,
     largest_side,
 )
-from pipelines.planner.pixel_format_selection import SOFTWARE_ENCODERS, lossless_format
+from pipelines.planner.pixel_format_selection import lossless_format
 
 if TYPE_CHECKING:
     from pipelines.plan.settings import EncodeSettings
 
-__all__ = ["HIGHEST_CRF", "EncoderTarget", "choose_encoder", "preset_crf", "without_b_frames"]
+__all__ = ["EncoderTarget", "choose_encoder", "preset_crf", "without_b_frames"]
 
 
 def _quantiser(scale: int) -> dict[str, str]:
@@ -57,7 +64,7 @@ _PRESETS: dict[str, dict[str, dict[str, str]]] = {
     },
     "ffv1": {
         name: {"level": "3", "slices": "16", "slicecrc": "1", "coder": "1", "context": "0"}
-        for name in ("draft", "balanced", "archive")
+        for name in PRESETS
     },
 }
 _MOST_LUMA_SAMPLES = {"libx264": 139_264 * 256, "libx265": 142_606_336, "libsvtav1": 16384 * 8704}
@@ -70,8 +77,6 @@ _LONGEST_SIDE = {
     "ffv1": 32768,
     "libwebp": 16383,
 }
-HIGHEST_CRF = {"libx264": 51, "libx265": 51, "libsvtav1": 63}
-"""Largest CRF (lowest quality) of an encoder; the smallest is 0."""
 _NARROWEST = {"libx265": 64}
 """x265 4.1 writes out of bounds for some smaller widths (tested: 34 to 46), which may crash the process."""
 _HDR_BITS = 10
@@ -111,29 +116,10 @@ def choose_encoder(settings: EncodeSettings, source: PixelFormat, target: Encode
             encoder, container=target.container, options={**encoder.options, **settings.options}
         )
     else:
-        _check_container(settings.codec, target.container)
+        refuse_pair(settings.codec, target.container)
         hardware = settings.encoder in MAKERS
         encoder = (_hardware_encoder if hardware else _software_encoder)(settings, source, target)
     return _checked_depth(encoder, target.transfer)
-
-
-_NOT_IN_IT = {
-    ("ffv1", "mp4"): "ffv1 does not go into MP4; name an output that ends in .mkv",
-    ("ffv1", "mov"): "ffv1 does not go into MOV; name an output that ends in .mkv",
-    ("av1", "mov"): "av1 does not go into MOV; name an output that ends in .mp4 or .mkv",
-    ("prores", "mp4"): "prores does not go into MP4; name an output that ends in .mov",
-}
-"""(codec, container) -> why not, and what to do."""
-
-
-def _check_container(codec: str, container: str) -> None:
-    if (codec, container) in _NOT_IN_IT:
-        raise UsageError(_NOT_IN_IT[codec, container])
-    if container == "webm" and codec != "av1":
-        raise UsageError(
-            f"{codec} does not go into WebM, which holds AV1 with Opus or Vorbis sound; name an output that"
-            " ends in .mkv, or give --codec av1"
-        )
 
 
 def _software_encoder(settings: EncodeSettings, source: PixelFormat, target: EncoderTarget) -> Encoder:
@@ -153,36 +139,13 @@ _THREADS = {"libx264": 4, "ffv1": 4, "prores_ks": 4}
 """Encoders that use several threads; x264's number affects the bits, so it is constant."""
 
 
-_X26_PRESETS = (
-    "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo"
-)  # fmt: skip
-_OWN_PRESETS = {"libx264": _X26_PRESETS, "libx265": _X26_PRESETS}
-"""Presets of the encoders themselves, as far as they are few words."""
-
-
-def _check_preset(preset: str, name: str) -> None:
-    """Raise UsageError for a preset that neither we nor the encoder have."""
-    ours, own = tuple(_PRESETS[name]), _OWN_PRESETS.get(name, ())
-    if not own or preset in {*ours, *own}:
-        return
-    close = difflib.get_close_matches(preset, [*ours, *own], n=1)
-    hint = f"; did you mean {close[0]}?" if close else ""
-    raise UsageError(
-        f"--preset {preset}: expected {', '.join(ours)}, or {name}'s own: {', '.join(own)}{hint}"
-    )
-
-
 def _quality_options(settings: EncodeSettings, name: str) -> dict[str, str]:
     """The options of `--preset` and `--crf`."""
     presets = _PRESETS[name]
-    _check_preset(settings.preset, name)
     options = dict(presets.get(settings.preset, presets["balanced"]))
     if settings.preset not in presets:
         options[{"prores_ks": "profile"}.get(name, "preset")] = settings.preset
     if settings.crf is not None:
-        if name in {"prores_ks", "ffv1"}:
-            raise UsageError(f"--crf does not go with {settings.codec}; use --preset or --encoder-option")
-        _check_crf(settings.crf, name, name)
         options["crf"] = f"{settings.crf:g}"
     return options
 
@@ -209,7 +172,7 @@ def _own_options(
 def _hardware_encoder(settings: EncodeSettings, source: PixelFormat, target: EncoderTarget) -> Encoder:
     """A hardware encoder, with options that make its bits repeat. Its availability is not checked."""
     codec, (width, height) = settings.codec, (target.width, target.height)
-    name, software = encoder_name(codec, settings.encoder), SOFTWARE_ENCODERS[codec]
+    name = encoder_name(codec, settings.encoder)
     longest = largest_side(codec)
     if max(width, height) > longest:
         others = "--codec hevc or " if codec == "h264" and max(width, height) <= largest_side("hevc") else ""
@@ -217,8 +180,6 @@ def _hardware_encoder(settings: EncodeSettings, source: PixelFormat, target: Enc
             f"{name} can't hold {width}x{height}, {longest} a side at most; choose a smaller --to,"
             f" {others}--encoder software"
         )
-    if settings.crf is not None:
-        _check_crf(settings.crf, software, name)
     level = preset_crf(codec, settings.preset) if settings.crf is None else settings.crf
     pix_fmt = settings.pixel_format or lossless_format(settings, source)
     if pix_fmt not in hardware_formats(codec, settings.encoder):
@@ -245,12 +206,6 @@ def without_b_frames(encoder: Encoder) -> Encoder | None:
 
 def _tag(codec: str, container: str) -> str:
     return "hvc1" if codec == "hevc" and container in {"mp4", "mov"} else ""
-
-
-def _check_crf(crf: float, software: str, name: str) -> None:
-    highest = HIGHEST_CRF[software]
-    if not 0 <= crf <= highest:
-        raise UsageError(f"--crf {crf:g}: {name} takes 0 to {highest}")
 
 
 def _x265_frames(width: int, height: int, preset: str) -> str:

@@ -11,19 +11,16 @@ import av
 
 from models.errors import UsageError
 from pipelines.media.pixel_format import PixelFormat
-from pipelines.plan.encoder_spec import MAKERS
+from pipelines.plan.encoder_spec import MAKERS, PRESETS, encoder_name
 
 __all__ = [
-    "HARDWARE_CODECS",
     "LAMBDA_A_STEP",
-    "encoder_name",
     "hardware_formats",
     "hardware_options",
     "largest_side",
 ]
 
 
-HARDWARE_CODECS = ("hevc", "h264", "av1")
 _LONGEST_SIDE = {"h264": 4096, "hevc": 8192, "av1": 8192}
 """Supported by hardware of the last ten years; some supports less, which opening it shows."""
 _GOP = 250
@@ -44,23 +41,6 @@ _SPEEDS = {
 _SPEED_OPTION = {"nvenc": "preset", "qsv": "preset", "amf": "quality"}
 _OF_ONE_CODEC = frozenset({"yuv422p", "yuv422p10le", "yuv444p", "yuv444p10le"})
 """Formats that hardware supports for some codecs only."""
-
-
-def encoder_name(codec: str, maker: str) -> str:
-    """FFmpeg's name, such as "hevc_nvenc".
-
-    Raises UsageError for a codec that no hardware encodes, or not that of this vendor.
-    """
-    if codec == "av1" and maker == "videotoolbox":
-        raise UsageError(
-            "--encoder videotoolbox: it does not encode av1; use --codec hevc or h264, or --encoder software"
-        )
-    if codec not in HARDWARE_CODECS:
-        raise UsageError(
-            f"--encoder {maker}: no hardware encodes {codec}; use --codec hevc, h264 or av1, or --encoder"
-            " software"
-        )
-    return f"{codec}_{maker}"
 
 
 def largest_side(codec: str) -> int:
@@ -100,7 +80,7 @@ def hardware_options(codec: str, maker: str, *, preset: str, crf: float, pix_fmt
         options["bf"] = str(_B_FRAMES)
     if maker in _SPEEDS:
         options[_SPEED_OPTION[maker]] = _SPEEDS[maker].get(preset, preset)
-    elif preset not in {"draft", "balanced", "archive"}:
+    elif preset not in PRESETS:
         raise UsageError(f"--preset {preset}: {encoder_name(codec, maker)} has no presets; leave it out")
     if maker in {"nvenc", "qsv"}:
         options |= {

@@ -9,15 +9,14 @@ import av
 
 from models.errors import MediaError, UsageError
 from pipelines.media.pixel_format import PixelFormat
-from pipelines.plan.encoder_spec import MAKERS, PACKED
-from pipelines.planner.hardware_options import encoder_name, hardware_formats
+from pipelines.plan.encoder_spec import MAKERS, PACKED, SOFTWARE_ENCODERS, encoder_name
+from pipelines.planner.hardware_options import hardware_formats
 
 if TYPE_CHECKING:
     from pipelines.plan.encoder_spec import Encoder
     from pipelines.plan.settings import EncodeSettings, RunSettings
 
 __all__ = [
-    "SOFTWARE_ENCODERS",
     "lossless_format",
     "lost_bits",
     "of_pictures",
@@ -26,14 +25,6 @@ __all__ = [
 ]
 
 
-SOFTWARE_ENCODERS = {
-    "hevc": "libx265",
-    "h264": "libx264",
-    "av1": "libsvtav1",
-    "prores": "prores_ks",
-    "ffv1": "ffv1",
-}
-"""Codec -> FFmpeg's encoder."""
 _KEEPS_RGB = frozenset({"ffv1"})
 """Codecs that keep R'G'B'; in others few players support it."""
 _FOR_PLAYERS = frozenset({"hevc", "h264", "av1"})

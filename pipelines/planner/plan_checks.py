@@ -63,8 +63,6 @@ def refuse_target(encode: EncodeSettings, plan: Plan) -> None:
     name = target.option
     if encoder.is_picture:
         raise UsageError(f"{name}: pictures have no CRF; leave it out")
-    if encoder.codec not in {"h264", "hevc", "av1"}:
-        raise UsageError(f"{name}: {encoder.codec} has no CRF to search for; use --codec hevc, h264 or av1")
     given = [
         *encode.options,
         *(

@@ -18,7 +18,7 @@ from pipelines.plan.chunking import frame_range
 from pipelines.plan.color_tags import output_tags, resolve
 from pipelines.plan.events import Planned
 from pipelines.plan.output_names import result_name
-from pipelines.plan.plan import Plan
+from pipelines.plan.plan import Plan, levels_within
 from pipelines.planner.arithmetic_choice import with_arithmetic
 from pipelines.planner.container_selection import (
     checked_target,
@@ -112,16 +112,21 @@ def _restoring(
     if restoring is None and not any(c.restores for name in model.split(",") for c in find(name.strip())):
         return model, (), []
     given = settings.restore != "auto"
-    levels: RestoreLevels = ((part[0], float(settings.restore)),) if given else ()
+    start, stop = part
+    levels: RestoreLevels = ((start, float(settings.restore)),) if given else ()
     if not given:
-        levels = estimate_levels(info, full=full, part=part, prefilter=settings.prefilter or "")
+        # Of the whole film, for any part of it: a trial then looks as the film will.
+        levels = estimate_levels(info, full=full, prefilter=settings.prefilter or "")
     if not levels:
         return model, (), []
-    said = f"restoration level {_in_words(levels)}, {'as given' if given else 'estimated'}"
+    is_part = stop - start < info.frame_count
+    how = "as given" if given else "estimated from the whole film" if is_part else "estimated"
+    said = f"restoration level {_in_words(levels)}, {how}"
+    own = levels_within(levels, start, stop)
     if restoring is None:
-        return model, levels, [said]
+        return model, own, [said]
     if max(level for _, level in levels) < _RESTORED_FROM:
-        return model, levels, [f"{said}: clean enough for {model}"]
+        return model, own, [f"{said}: clean enough for {model}"]
     width, height = info.upright_size
     wanted = target_size(width, height, settings.target, even=(False, False))
     most = max(card.scale for card in find(restoring))
@@ -131,8 +136,8 @@ def _restoring(
         )
         if share > _MORE_WORK:
             reason = f"{model}, as {restoring} takes {share:.1f} times the work; --model {restoring} insists"
-            return model, levels, [f"{said}: {reason}"]
-    return restoring, levels, [f"{said}: {restoring}, which takes compression and noise away"]
+            return model, own, [f"{said}: {reason}"]
+    return restoring, own, [f"{said}: {restoring}, which takes compression and noise away"]
 
 
 def _in_words(levels: RestoreLevels) -> str:

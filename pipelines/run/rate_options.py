@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from pipelines.plan.encoder_spec import highest_crf
 from pipelines.plan.settings import EncodeSettings
-from pipelines.planner.encoder_options import HIGHEST_CRF, EncoderTarget, choose_encoder, preset_crf
+from pipelines.planner.encoder_options import EncoderTarget, choose_encoder, preset_crf
 from pipelines.planner.hardware_options import hardware_options
 
 if TYPE_CHECKING:
@@ -48,12 +49,13 @@ def crf_scale(encoder: Encoder) -> CrfScale:
 
     Hardware has integer quantisers, and FFmpeg passes integers to SVT-AV1.
     """
-    software = {"h264": "libx264", "hevc": "libx265", "av1": "libsvtav1"}[encoder.codec]
+    highest = highest_crf(encoder.codec)
+    assert highest is not None
     if encoder.maker:
         step = 0.25 if encoder.codec == "av1" else 1.0
     else:
         step = 1.0 if encoder.codec == "av1" else 0.1
-    return CrfScale(_LOWEST_CRF, float(HIGHEST_CRF[software]), step)
+    return CrfScale(_LOWEST_CRF, float(highest), step)
 
 
 def with_crf(encoder: Encoder, crf: float, *, preset: str, before: float) -> Encoder:

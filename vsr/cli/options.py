@@ -237,7 +237,10 @@ def run_options(
             "--chunk-seconds",
             type=float,
             metavar="S",
-            help="Length of chunks in seconds; a run resumes after the last finished chunk. Default: 6.",
+            help=(
+                "Length of chunks in seconds; a run resumes after the last finished chunk. Default: 6, and"
+                " less for the first ones."
+            ),
         ),
         click.option(
             "--tile",

@@ -7,12 +7,14 @@ Settings that name files, run elsewhere, or pass an encoder options that write f
 from __future__ import annotations
 
 import difflib
+from pathlib import PurePath
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.catalog.lookup import find
 from models.errors import UsageError
+from pipelines.plan.encoder_spec import CONTAINERS, refuse_pair
 from vsr.flat_settings import run_settings
 from vsr.presets import presets
 
@@ -52,8 +54,6 @@ class SettingsForm(BaseModel):
     encoder: Literal["auto", "software", "nvenc", "qsv", "amf", "videotoolbox"] | None = None
     crf: float | None = Field(
         default=None,
-        ge=-100,
-        le=255,
         description="constant quality, in the scale of the codec's software encoder",
     )
     target_size: str | None = Field(
@@ -152,7 +152,10 @@ def checked(form: SettingsForm) -> dict[str, Any]:
             f"--config {form.config}: there is no such preset; expected one of"
             f" {', '.join(p.name for p in presets())}"
         )
-    run_settings(**{key: value for key, value in table.items() if key not in _OF_THE_RUN})
+    settings = run_settings(**{key: value for key, value in table.items() if key not in _OF_THE_RUN})
+    suffix = PurePath(form.output or "").suffix.lower()
+    if suffix in CONTAINERS:
+        refuse_pair(settings.encode.codec, CONTAINERS[suffix])
     for name in (form.model or "auto").split(","):
         if name != "auto":
             find(name)

@@ -135,14 +135,14 @@ def test_a_target_not_above_the_source_is_refused(model: str) -> None:
 
 @given(
     st.lists(st.integers(1, 5000), min_size=1, max_size=80),
-    st.floats(0.01, 30, allow_nan=False),
+    st.none() | st.floats(0.01, 30, allow_nan=False),
     st.sets(st.integers(0, 79)),
     st.integers(0, 79),
     st.integers(1, 80),
 )
 @settings(max_examples=300, deadline=None)
 def test_chunks_cover_every_frame_once_and_in_order(
-    steps: list[int], seconds: float, clean: set[int], start: int, count: int
+    steps: list[int], seconds: float | None, clean: set[int], start: int, count: int
 ) -> None:
     pts, now = [], -500
     for step in steps:
@@ -163,6 +163,27 @@ def test_cuts_fall_on_clean_points_that_are_near() -> None:
     pts = list(range(0, 100))
     chunks = cut_chunks(pts, Fraction(1, 10), 2.0, [0, 17, 41, 63, 80], (0, 100))
     assert [c.start_frame for c in chunks] == [0, 17, 41, 63, 80]
+
+
+@pytest.mark.parametrize(
+    ("frames", "lengths"),
+    [
+        (40, [40]),
+        (100, [36, 36, 28]),
+        (24 * 10, [36, 36, 72, 96]),
+        (24 * 30, [36, 36, 72, 144, 144, 144, 144]),
+    ],
+)
+def test_the_first_chunks_are_shorter_so_that_a_run_soon_has_something_to_keep(
+    frames: int, lengths: list[int]
+) -> None:
+    chunks = cut_chunks(list(range(7, 7 + frames)), Fraction(1, 24), None, [], (0, frames))
+    assert [c.frame_count for c in chunks] == lengths
+
+
+def test_a_given_chunk_length_is_that_of_the_first_chunks_too() -> None:
+    chunks = cut_chunks(list(range(240)), Fraction(1, 24), 2.0, [], (0, 240))
+    assert {c.frame_count for c in chunks} == {48}
 
 
 def index_of(rows: list[tuple[int, bool]]) -> PacketIndex:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
@@ -142,3 +143,36 @@ def test_default_file_says_the_defaults():
     shown = {line.split("=")[0].strip("# ") for line in path.read_text().splitlines() if "=" in line}
     plain = {f.name for kind in (RunSettings, TargetSettings, EncodeSettings) for f in fields(kind)}
     assert plain - {"target", "encode", "options"} <= shown, "a setting is missing"
+
+
+@pytest.mark.parametrize(
+    ("encode", "said"),
+    [
+        ({"crf": 52.0}, "--crf 52: libx265 takes 0 to 51"),
+        ({"crf": -0.5, "codec": "av1"}, "--crf -0.5: libsvtav1 takes 0 to 63"),
+        ({"crf": float("nan")}, "--crf nan: libx265 takes 0 to 51"),
+        ({"crf": 60.0, "encoder": "nvenc"}, "--crf 60: hevc_nvenc takes 0 to 51"),
+        ({"crf": 18.0, "codec": "ffv1"}, "--crf does not go with ffv1; use --preset or --encoder-option"),
+        (
+            {"preset": "14", "codec": "av1"},
+            "--preset 14: expected draft, balanced, archive, or libsvtav1's own",
+        ),
+        ({"preset": "quick", "codec": "ffv1"}, "--preset quick: expected draft, balanced, archive"),
+        ({"preset": "4444x", "codec": "prores"}, "did you mean 4444xq?"),
+        ({"codec": "prores", "target_vmaf": 95.0}, "--target-vmaf 95: prores has no CRF to search for"),
+        ({"codec": "av1", "encoder": "videotoolbox"}, "it does not encode av1; use --codec hevc or h264"),
+        ({"codec": "ffv1", "encoder": "nvenc"}, "no hardware encodes ffv1; use --codec hevc, h264 or av1"),
+    ],
+    ids=str,
+)
+def test_what_no_encoder_takes_is_refused_before_any_film_is_looked_at(
+    encode: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(UsageError, match=re.escape(said)):
+        EncodeSettings(**encode)
+
+
+def test_presets_of_the_encoders_themselves_are_accepted() -> None:
+    for codec, preset in (("hevc", "placebo"), ("av1", "13"), ("prores", "4444xq"), ("ffv1", "archive")):
+        assert EncodeSettings(codec=codec, preset=preset).preset == preset
+    assert EncodeSettings(encoder="nvenc", preset="p7").preset == "p7"

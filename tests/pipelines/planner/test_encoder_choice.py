@@ -14,10 +14,10 @@ from models.errors import UsageError
 from pipelines.codec.graphics_driver import first_nvidia, listed_by_windows
 from pipelines.media.cicp import ColorTags, HdrMetadata
 from pipelines.media.pixel_format import PixelFormat
-from pipelines.plan.encoder_spec import MAKERS, Encoder
+from pipelines.plan.encoder_spec import HARDWARE_CODECS, MAKERS, Encoder
 from pipelines.plan.settings import EncodeSettings, RunSettings
 from pipelines.planner.encoder_options import EncoderTarget, choose_encoder, without_b_frames
-from pipelines.planner.hardware_options import HARDWARE_CODECS, hardware_formats, hardware_options
+from pipelines.planner.hardware_options import hardware_formats, hardware_options
 from tests.helpers.option_tables import option_table
 
 TAGS = ColorTags(1, 1, 1, 1, 1)
@@ -115,12 +115,9 @@ def test_crf_and_presets_become_a_constant_quantiser() -> None:
 @pytest.mark.parametrize(
     ("settings", "source", "size", "said"),
     [
-        (EncodeSettings(codec="ffv1", encoder="nvenc"), "yuv420p", (640, 360), "no hardware encodes ffv1; use --codec hevc, h264 or av1, or --encoder software"),
-        (EncodeSettings(codec="av1", encoder="videotoolbox"), "yuv420p", (640, 360), "it does not encode av1; use --codec hevc or h264"),
         (EncodeSettings(codec="h264", encoder="qsv"), "yuv420p10le", (640, 360), "h264_qsv can't hold yuv420p10le; give --encoder software"),
         (EncodeSettings(codec="h264", encoder="nvenc"), "yuv420p", (7680, 4320), "4096 a side at most; choose a smaller --to, --codec hevc or --encoder software"),
         (EncodeSettings(codec="hevc", encoder="nvenc"), "yuv420p", (15360, 8640), "8192 a side at most; choose a smaller --to, --encoder software"),
-        (EncodeSettings(codec="hevc", encoder="nvenc", crf=60), "yuv420p", (640, 360), "hevc_nvenc takes 0 to 51"),
         (EncodeSettings(codec="hevc", encoder="videotoolbox", preset="slow"), "yuv420p", (640, 360), "hevc_videotoolbox has no presets"),
         (EncodeSettings(codec="hevc", encoder="amf", pixel_format="yuv444p"), "yuv444p", (640, 360), "hevc_amf can't hold yuv444p"),
     ],

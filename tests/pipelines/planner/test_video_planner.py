@@ -90,7 +90,30 @@ def test_a_level_that_is_given_is_not_estimated(film: Path, monkeypatch: pytest.
     assert any(note.startswith("restoration level 0.25, as given") for note in found.info.notes)
 
 
-def test_the_level_is_that_of_the_wanted_part_as_the_networks_see_it(
+@pytest.mark.parametrize(
+    ("part", "own"),
+    [
+        ("0-0.04", ((0, 0.2),)),
+        ("0.04-0.16", ((1, 0.2), (2, 0.71), (3, 0.45))),
+        ("0.08-0.12", ((2, 0.71),)),
+        ("0.12-", ((3, 0.45),)),
+    ],
+)
+def test_a_part_of_a_film_gets_the_network_and_the_levels_it_has_in_the_whole_film(
+    film: Path, monkeypatch: pytest.MonkeyPatch, part: str, own: tuple[tuple[int, float], ...]
+) -> None:
+    """A trial with --range looks as the film will, and says that all of it was looked at."""
+    monkeypatch.setattr(video_planner, "estimate_levels", lambda *_, **__: PARTS)
+    found = plan_video(film, None, RunSettings(target=TargetSettings(scale=2), range=part))
+    assert found.plan.stages[0].card.family == "real-fast"
+    assert (found.plan.stages[0].restore, found.plan.restore_levels) == (
+        own[0][1],
+        own if len(own) > 1 else (),
+    )
+    assert any("estimated from the whole film: real-fast" in note for note in found.info.notes)
+
+
+def test_the_level_is_estimated_of_the_whole_film_as_the_networks_see_it(
     film: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[dict[str, Any]] = []
@@ -100,7 +123,7 @@ def test_the_level_is_that_of_the_wanted_part_as_the_networks_see_it(
     monkeypatch.setattr(video_planner, "measure_grain", lambda _: ((2.0,) * 8, (1.0,), (1.0,)))
     for settings in ({"range": "0.04-0.12", "prefilter": "deblock"}, {"keep_grain": True}):
         plan_video(film, None, RunSettings(target=TargetSettings(scale=2), **settings))  # type: ignore[arg-type]
-    assert [(a["part"], a["prefilter"]) for a in asked] == [((1, 3), "deblock"), ((0, 4), "denoise")]
+    assert [(a.get("part"), a["prefilter"]) for a in asked] == [(None, "deblock"), (None, "denoise")]
 
 
 def test_the_level_is_in_the_plan_and_its_id(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,7 +234,7 @@ def test_a_film_of_pictures_is_what_televisions_and_phones_show(
     assert all("--pixel-format yuv444p" in n for n in said)
 
 
-PARTS = ((1, 0.2), (2, 0.71), (3, 0.45))
+PARTS = ((0, 0.2), (2, 0.71), (3, 0.45))
 
 
 def test_levels_of_parts_stand_in_the_plan_and_are_told(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:

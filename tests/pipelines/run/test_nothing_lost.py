@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import threading
 from fractions import Fraction
@@ -126,6 +127,27 @@ def test_a_device_that_is_not_seen_this_time_costs_no_chunk(
         assert words in str(error.value), words
     assert held(work_folder(output)) == before
     assert planned_of(upscaled(film, output, **{**auto, "model": "quality"}, **CHUNKS)).chunks_done == 2
+
+
+@pytest.mark.parametrize(("now", "model"), [(0.53, ""), (0.02, "--model real-fast --device ")])
+def test_the_level_of_an_earlier_run_is_named_as_the_option_that_goes_on_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, now: float, model: str
+) -> None:
+    """Case 42: another version estimates another level, and maybe that no network is needed for it."""
+    film, output = film_in(tmp_path), tmp_path / "out.mkv"
+    auto = {"scale": 2, "model": "auto"}
+    where = "pipelines.planner.video_planner.estimate_levels"
+    monkeypatch.setattr(where, lambda *_, **__: ((0, 0.51),))
+    begun(film, output, **auto)
+    monkeypatch.setattr(where, lambda *_, **__: ((0, now),))
+    with pytest.raises(UsageError, match="2 of 5 chunks of an earlier run are kept") as error:
+        upscaled(film, output, **auto, **CHUNKS)
+    options = re.search(r"go on with the earlier command \((.*?)\)", str(error.value))
+    assert options is not None
+    assert options[1].startswith(model)
+    assert options[1].endswith("--restore 0.51")
+    named = {"restore": 0.51, **({"model": "real-fast"} if model else {})}
+    assert planned_of(upscaled(film, output, **{**auto, **named}, **CHUNKS)).chunks_done == 2
 
 
 def test_weights_by_their_file_are_named_by_it(tmp_path: Path) -> None:

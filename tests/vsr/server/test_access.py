@@ -74,6 +74,13 @@ def test_two_host_headers_are_refused(server: Server) -> None:
         ({"encoder-option": "x"}, "settings.encoder-option: not accepted over HTTP; give it to `vsr run`"),
         ({"model": "qualty"}, "qualty"),
         ({"prefilter": "deblok"}, "deblok"),
+        ({"crf": 80}, "--crf 80: libx265 takes 0 to 51"),
+        ({"codec": "prores", "crf": 20}, "--crf does not go with prores"),
+        ({"config": "game-4k", "codec": "av1", "crf": 64}, "--crf 64: libsvtav1 takes 0 to 63"),
+        ({"preset": "fats"}, "did you mean fast?"),
+        ({"codec": "ffv1", "target_size": "1GB"}, "--target-size 1.00 GB: ffv1 has no CRF to search for"),
+        ({"encoder": "nvenc", "codec": "ffv1"}, "no hardware encodes ffv1"),
+        ({"codec": "ffv1", "output": "films/b.mp4"}, "name an output that ends in .mkv"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
