@@ -1754,11 +1754,6 @@ MUTANTS = (
         f"{_DATA}::test_what_a_small_share_holds_out_a_larger_one_does_too",
     ),
     Mutant(
-        84, "the level is that of the whole film, whatever --range says", "pipelines/planner/video_planner.py",
-        "part=part, ", "",
-        "tests/pipelines/planner/test_video_planner.py::test_the_level_is_that_of_the_wanted_part_as_the_networks_see_it",
-    ),
-    Mutant(
         84, "the level is that of frames before --prefilter", "pipelines/frames/level_estimator.py",
         "shown = prefiltered(around, prefilter, bits) if prefilter else around", "shown = around",
         "tests/pipelines/probe/test_restoration_level.py::test_what_a_prefilter_makes_of_the_frames_is_judged",
@@ -2169,7 +2164,7 @@ MUTANTS = (
         "tests/pipelines/plan/test_settings.py::test_what_no_encoder_takes_is_refused_before_any_film_is_looked_at",
     ),
     Mutant(
-        85, "a part of a film has the level of the film's beginning", "pipelines/plan/plan.py",
+        84, "a part of a film has the level of the film's beginning", "pipelines/plan/plan.py",
         "(place for place in levels if place[0] <= start), default=levels[0])", "levels[:1])",
         "tests/pipelines/planner/test_video_planner.py::test_a_part_of_a_film_gets_the_network_and_the_levels_it_has_in_the_whole_film",
     ),

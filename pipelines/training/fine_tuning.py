@@ -71,6 +71,7 @@ def tune(
     `resume` it continues where an earlier call was stopped. Raises UsageError if `init` is not one of our
     networks, and what `make_dataset` and `train` raise.
     """
+    options["more_pairs"] = "a longer film has more; it is kept only if it is better"
     options["minutes"] = minutes = options.get("minutes") or _MINUTES
     card = _card(init)
     target = Path(folder)

@@ -24,6 +24,7 @@ __all__ = ["TrainOptions", "train"]
 
 
 _FEW_PAIRS = 500
+_MORE_PAIRS = "thousands come from more footage, or from the same: vsr dataset INPUT... -o DIR --set passes=4"
 
 
 class TrainOptions(TypedDict, total=False):
@@ -42,6 +43,8 @@ class TrainOptions(TypedDict, total=False):
     minutes: float | None
     """Training time instead of the settings' steps, converted by timing a few steps; a resumed training keeps
     the number of steps."""
+    more_pairs: str
+    """What gives more pairs, for the note that there are few."""
 
 
 def train(
@@ -101,8 +104,7 @@ def train(
     if (pairs := run.train_pairs) < _FEW_PAIRS:
         yield Note(
             f"{pairs} pairs to learn from are few: expect a network that is no better than the one of its"
-            " size that ships; thousands come from more footage, or from passes = 4 in the data set's"
-            " settings"
+            f" size that ships; {options.get('more_pairs', _MORE_PAIRS)}"
         )
     yield from run.steps(stop or (lambda: False))
     yield run.finish()

@@ -244,7 +244,12 @@ class Trainer:
         scores = self.validation(self._averaged(rounded))
         scores = {k: round(v, 3) for k, v in scores.items()}
         return Trained(
-            str(self._export(scores)), state.best_step, scores, state.seconds, *self._beside_shipped(scores)
+            str(self._export(scores)),
+            state.best_step,
+            scores,
+            state.seconds,
+            *self._beside_shipped(scores),
+            init=self.settings.init,
         )
 
     def _export(self, scores: dict[str, float]) -> Path:

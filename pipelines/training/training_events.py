@@ -50,6 +50,8 @@ class Trained:
     shipped: str = ""
     over_shipped: float | None = None
     """As in `Validated`."""
+    init: str = ""
+    """The network that training started from; empty for random weights."""
 
 
 class GradientExchange(Protocol):

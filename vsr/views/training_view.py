@@ -53,7 +53,11 @@ class TerminalView:
             Trained: self._trained,
             Gated: lambda e: self._line(
                 f"{e.gain_db:+.2f} dB on {e.pairs} held-out pairs: "
-                + (f"kept as {e.weights}" if e.kept else "not worth keeping; nothing was kept")
+                + (
+                    f"kept; use it with --model {e.weights}"
+                    if e.kept
+                    else "not worth keeping; nothing was kept"
+                )
             ),
         }
 
@@ -98,8 +102,8 @@ class TerminalView:
         )
         if event.over_shipped is not None and event.over_shipped <= 0:
             self._line(
-                f"on these pairs {event.shipped} is better; more steps, more footage, or --init"
-                f" {event.shipped} would help"
+                f"on these pairs {event.shipped} is better; more --minutes or more footage may help"
+                + ("" if event.init else f", and so may a start from it: --init {event.shipped}")
             )
 
     def _stepped(self, event: Stepped) -> None:

@@ -132,12 +132,15 @@ def test_a_training_is_held_against_the_network_of_its_size_that_ships(tmp_path:
         *(a for o in options for a in ("--set", o)),
     )
     lines = told.stderr.strip().splitlines()
-    assert "pairs to learn from are few" in lines[0]
+    assert re.search(
+        r"pairs to learn from are few: .*: vsr dataset INPUT\.\.\. -o DIR --set passes=4$", lines[0]
+    )
     assert re.search(
         r"over Lanczos.*, -\d+\.\d\d against the shipped fast-x2 \(best of this training so far\)",
         told.stderr,
     )
     assert lines[-1].startswith("on these pairs fast-x2 is better; ")
+    assert lines[-1].endswith("a start from it: --init fast-x2")
 
 
 def test_per_title_says_the_gain_either_way(tmp_path: Path) -> None:
@@ -145,7 +148,8 @@ def test_per_title_says_the_gain_either_way(tmp_path: Path) -> None:
     told = run(train, "--per-title", source, "--minutes", "0.05", "-o", tmp_path / "tuned", "--device", "cpu")
     last = told.stderr.strip().splitlines()[-1]
     assert "held-out pairs" in last
-    assert ("kept as" in last) == (tmp_path / "tuned" / "film-x2.safetensors").exists()
+    assert "passes" not in told.stderr, "a setting of data sets, which --per-title does not take"
+    assert ("; use it with --model " in last) == (tmp_path / "tuned" / "film-x2.safetensors").exists()
     # The network was trained, so only the judging is left to go on with.
     again = run(
         train,
