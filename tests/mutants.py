@@ -1803,6 +1803,23 @@ MUTANTS = (
         "test_a_frame_has_the_level_of_its_shot_wherever_a_chunk_begins[whole]",
     ),
     Mutant(
+        84, "clean sources are made crisp", "pipelines/plan/settings.py",
+        "min(1.0, level / _CRISP_FROM_LEVEL)", "1.0",
+        "tests/pipelines/planner/test_video_planner.py::"
+        "test_networks_are_crisp_only_as_far_as_there_is_something_to_restore",
+    ),
+    Mutant(
+        84, "all parts have the detail of the first", "pipelines/inference/shot_upscaler.py",
+        "self._details.get(level, stage.detail)", "stage.detail",
+        "tests/pipelines/inference/test_shot_upscaler.py::"
+        "test_a_frame_has_the_level_of_its_shot_wherever_a_chunk_begins[whole]",
+    ),
+    Mutant(
+        84, "the plan has one detail for all parts", "pipelines/planner/plan_builder.py",
+        "tuple(details) if varied and len(set(details)) > 1 else ()", "()",
+        "tests/pipelines/planner/test_video_planner.py::test_parts_have_the_detail_of_their_level",
+    ),
+    Mutant(
         84, "a level begins one frame late", "pipelines/inference/shot_upscaler.py",
         "bisect.bisect_right(self._starts, number)", "bisect.bisect_left(self._starts, number)",
         "tests/pipelines/inference/test_shot_upscaler.py::"

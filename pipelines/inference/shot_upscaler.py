@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pipelines.inference.temporal_windows import Window
     from pipelines.inference.tile_cache import Stills
     from pipelines.media.video_info import Frame
-    from pipelines.plan.plan import Plan
+    from pipelines.plan.plan import NetworkStage, Plan
 
 __all__ = ["ShotUpscaler"]
 
@@ -37,6 +37,8 @@ class ShotUpscaler:
         """Raises MediaError where weights are not what the plan says."""
         self._plan = plan
         self._starts = [plan.results(frame) for frame, _ in plan.restore_levels]
+        levels: list[float | None] = [level for _, level in plan.restore_levels]
+        self._details = dict(zip(levels, plan.detail_levels, strict=False))
         self.device = device
         self._now = Upscaler(plan, device)
         self._kept = {self._level(0): self._now}
@@ -96,7 +98,7 @@ class ShotUpscaler:
     def _at(self, level: float | None) -> Upscaler:
         found = self._kept.pop(level, None)
         if found is None:
-            stages = tuple(s if s.restore is None else replace(s, restore=level) for s in self._plan.stages)
+            stages = tuple(self._told(stage, level) for stage in self._plan.stages)
             found = Upscaler(replace(self._plan, stages=stages), self.device, beside=self._now)
             if len(self._kept) == _MOST_KEPT:
                 self._done += self._kept.pop(next(iter(self._kept))).pulse
@@ -104,3 +106,9 @@ class ShotUpscaler:
             self.stills.forget()  # of another network
         self._kept[level] = self._now = found
         return found
+
+    def _told(self, stage: NetworkStage, level: float | None) -> NetworkStage:
+        if stage.restore is None:
+            return stage
+        detail = None if stage.detail is None else self._details.get(level, stage.detail)
+        return replace(stage, restore=level, detail=detail)

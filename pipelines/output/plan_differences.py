@@ -40,6 +40,7 @@ _WORDS = {
     "format": "the version of vsr",
     "precision": "--precision, or how the GPU computes (another one, or another driver)",
     "restore_levels": "how damaged the footage was found to be",
+    "detail_levels": "--detail, or how damaged the footage was found to be",
     "memory_format": "how the GPU computes (another one, or another driver)",
 }
 

@@ -52,6 +52,7 @@ _LATER = frozenset(
         "raised_from",
         "target",
         "restore_levels",
+        "detail_levels",
     }
 )
 """Fields that former plans did not have: omitted if empty, so that ids stay the same."""
@@ -71,7 +72,8 @@ class NetworkStage:
     restore: float | None = None
     """Restoration level given to its network, 0 to 1, unless `Plan.restore_levels` has others."""
     detail: float | None = None
-    """From its faithful weights, 0, to its crisp ones, 1; None if it has one set."""
+    """From its faithful weights, 0, to its crisp ones, 1, unless `Plan.detail_levels` has others; None if it
+    has one set."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,8 @@ class Plan:
     """A requested size or VMAF; once its CRF is found, it is in the encoder's options."""
     restore_levels: RestoreLevels = ()
     """Restoration levels of shots, if the film is not equally degraded throughout."""
+    detail_levels: tuple[float, ...] = ()
+    """Details for `restore_levels`, if they differ."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain values, in a fixed order."""

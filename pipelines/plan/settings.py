@@ -36,6 +36,7 @@ __all__ = [
     "ExecutionSettings",
     "RunSettings",
     "TargetSettings",
+    "detail_at",
 ]
 
 
@@ -235,8 +236,9 @@ class RunSettings:
     """Blend between the classical output (0) and that of the networks (1)."""
     restore: float | Literal["auto"] = "auto"
     """How much degradation restoring networks remove, 0 to 1; "auto": estimated from the film."""
-    detail: float = 0.75
-    """For networks with a faithful and a crisp set of weights: from the one (0) to the other (1)."""
+    detail: float | Literal["auto"] = "auto"
+    """For networks with a faithful and a crisp set of weights: from the one (0) to the other (1); "auto": see
+    `detail_at`."""
     commercial: bool = False
     """Use only networks with a licence that allows commercial use."""
     convert_subtitles: bool = False
@@ -268,7 +270,6 @@ class RunSettings:
     def _rules(self) -> Iterator[tuple[bool, str]]:
         """(whether a rule is kept, the error message if it is not)."""
         prefilters = self.prefilters
-        restore = self.restore if self.restore == "auto" else f"{self.restore:g}"
         yield (
             self.chunk_seconds is None or (self.chunk_seconds > 0 and math.isfinite(self.chunk_seconds)),
             f"--chunk-seconds {self.chunk_seconds}: expected a positive number",
@@ -284,13 +285,16 @@ class RunSettings:
         )
         yield (
             self.restore == "auto" or 0 <= self.restore <= 1,
-            f"--restore {restore}: expected auto, or 0 (nothing is damaged) to 1 (ruined)",
+            f"--restore {_shown(self.restore)}: expected auto, or 0 (nothing is damaged) to 1 (ruined)",
         )
         yield (
             self.chroma in {"network", "classical"},
             f"--chroma {self.chroma}: expected network or classical",
         )
-        yield 0 <= self.detail <= 1, f"--detail {self.detail:g}: expected 0 (faithful) to 1 (crisp)"
+        yield (
+            self.detail == "auto" or 0 <= self.detail <= 1,
+            f"--detail {_shown(self.detail)}: expected auto, or 0 (faithful) to 1 (crisp)",
+        )
         yield (
             self.deinterlace in {"auto", "on", "bob", "ivtc", "off", "refuse"},
             f"--deinterlace {self.deinterlace}: expected auto, on, bob, ivtc, off or refuse",
@@ -341,6 +345,22 @@ class RunSettings:
         names = [f.name for f in dataclasses.fields(ExecutionSettings)]
         return ExecutionSettings(**{name: getattr(self, name) for name in names})
 
+
+def detail_at(level: float, wanted: float | Literal["auto"]) -> float:
+    """Return how crisp a network is at a restoration level.
+
+    wanted: "auto": 0.75, and less towards level 0: crisp weights ask back what an encoder took, and a clean
+    source has lost nothing.
+    """
+    return round(_DETAIL * min(1.0, level / _CRISP_FROM_LEVEL), 4) if wanted == "auto" else wanted
+
+
+def _shown(value: float | Literal["auto"]) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
+
+
+_DETAIL, _CRISP_FROM_LEVEL = 0.75, 0.4
+"""The usual detail, and the lowest level with all of it."""
 
 _WORDS: dict[str, tuple[str, ...]] = {
     "device": DEVICES,

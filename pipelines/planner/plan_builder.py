@@ -23,6 +23,7 @@ from pipelines.plan.chunking import (
 from pipelines.plan.color_tags import output_tags
 from pipelines.plan.plan import LARGEST_CHUNK_BYTES, Plan, told
 from pipelines.plan.pulldown import PARTS
+from pipelines.plan.settings import detail_at
 from pipelines.plan.tiling import YUV_TILE_PX
 from pipelines.planner.arithmetic_choice import choose_precision
 from pipelines.planner.geometry import upright_sar
@@ -73,10 +74,13 @@ def make_plan(info: VideoInfo, settings: RunSettings, chosen: Choices) -> Plan:
     width, height = info.orientation.turn(*crop.size(info.width, info.height))
     out_width, out_height = encoder.width, encoder.height
     start, stop = chosen.part
+    levels = [level for _, level in chosen.restore] or [0.0]
+    details = [detail_at(level, settings.detail) for level in levels]
     stages = tuple(
-        told(s, chosen.restore[0][1] if chosen.restore else 0.0, settings.detail)
+        told(s, levels[0], details[0])
         for s in choose_stages(chosen.cards, width, height, out_width, out_height)
     )
+    varied = len(levels) > 1 and any(s.restore is not None for s in stages)
     sar = Fraction(1) if settings.square_pixels else upright_sar(info)
     fields = 2 if chosen.deinterlacing is not None and chosen.deinterlacing.bob else 1
     clean = clean_starts(info.index)[0] if not info.linear else array("q")
@@ -121,9 +125,8 @@ def make_plan(info: VideoInfo, settings: RunSettings, chosen: Choices) -> Plan:
         grain=chosen.grain,
         full_chroma=settings.chroma == "network" and _has_full_chroma(pixels, encoder.pixels, stages),
         target=settings.encode.rate_target,
-        restore_levels=chosen.restore
-        if len(chosen.restore) > 1 and any(s.restore is not None for s in stages)
-        else (),
+        restore_levels=chosen.restore if varied else (),
+        detail_levels=tuple(details) if varied and len(set(details)) > 1 else (),
         first_number=1
         if info.first_number is None
         else info.first_number + (start * fields if pulldown is None else pulldown.results(start)),

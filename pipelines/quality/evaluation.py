@@ -37,6 +37,7 @@ from pipelines.frames.level_estimator import level_of_clip
 from pipelines.frames.reference_upscaler import classical, upscale_frames
 from pipelines.frames.sample_values import SampleValues
 from pipelines.plan.events import Note
+from pipelines.plan.settings import detail_at
 from pipelines.quality.evaluation_items import EvaluationItem, Material
 from pipelines.quality.judgement import BASELINES, VIDEO_CASES, EvaluateSettings, judge, luma_codes
 
@@ -242,7 +243,8 @@ def _as_it_runs(network: LoadedNetwork, item: EvaluationItem, settings: Evaluate
     if level == "auto":
         luma = item.low.luma if isinstance(item.low, SampleValues) else luma_codes(item.low).numpy()
         level = level_of_clip(luma, item.low.bits if isinstance(item.low, SampleValues) else 8) or 0.0
-    return replace(network, module=network.module.at(float(level), settings.detail).eval())
+    detail = detail_at(float(level), "auto" if settings.detail is None else settings.detail)
+    return replace(network, module=network.module.at(float(level), detail).eval())
 
 
 def items(source: Path, scale: int, case: str, settings: EvaluateSettings) -> Iterator[EvaluationItem]:

@@ -60,8 +60,9 @@ class EvaluateSettings:
     deep-feature distance if available."""
     restore: float | Literal["auto"] = "auto"
     """Level for networks that restore; "auto": what a run would estimate."""
-    detail: float = 0.75
-    """For networks with both sets of weights: from the faithful (0) to the crisp ones (1)."""
+    detail: float | None = None
+    """For networks with both sets of weights: from the faithful (0) to the crisp ones (1); None: as in a
+    run."""
     frames: int = 48
     """Most frames of a video."""
     range: str | None = None

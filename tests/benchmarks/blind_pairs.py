@@ -125,7 +125,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=8)
     parser.add_argument("--clips", default="", help="Parts of names, with commas between.")
     parser.add_argument("--level", default="auto")
-    parser.add_argument("--detail", type=float, default=0.5)
+    parser.add_argument("--detail", type=float, help="Default: what a run takes at the level.")
     parser.add_argument("--pairs", type=int, default=20, help="Against each.")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()

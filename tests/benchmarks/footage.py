@@ -45,6 +45,7 @@ from pipelines.frames.level_estimator import level_of_clip
 from pipelines.frames.reference_upscaler import classical, upscale
 from pipelines.frames.sample_values import LEFT, SampleValues, from_values, to_values
 from pipelines.frames.video_reader import Footage
+from pipelines.plan.settings import detail_at
 from pipelines.probe.probe import probe
 from pipelines.quality import metrics
 from tests.benchmarks.report import table, tell
@@ -156,9 +157,9 @@ def middle(case: Case, size: tuple[int, int]) -> Case:
     )
 
 
-def results(case: Case, names: Sequence[str], level: float, detail: float) -> dict[str, Planes]:
-    """What each network makes of a clip; Lanczos first."""
-    low = to_values(case.low)
+def results(case: Case, names: Sequence[str], level: float, detail: float | None) -> dict[str, Planes]:
+    """What each network makes of a clip; Lanczos first. detail: None: what a run takes at the level."""
+    low, usual = to_values(case.low), detail_at(level, "auto") if detail is None else detail
     made = {"lanczos": classical(low, 2, "lanczos")}
     for name in names:
         made[name] = low
@@ -166,7 +167,7 @@ def results(case: Case, names: Sequence[str], level: float, detail: float) -> di
         for part in chain.split(","):
             found = find(part)
             card = found[0] if len(found) == 1 else next(c for c in found if c.scale == 2)
-            network = load_network(card, restore=level, detail=float(wanted or detail))
+            network = load_network(card, restore=level, detail=float(wanted or usual))
             made[name] = upscale(
                 network.module, made[name], contract=network.contract, bf16=True, matrix=case.matrix
             )
@@ -315,11 +316,12 @@ def main() -> None:
     )
     parser.add_argument("--middle", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="Judge that part.")
     parser.add_argument("--level", default="measured")
-    parser.add_argument("--detail", type=float, default=0.0)
+    parser.add_argument("--detail", type=float, help="Default: what a run takes at the level.")
     parser.add_argument("--crf", type=int, nargs="*", default=CRFS)
     parser.add_argument("--noise", type=float, nargs="*", default=())
     parser.add_argument("--not-below", metavar="NETWORK")
     parser.add_argument("--write", type=Path, metavar="PAGE")
+    parser.add_argument("--section", default="footage", help="Marks in the page, where the table goes.")
     parser.add_argument("--clips", default="", help="Parts of names, with commas between.")
     parser.add_argument("--no-vmaf", action="store_true")
     parser.add_argument(
@@ -334,7 +336,7 @@ def main() -> None:
     text = summary(rows, given.networks)
     if given.not_below:
         text += f"\n\n{below(rows, [n for n in given.networks if n != given.not_below], given.not_below)}"
-    tell("footage", text, given.write)
+    tell(given.section, text, given.write)
 
 
 def joined(paths: Sequence[Path]) -> list[dict[str, Any]]:

@@ -102,10 +102,8 @@ __all__ = ["evaluate"]
 @click.option(
     "--detail",
     type=click.FloatRange(0, 1),
-    default=0.75,
-    show_default=True,
     metavar="0..1",
-    help="From faithful (0) to crisp (1), as in a run.",
+    help="From faithful (0) to crisp (1); default: as in a run.",
 )
 @click.option("--bf16", is_flag=True, help="Run networks in bf16, as on a CPU with AMX.")
 @click.option(

@@ -71,9 +71,8 @@ def models(ctx: click.Context, as_json: bool) -> None:
 @click.option(
     "--detail",
     type=click.FloatRange(0, 1),
-    default=0.75,
     metavar="0..1",
-    help="From faithful (0) to crisp (1), for networks that support it; default: 0.75.",
+    help="From faithful (0) to crisp (1), for networks that support it; default: as in a run at that level.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -82,7 +81,7 @@ def export(
     output: Path | None,
     size: tuple[int, int] | None,
     restore: float | None,
-    detail: float,
+    detail: float | None,
     overwrite: bool,
     as_json: bool,
 ) -> None:
@@ -100,6 +99,7 @@ def export(
     from models.catalog.lookup import find
     from models.errors import UsageError
     from pipelines.model_files.onnx_export import write_onnx
+    from pipelines.plan.settings import detail_at
 
     found = find(model)
     if len(found) > 1:
@@ -107,6 +107,8 @@ def export(
     path = output or Path(f"{found[0].name}.onnx")
     if path.exists() and not overwrite:
         raise UsageError(f"{path}: already exists; give --overwrite to replace it, or another -o")
+    if detail is None:
+        detail = detail_at(restore or 0.0, "auto")
     made = write_onnx(found[0], path, size=size, restore=restore, detail=detail)
     if as_json:
         echo(json.dumps(asdict(made)))

@@ -303,9 +303,9 @@ def run_options(
         ),
         click.option(
             "--detail",
-            type=float,
-            metavar="0..1",
-            help="From faithful (0) to crisp (1), for networks that support it; default: 0.75.",
+            type=RestorationLevel(),
+            metavar="auto|0..1",
+            help="From faithful (0) to crisp (1), if a network has both; default: auto, 0.75 or less.",
         ),
         click.option(
             "--convert-subtitles",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import PurePath
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -109,7 +109,9 @@ class SettingsForm(BaseModel):
     restore: Literal["auto"] | float | None = Field(
         default=None, description="how much damage to take away: auto, or 0 to 1"
     )
-    detail: float | None = Field(default=None, ge=0, le=1, description="faithful (0) to crisp (1)")
+    detail: Literal["auto"] | Annotated[float, Field(ge=0, le=1)] | None = Field(
+        default=None, description="auto, or faithful (0) to crisp (1)"
+    )
     commercial: bool | None = Field(
         default=None, description="refuse networks with a licence that forbids commercial use"
     )

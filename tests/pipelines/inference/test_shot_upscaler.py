@@ -10,6 +10,7 @@ import pytest
 from pipelines.inference.shot_upscaler import ShotUpscaler
 from pipelines.inference.temporal_windows import alone
 from pipelines.inference.upscaler import Upscaler
+from pipelines.plan.settings import detail_at
 from tests.pipelines.inference.test_upscaler import CPU, card, picture, plan_of, same
 
 if TYPE_CHECKING:
@@ -20,11 +21,16 @@ LEVELS = ((0, 0.1), (3, 0.9), (5, 0.4), (6, 0.6), (7, 0.2), (8, 0.9))
 
 
 def at_level(plan: Plan, level: float) -> Plan:
-    return replace(plan, restore_levels=(), stages=(replace(plan.stages[0], restore=level, detail=0.75),))
+    stage = replace(plan.stages[0], restore=level, detail=detail_at(level, "auto"))
+    return replace(plan, restore_levels=(), detail_levels=(), stages=(stage,))
 
 
 def plan(levels: tuple[tuple[int, float], ...] = LEVELS) -> Plan:
-    return replace(at_level(plan_of(card("real-fast-x2"), 64, 48, 2), 0.1), restore_levels=levels)
+    return replace(
+        at_level(plan_of(card("real-fast-x2"), 64, 48, 2), 0.1),
+        restore_levels=levels,
+        detail_levels=tuple(detail_at(level, "auto") for _, level in levels),
+    )
 
 
 @pytest.fixture(scope="module")

@@ -171,7 +171,7 @@ def test_behind_a_restoring_network_come_those_for_clean_sources(
         assert [s.restore for s in plan.stages] == [0.8, None]
 
 
-@pytest.mark.parametrize("settings", [{"restore": 1.5}, {"restore": -0.1}, {"detail": 2.0}])
+@pytest.mark.parametrize("settings", [{"restore": 1.5}, {"restore": -0.1}, {"detail": 2.0}, {"detail": -0.1}])
 def test_levels_and_detail_outside_0_to_1_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(UsageError, match="expected"):
         RunSettings(**settings)  # type: ignore[arg-type]
@@ -248,6 +248,31 @@ def test_levels_of_parts_stand_in_the_plan_and_are_told(film: Path, monkeypatch:
     alike = planned(film, monkeypatch, 0.2, model="real-fast").plan
     assert "restore_levels" not in alike.to_json()
     assert alike.id != found.plan.id
+
+
+def test_networks_are_crisp_only_as_far_as_there_is_something_to_restore(
+    film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clean source gets the weights of the network for clean sources, unless --detail asks for others."""
+
+    def made(**settings: float) -> Any:
+        return planned(film, monkeypatch, 0.5, model="real-fast", **settings).plan
+
+    details = {level: made(restore=level).stages[0].detail for level in (0.0, 0.2, 0.4, 1.0)}
+    assert details == {0.0: 0.0, 0.2: 0.375, 0.4: 0.75, 1.0: 0.75}
+    assert made(restore=0.0, detail=0.75).stages[0].detail == 0.75
+    assert made(restore=0.0, detail=0.0).id == made(restore=0.0).id != made(restore=0.0, detail=0.75).id
+
+
+def test_parts_have_the_detail_of_their_level(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(video_planner, "estimate_levels", lambda *_, **__: ((0, 0.04), (2, 0.4)))
+    settings = RunSettings(target=TargetSettings(scale=2))
+    plan = plan_video(film, None, settings).plan
+    assert (plan.stages[0].detail, plan.detail_levels) == (0.075, (0.075, 0.75))
+    asked = plan_video(film, None, replace(settings, detail=0.075)).plan
+    assert (asked.stages[0].detail, asked.detail_levels) == (0.075, ())
+    assert "detail_levels" not in asked.to_json()
+    assert asked.id != plan.id
 
 
 def test_one_part_that_is_damaged_is_enough_for_a_network_that_restores(

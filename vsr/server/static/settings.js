@@ -101,15 +101,19 @@ export class SettingsForm {
 
   #detail() {
     const output = h("output");
-    const range = h("input", { type: "range", min: 0, max: 1, step: 0.05, value: this.settings.detail ?? 0.75 });
+    let automatic = typeof this.settings.detail !== "number";
+    const range = h("input", { type: "range", min: 0, max: 1, step: 0.05, value: automatic ? 0.75 : this.settings.detail });
     const show = () => {
-      output.textContent = Number(range.value).toFixed(2);
-      range.setAttribute("aria-valuetext", `${Math.round(range.value * 100)} %`);
+      output.textContent = automatic ? "" : Number(range.value).toFixed(2);
+      range.setAttribute("aria-valuetext", automatic ? "by the film's damage" : `${Math.round(range.value * 100)} %`);
     };
-    range.addEventListener("input", show);
+    range.addEventListener("input", () => {
+      automatic = false;
+      show();
+    });
     range.addEventListener("change", () => this.#set({ detail: Number(range.value) }));
     show();
-    const field = this.#field("Detail", range, h("p", {}, "Of restoring networks: 0 is faithful, 1 crisp."));
+    const field = this.#field("Detail", range, h("p", {}, "Of restoring networks: 0 is faithful, 1 crisp. Until moved: 0.75, less for films with little damage."));
     field.firstChild.append(" ", output);
     return field;
   }
