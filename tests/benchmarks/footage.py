@@ -212,19 +212,24 @@ def scores(
 ) -> dict[str, dict[str, float]]:
     """PSNR-Y, VMAF-NEG, flicker and distance of each result."""
     found: dict[str, dict[str, float]] = {}
+    psnr: dict[str, list[float]] = {}
     truth = to_values(case.truth)
     codes = {name: from_values(planes, case.truth.bits) for name, planes in made.items()}
     unit = 1 << (case.truth.bits - 8)
     theirs = metrics.trim(torch.from_numpy(case.truth.luma.astype(np.float32)) / unit, _BORDER_PX)
     for name, result in codes.items():
         ours = metrics.trim(torch.from_numpy(result.luma.astype(np.float32)) / unit, _BORDER_PX)
-        row = {"psnr": float(np.mean([metrics.psnr(a, b) for a, b in zip(ours, theirs, strict=True)]))}
+        psnr[name] = [metrics.psnr(a, b) for a, b in zip(ours, theirs, strict=True)]
+        row: dict[str, float] = {}
         row["flat"], row["blurred"] = flat_energy(ours, theirs), blurred_error(ours, theirs)
         if len(ours) > 1:
             row["flicker"] = metrics.flicker(ours, theirs)
         if deep is not None:
             row["distance"] = distance(deep, made[name], truth, case.matrix)
         found[name] = row
+    told = np.isfinite(list(psnr.values())).all(axis=0)  # not in black frames, which all have exactly
+    for name, row in found.items():
+        row["psnr"] = float(np.mean(np.array(psnr[name])[told]))
     if vmaf:
         height, width = case.truth.luma.shape[1:]
         with Meter(width, height, case.truth.bits, results=len(codes), rate=case.rate) as meter:
