@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import platform
 import sys
 from pathlib import Path
@@ -75,7 +76,7 @@ def doctor(folder: Path | None, as_json: bool) -> None:
 
 @click.command()
 @click.argument("source", required=False, type=FilePath(), metavar="[INPUT]")
-@run_options
+@functools.partial(run_options, output="Ignored; accepted so that the command line of a run can be reused.")
 @click.option(
     "--seconds",
     type=FiniteRange(0.5),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,7 +24,7 @@ __all__ = ["watch"]
 
 @click.command()
 @click.argument("folder", type=FilePath(), metavar="FOLDER")
-@run_options
+@functools.partial(run_options, output="Folder of the outputs (required).")
 @output_template
 @click.option(
     "--settle",

@@ -72,7 +72,7 @@ def test_search_lists_what_fits_with_cost_size_and_licence(here: Here) -> None:
 def test_info_says_all_there_is_to_know(here: Here) -> None:
     done = here("models", "info", "RealESR-General_x4v3")
     for word in ("realesr-general-x4v3", "for film, restore; enlarges by 4; Compact", "2418 GFLOP", "59 x that of fast-x2", "BSD-3-Clause, commercial use allowed",
-                 "https://github.com/xinntao/", "8dc7edb9ac80ccdc", "not installed: `vsr models get realesr-general-x4v3` detches it"):  # fmt: skip
+                 "https://github.com/xinntao/", "8dc7edb9ac80ccdc", "not installed: `vsr models get realesr-general-x4v3` downloads it"):  # fmt: skip
         assert word in done.out
     ours = here("models", "info", "fast-x2")
     assert "licence MIT, commercial use allowed" in ours.out
