@@ -69,10 +69,10 @@ _SERVED = "tests/vsr/server/test_access.py"
 _SERVED_JOBS = "tests/vsr/server/test_jobs.py"
 _SERVED_QUEUE = "tests/vsr/server/test_job_queue.py"
 _SERVED_KILLS = "tests/vsr/server/test_kills.py"
-_RATE = "tests/pipelines/run/test_rate_search.py"
+_RATE = "tests/pipelines/run/test_crf_search.py"
 _PREFILTERS = "tests/pipelines/codec/test_prefilter.py"
 _INT8 = "tests/pipelines/inference/test_int8_run.py"
-_AUTO = "tests/pipelines/planner/test_arithmetic_choice.py"
+_AUTO = "tests/pipelines/planner/test_precision_choice.py"
 _TILES = "tests/pipelines/planner/test_smaller_tiles.py"
 _ATOMIC = "tests/pipelines/storage/test_atomic_file.py"
 _DOWNLOAD = "tests/pipelines/storage/test_download.py"
@@ -242,12 +242,12 @@ MUTANTS = (
         f"{_WATCH}::test_a_folder_that_goes_away_and_comes_back_is_watched_again",
     ),
     Mutant(
-        101, "sound is not counted in a size", "pipelines/output/passed_size.py",
+        101, "sound is not counted in a size", "pipelines/output/copied_size.py",
         "found, packets = found + packet.size, packets + 1", "packets += 1",
         f"{_RATE}::test_a_result_has_the_size_that_was_asked_for_sound_and_all",
     ),
     Mutant(
-        101, "sound outside a part is counted in its size", "pipelines/output/passed_size.py",
+        101, "sound outside a part is counted in its size", "pipelines/output/copied_size.py",
         "and not window[0] <= when", "and False and not window[0] <= when",
         f"{_RATE}::test_a_part_has_the_size_with_its_own_sound",
     ),
@@ -262,7 +262,7 @@ MUTANTS = (
         f"{_RATE}::test_where_there_is_no_crf_to_search_for_the_target_is_refused",
     ),
     Mutant(
-        101, "a target beyond the scale is not refused", "pipelines/run/rate_search.py",
+        101, "a target beyond the scale is not refused", "pipelines/run/crf_search.py",
         "            if not ladder:\n", "            if False:\n",
         f"{_RATE}::test_what_can_not_be_reached_is_refused_with_what_can",
     ),
@@ -394,12 +394,12 @@ MUTANTS = (
         f"{_TRACKS}::test_sound_that_mov_would_hold_under_a_tag_nobody_reads_is_refused_before_work",
     ),
     Mutant(
-        23, "a remedy is named untried", "pipelines/planner/container_selection.py",
+        23, "a remedy is named untried", "pipelines/planner/container_choice.py",
         "        if not found.lost:\n", "        if True:\n",
         f"{_TRACKS}::test_a_remedy_is_named_only_where_it_was_tried_and_works",
     ),
     Mutant(
-        23, "tracks without packets are refused", "pipelines/planner/container_selection.py",
+        23, "tracks without packets are refused", "pipelines/planner/container_choice.py",
         'if s.packet_count or s.type == "attachment"]', "if True]",
         f"{_TRACKS}::test_a_track_without_packets_that_does_not_fit_is_left_out_and_said",
     ),
@@ -531,7 +531,7 @@ MUTANTS = (
     ),
     Mutant(
         23, "holes in LPCM are not looked for", "pipelines/output/trial.py",
-        "is_divisible(stream.codec) or stream.codec in REWRAPPED", "is_divisible(stream.codec)",
+        "is_unframed_audio(stream.codec) or stream.codec in REWRAPPED", "is_unframed_audio(stream.codec)",
         f"{_TRACKS}::test_lpcm_with_a_hole_is_kept_out_of_mov_which_would_close_it[in.ts-s302m-mpegts]",
     ),
     Mutant(
@@ -561,7 +561,7 @@ MUTANTS = (
     ),
     Mutant(
         21, "subtitles may begin before the film", "pipelines/output/stream_copy.py",
-        'packet.stream.type == "subtitle" and not begun_by', "False and not begun_by",
+        'packet.stream.type == "subtitle" and not clip_start', "False and not clip_start",
         f"{_TRACKS}::test_timed_text_from_before_the_film_does_not_move_what_comes_after",
     ),
     Mutant(
@@ -1053,7 +1053,7 @@ MUTANTS = (
         f"{_WORKER}::test_a_chunk_begins_while_the_encoder_of_the_last_one_drains[cuda-2]",
     ),
     Mutant(
-        57, "time in which the driver was stopped is silence of its workers", "pipelines/cluster/silence_watch.py",
+        57, "time in which the driver was stopped is silence of its workers", "pipelines/cluster/hang_detector.py",
         "min(now - self._watched, _STOPPED_SECONDS)", "now - self._watched",
         f"{_CLUSTER}::test_time_in_which_the_driver_itself_was_stopped_is_no_silence_of_its_workers",
     ),
@@ -1083,7 +1083,7 @@ MUTANTS = (
         f"{_SOURCE}::test_a_source_that_can_t_be_read_to_its_end_is_named_and_what_is_done_is_kept[pipelines.output.muxer-3]",
     ),
     Mutant(
-        57, "a worker whose caller reads nothing is hung", "pipelines/cluster/silence_watch.py",
+        57, "a worker whose caller reads nothing is hung", "pipelines/cluster/hang_detector.py",
         "elif actor not in unheard:", "else:",
         f"{_CLUSTER}::test_a_worker_to_whom_nobody_listens_is_not_taken_for_hung",
     ),
@@ -1178,7 +1178,7 @@ MUTANTS = (
         f"{_LOST}::test_a_file_in_the_place_of_the_report_is_not_replaced",
     ),
     Mutant(
-        52, "one picture is compared with the input's", "pipelines/planner/container_selection.py",
+        52, "one picture is compared with the input's", "pipelines/planner/container_choice.py",
         "numbers = [n for n in wanted.numbers() if n in made]", "numbers = wanted.numbers()[:1]",
         f"{_LOST}::test_input_pictures_that_the_output_s_pattern_means_too_are_never_replaced",
     ),
@@ -1233,17 +1233,17 @@ MUTANTS = (
         f"{_INT8}::test_every_sample_is_that_of_whole_numbers",
     ),
     Mutant(
-        42, "a network that loses much by it runs on integers unasked", "pipelines/planner/arithmetic_choice.py",
+        42, "a network that loses much by it runs on integers unasked", "pipelines/planner/precision_choice.py",
         "        and max(costs) <= _MOST_COST_DB\n", "",
         f"{_AUTO}::test_integers_are_taken_where_they_cost_next_to_nothing",
     ),
     Mutant(
-        42, "nodes that nobody knows are taken for CPUs that multiply bytes", "pipelines/planner/arithmetic_choice.py",
+        42, "nodes that nobody knows are taken for CPUs that multiply bytes", "pipelines/planner/precision_choice.py",
         '        and (settings.cluster is None or settings.cluster.startswith("local") or settings.device == "cpu")\n', "",
         f"{_AUTO}::test_nodes_elsewhere_compute_as_they_can",
     ),
     Mutant(
-        42, "a CPU without 8-bit products is asked for them", "pipelines/planner/arithmetic_choice.py",
+        42, "a CPU without 8-bit products is asked for them", "pipelines/planner/precision_choice.py",
         "        and multiplies_bytes()\n", "",
         f"{_AUTO}::test_a_cpu_without_8_bit_products_computes_as_before",
     ),
@@ -2045,19 +2045,19 @@ MUTANTS = (
         "tests/pipelines/codec/test_linear_light.py::test_floats_are_read_however_they_are_stored",
     ),
     Mutant(
-        30, "R'G'B' becomes Y'CbCr in FFV1", "pipelines/planner/pixel_format_selection.py",
+        30, "R'G'B' becomes Y'CbCr in FFV1", "pipelines/planner/pixel_format_choice.py",
         '_KEEPS_RGB = frozenset({"ffv1"})',
         "_KEEPS_RGB: frozenset[str] = frozenset()",
         f"{_PIXELS_RUN}::test_rgb_stays_rgb_in_ffv1",
     ),
     Mutant(
-        30, "packed R'G'B' is none of FFV1's formats", "pipelines/planner/pixel_format_selection.py",
+        30, "packed R'G'B' is none of FFV1's formats", "pipelines/planner/pixel_format_choice.py",
         " | {\n            planar for encoder, planar in PACKED if encoder == name\n        }",
         "",
         f"{_PIXELS_RUN}::test_rgb_stays_rgb_in_ffv1[gbrp-ffv1-bgr0]",
     ),
     Mutant(
-        30, "R'G'B' becomes Y'CbCr without a word", "pipelines/planner/pixel_format_selection.py",
+        30, "R'G'B' becomes Y'CbCr without a word", "pipelines/planner/pixel_format_choice.py",
         'if source.family == "rgb" and target.family == "yuv" and not encoder.is_picture:',
         "if False:",
         f"{_PIXELS_RUN}::test_rgb_that_becomes_yuv_is_said",
@@ -2159,7 +2159,7 @@ MUTANTS = (
         f"{_PULSE}::test_a_pulse_that_stands_still_is_not_told",
     ),
     Mutant(
-        57, "a driver does not ask for a pulse", "pipelines/cluster/silence_watch.py",
+        57, "a driver does not ask for a pulse", "pipelines/cluster/hang_detector.py",
         "if a.silent > SILENCE_SECONDS / _PULSES and not a.asked]",
         "if False]",
         f"{_CLUSTER}::test_a_worker_that_gets_on_in_silence_is_waited_for",
@@ -2226,7 +2226,7 @@ MUTANTS = (
         f"{_USAGE}::test_absolute_and_relative_inputs_go_together",
     ),
     Mutant(
-        85, "a pattern is taken for a file", "pipelines/planner/container_selection.py",
+        85, "a pattern is taken for a file", "pipelines/planner/container_choice.py",
         "([source] if given is None else map(given.path, given.numbers()))", "[source]",
         f"{_USAGE}::test_numbered_pictures_into_a_file_that_is_there_are_already_done",
     ),
@@ -2326,7 +2326,7 @@ MUTANTS = (
         f"{_TAGS}::test_tags_that_a_container_can_not_hold_are_said_before_work",
     ),
     Mutant(
-        29, "a result goes where its tracks do not fit", "pipelines/planner/container_selection.py",
+        29, "a result goes where its tracks do not fit", "pipelines/planner/container_choice.py",
         "    if not others or not first.lost:\n", "    if True:\n",
         f"{_TAGS}::test_a_result_goes_where_every_track_fits_and_that_is_said",
     ),
@@ -2421,8 +2421,8 @@ MUTANTS = (
         f"{_DEVICES}::test_the_usual_arithmetic_stays_unless_another_is_right_and_clearly_faster",
     ),
     Mutant(
-        93, "every plan measures anew", "pipelines/planner/arithmetic_choice.py",
-        "remember(_TABLE, key, [asdict(t) for t in trials])", "pass",
+        93, "every plan measures anew", "pipelines/planner/precision_choice.py",
+        "write_cached(_TABLE, key, [asdict(t) for t in trials])", "pass",
         f"{_DEVICES}::test_what_a_gpu_computes_in_stands_in_the_plan_and_is_remembered",
     ),
     Mutant(

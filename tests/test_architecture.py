@@ -66,7 +66,7 @@ ALLOWED = {
     "av": {
         "pipelines.media", "pipelines.codec", "pipelines.frames.film_frames", "pipelines.probe",
         "pipelines.containers", "pipelines.output", "pipelines.planner.encoder_options", "pipelines.planner.hardware_options",
-        "pipelines.planner.pixel_format_selection", "pipelines.workers", "pipelines.datasets.recompression",
+        "pipelines.planner.pixel_format_choice", "pipelines.workers", "pipelines.datasets.recompression",
         "pipelines.quality", "pipelines.diagnostics",
     },
     "torch": {

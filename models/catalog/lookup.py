@@ -80,7 +80,7 @@ def find(name_or_path: str) -> list[Card]:
         found = [c for c in known if c.name == entry.name]
         if not found:
             raise UsageError(
-                f"--model {name_or_path}: known, but not here yet: {entry.bytes / 1e6:.1f} MB from"
+                f"--model {name_or_path}: not installed: {entry.bytes / 1e6:.1f} MB from"
                 f" {entry.url} ({entry.terms}); `vsr models get {entry.name}` fetches it"
             )
     if not found and (path.suffix in _WEIGHTS or path.exists()):

@@ -18,7 +18,7 @@ from ray.util.metrics import Counter
 
 from models.errors import ResourceError
 from pipelines.cluster.code_version import code_digest
-from pipelines.pool.interface import ReadyForNext, as_told, make_worker, pulse_of
+from pipelines.pool.interface import ReadyForNext, make_worker, pulse_of, to_sendable_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -145,7 +145,7 @@ class WorkerActor:
             gc.collect()  # of an earlier worker
             gc.freeze()  # what is there now stays; later collections need not look through all of torch
         except BaseException as error:  # noqa: BLE001 - told to the driver
-            return "error", as_told(error)
+            return "error", to_sendable_error(error)
         finally:
             self._turns.end(turn)
         return "facts", self._worker.facts
@@ -181,7 +181,7 @@ class WorkerActor:
         except GeneratorExit:
             raise
         except BaseException as error:  # noqa: BLE001 - told to the driver
-            yield "error", as_told(error)
+            yield "error", to_sendable_error(error)
         finally:
             with self._lock:
                 self._inputs.pop(turn, None)

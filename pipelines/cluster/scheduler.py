@@ -17,11 +17,11 @@ import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from models.errors import NoMemoryError, ResourceError, VsrError
+from pipelines.cluster.hang_detector import HangDetector
 from pipelines.cluster.input_feeder import Feeder
 from pipelines.cluster.nodes import end, lost, why_gone
 from pipelines.cluster.pending_answers import PendingAnswers
 from pipelines.cluster.pending_calls import PendingCall, Run
-from pipelines.cluster.silence_watch import SilenceWatch
 from pipelines.pool.interface import (
     Done,
     Outcome,
@@ -55,7 +55,7 @@ class Scheduler:
         self._inbox: queue.SimpleQueue[PendingCall] = queue.SimpleQueue()
         self._answers = PendingAnswers(self._on_step)
         self._feeder = Feeder(object_refs, self._answers, self._answer, self._end_call)
-        self._silence = SilenceWatch()
+        self._silence = HangDetector()
         self._closing = threading.Event()
         self.broken: BaseException | None = None
         """The exception that stopped the thread (an internal error)."""

@@ -11,9 +11,9 @@ ffmpeg_log.py          captures FFmpeg's log messages
 field_weaving.py       film frames of a telecined source, woven as the plan says
 filter_graph.py        FFmpeg filters between decoder and network
 graphics_driver.py     GPU models and drivers, for the numerics class of hardware encoders
-promised_frames.py     frames of a decoder, checked against the packet index
 mid_stream_changes.py  properties common to all frames of a film, and changes of them in mid-stream
 packet_damage.py       damage inside packets that decoders don't report
 prefilters.py          filters that clean a source before the networks, frame by frame
+promised_frames.py     frames of a decoder, checked against the packet index
 stream_tags.py         colour tags and siting of an encoded chunk
 """

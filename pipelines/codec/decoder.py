@@ -34,7 +34,7 @@ __all__ = [
     "Converter",
     "checksum",
     "decode",
-    "facts_alone",
+    "facts_of_packets",
     "float_planes",
     "from_linear",
     "picture_planes",
@@ -166,7 +166,7 @@ class _Decoding:
         return Frame(pts, planes, is_corrupt, captions, change=change)
 
 
-def facts_alone(packets: Iterable[PacketData], setup: DecoderSetup) -> Iterator[FrameFacts]:
+def facts_of_packets(packets: Iterable[PacketData], setup: DecoderSetup) -> Iterator[FrameFacts]:
     """Facts about the frames decoded from a few packets, in display order.
 
     Packets that can't be decoded are skipped.

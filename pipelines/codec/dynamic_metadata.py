@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pipelines.media.video_info import DecoderSetup, Frame
     from pipelines.plan.plan import Plan
 
-__all__ = ["active_area", "fitted", "frame_without_its_own", "with_dynamic_hdr"]
+__all__ = ["active_area", "first_metadata_mismatch", "fitted", "with_dynamic_hdr"]
 
 
 _MOST_WAITING = 256
@@ -123,7 +123,7 @@ def _fitted(found: DynamicHdr, plan: Plan) -> DynamicHdr:
         raise ValueError(f"its Dolby Vision metadata can't be carried over ({error})") from error
 
 
-def frame_without_its_own(chunk: EncodedChunk, codec: str) -> int | None:
+def first_metadata_mismatch(chunk: EncodedChunk, codec: str) -> int | None:
     """Timestamp of the first frame without metadata in its packet, or None."""
     with open_memory(chunk.data) as container:
         stream = container.streams.video[0]

@@ -19,7 +19,7 @@ import av
 
 from models.errors import ResourceError, UsageError
 from pipelines.codec.decoder import picture_planes, relaid, to_linear
-from pipelines.codec.ffmpeg_log import heard
+from pipelines.codec.ffmpeg_log import captured_log
 from pipelines.codec.stream_tags import with_tags
 from pipelines.media.bitstream import insert_captions, insert_hdr
 from pipelines.media.cicp import HdrMetadata, Siting
@@ -70,7 +70,7 @@ def try_encoder(encoder: Encoder, color: ColorTags) -> None:
     try:
         with (
             _Muxer(encoder, Fraction(1, 25), Fraction(25), Fraction(1), color) as muxer,
-            heard(av.logging.WARNING) as logged,
+            captured_log(av.logging.WARNING) as logged,
         ):
             muxer.stream.codec_context.open(strict=False)
             left = muxer.stream.codec_context.options
@@ -282,7 +282,7 @@ def _opened(
         return _Muxer(encoder, time_base, rate, sar, color)
     waited = 0.0
     while True:
-        with heard(av.logging.ERROR) as logged:
+        with captured_log(av.logging.ERROR) as logged:
             try:
                 muxer = _Muxer(encoder, time_base, rate, sar, color)
                 muxer.stream.codec_context.open(strict=False)

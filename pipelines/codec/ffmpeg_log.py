@@ -1,4 +1,4 @@
-"""`heard`: captures FFmpeg's log messages of this thread."""
+"""`captured_log`: captures FFmpeg's log messages of this thread."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import av.logging
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["heard"]
+__all__ = ["captured_log"]
 
 
 _LOUD = threading.Lock()
@@ -19,7 +19,7 @@ _LOUD = threading.Lock()
 
 
 @contextlib.contextmanager
-def heard(level: int) -> Iterator[list[tuple[int, str, str]]]:
+def captured_log(level: int) -> Iterator[list[tuple[int, str, str]]]:
     """Collect (level, component, text) of all messages of this level or a more severe one, in order."""
     with _LOUD, av.logging.Capture() as said:
         before, skips = av.logging.get_level(), av.logging.get_skip_repeated()

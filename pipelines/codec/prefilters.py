@@ -58,7 +58,7 @@ def clean_frames(
     pixels = plan.decoded_pixels
     for name in prefilter_names(plan.prefilter):
         if name == "deband" and plan.raised_from:
-            raising = Raising(pixels, full=plan.color.range == Range.FULL)
+            raising = BitDepthRaiser(pixels, full=plan.color.range == Range.FULL)
             frames, pixels = map(raising, frames), plan.pixels
         if filtered := graph_filter(name, pixels):
             # FFmpeg's deband does not know 4:2:0, 4:2:2 and 4:4:4 of ten bits.
@@ -87,7 +87,7 @@ def clean_luma(
     return luma
 
 
-class Raising:
+class BitDepthRaiser:
     """Converts 8 bits to 10: limited range times four, full range by the ratio of the maxima (H.273, 8.3)."""
 
     def __init__(self, pixels: PixelFormat, *, full: bool) -> None:

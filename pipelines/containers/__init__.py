@@ -1,8 +1,8 @@
 """What a container can hold, and how tracks and boxes are written into one.
 
-container_support.py     which streams a container can hold
-matroska_shape.py        writes the shape of a sample into a finished Matroska file
-mov_boxes.py             inserts a box into the sample entry of a finished MOV
-subtitle_text.py         converts text subtitles for another container
-track_times.py           times of passed-through packets: none missing, none that steps back
+container_support.py  which streams a container can hold
+matroska_shape.py     writes the shape of a sample into a finished Matroska file
+mov_boxes.py          inserts a box into the sample entry of a finished MOV
+subtitle_text.py      converts text subtitles for another container
+track_times.py        times of passed-through packets: none missing, none that steps back
 """

@@ -41,8 +41,8 @@ __all__ = [
     "film_timecode",
     "incompatible_streams",
     "is_bare_aac",
-    "is_divisible",
-    "is_remade",
+    "is_made_by_muxer",
+    "is_unframed_audio",
     "lost_keys",
     "lost_tags",
     "refuse_incompatible",
@@ -218,7 +218,7 @@ def incompatible_streams(info: VideoInfo, container: str) -> list[tuple[Stream, 
     source = open_source(info.path)
     try:
         for stream in info.streams:
-            reason = _refusal(source, stream, container) if not is_remade(source, info, stream) else ""
+            reason = _refusal(source, stream, container) if not is_made_by_muxer(source, info, stream) else ""
             if reason:
                 found.append((stream, reason))
     finally:
@@ -226,7 +226,7 @@ def incompatible_streams(info: VideoInfo, container: str) -> list[tuple[Stream, 
     return found
 
 
-def is_remade(source: InputContainer, info: VideoInfo, stream: Stream) -> bool:
+def is_made_by_muxer(source: InputContainer, info: VideoInfo, stream: Stream) -> bool:
     """Whether a track is created by the muxer.
 
     These are chapter titles, and the film's timecode, which MP4 and MOV write as a track and Matroska as a
@@ -347,7 +347,7 @@ def codec_of(stream: AnyStream) -> str:
     return "" if context is None else str(context.codec.canonical_name)
 
 
-def is_divisible(codec: str) -> bool:
+def is_unframed_audio(codec: str) -> bool:
     """Whether audio has no packet structure, so that muxers and demuxers may split it anew.
 
     Only its bytes as a whole are preserved.

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from pipelines.media.video_info import Stream
 
 __all__ = [
-    "AsTheyCome",
-    "OneAtATime",
+    "ConsecutiveEvents",
+    "OverlappingEvents",
     "add_text_track",
     "coded_text",
     "converted",
@@ -120,8 +120,8 @@ def coded_text(text: str, codec: str) -> bytes:
     return struct.pack(">H", len(data)) + data
 
 
-class AsTheyCome:
-    """Passes events of a track on, which may overlap. `add` and `rest` as in `OneAtATime`."""
+class OverlappingEvents:
+    """Passes events of a track on, which may overlap. `add` and `rest` as in `ConsecutiveEvents`."""
 
     def __init__(self, base: Fraction) -> None:
         """base: seconds per tick."""
@@ -137,7 +137,7 @@ class AsTheyCome:
         yield from ()
 
 
-class OneAtATime:
+class ConsecutiveEvents:
     """Turns the events of a track into consecutive samples.
 
     Events shown at the same time become one sample of several lines.

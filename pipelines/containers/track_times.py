@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MonotonicClock",
-    "begun_by",
+    "clip_start",
     "cut_to",
     "decode_ticks",
     "shown_ticks",
@@ -117,13 +117,13 @@ def cut_to(packet: Packet, window: tuple[Fraction, Fraction], base: Fraction) ->
     shift = round(window[0] / base)
     moved = pts - shift
     packet.pts, packet.dts = moved, decode_ticks(packet) - shift
-    begun_by(packet, 0)  # a subtitle that was already up
+    clip_start(packet, 0)  # a subtitle that was already up
     if kind == "subtitle" and end > window[1]:
         packet.duration = round((window[1] - window[0]) / base) - (packet.pts or 0)
     return True
 
 
-def begun_by(packet: Packet, start: int) -> bool:
+def clip_start(packet: Packet, start: int) -> bool:
     """Let a subtitle that is shown before a tick begin there; False if it has ended by then.
 
     Its end stays the same.

@@ -201,10 +201,10 @@ def _make_unit(
     unit: _Unit, folder: Path, settings: DatasetSettings, make: _Make, *, taught: bool
 ) -> Generator[Progress | UnitLeftOut, None, dict[str, Any]]:
     """Make the shards of a unit; yields Progress, returns the marker."""
-    from pipelines.datasets.pair_planner import Scout
+    from pipelines.datasets.pair_planner import PairPlanner
 
     rng = np.random.default_rng([settings.seed, int(unit.digest[:12], 16)])
-    scout = Scout(unit.files, settings, rng, held=unit.held, prefix=f"{unit.number:04d}", taught=taught)
+    scout = PairPlanner(unit.files, settings, rng, held=unit.held, prefix=f"{unit.number:04d}", taught=taught)
     limit = settings.shard_mb << 20
     writers = {
         split: ShardWriter(folder, f"{split}-{unit.number:04d}", limit) for split in ("train", "validation")

@@ -1,4 +1,4 @@
-"""`Scout`: scans the files of a unit and yields the `PairOrder`s of its pairs, in order."""
+"""`PairPlanner`: scans the files of a unit and yields the `PairOrder`s of its pairs, in order."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pipelines.datasets.settings import DatasetSettings
     from pipelines.datasets.validation_split import Stretch
 
-__all__ = ["Scout"]
+__all__ = ["PairPlanner"]
 
 
 _SOFTNESS_BLOCK_PX = 128
@@ -40,7 +40,7 @@ def _even(x: float) -> int:
     return round(x / 2) * 2
 
 
-class Scout:
+class PairPlanner:
     """Planned pairs of one unit, with statistics of the scan."""
 
     def __init__(

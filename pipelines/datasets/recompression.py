@@ -53,7 +53,7 @@ class Codec:
     quality_of_crf: Callable[[int], int]
     presets: tuple[dict[str, str], ...] = ({},)
     """Options of its presets, the fastest first; the first one is part of `options`."""
-    rate_options: tuple[str, ...] = ()
+    encoder_crf: tuple[str, ...] = ()
     """Options that are left out if a bit rate is set."""
     ten_bit: bool = True
     least_px: int = 16
@@ -123,7 +123,7 @@ CODECS = {
         least_px=64,
     ),
     "mpeg2": Codec(
-        "mpeg2video", "mpeg2video", 31, _mpeg2, _quantiser_scale, rate_options=("qmin", "qmax"), ten_bit=False
+        "mpeg2video", "mpeg2video", 31, _mpeg2, _quantiser_scale, encoder_crf=("qmin", "qmax"), ten_bit=False
     ),
     "vp9": Codec(
         "libvpx-vp9",
@@ -195,7 +195,7 @@ def _encode(codes: SampleValues, codec: Codec, coding: Coding) -> Iterator[Packe
     options = {**codec.options(coding.quality), **codec.presets[coding.preset]}
     if coding.bits_per_pixel:
         context.bit_rate = round(coding.bits_per_pixel * height * width * _RATE)
-        options = {k: v for k, v in options.items() if k not in codec.rate_options}
+        options = {k: v for k, v in options.items() if k not in codec.encoder_crf}
     context.options = options
     for number, (luma, chroma) in enumerate(zip(codes.luma, codes.chroma, strict=True)):
         frame = av.VideoFrame(width, height, context.pix_fmt)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pipelines.storage.cache_folder import recall, remember
+from pipelines.storage.cache_folder import read_cached, write_cached
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -73,12 +73,12 @@ def keep_estimate(plan: Plan, settings: ExecutionSettings, seconds: float) -> No
     seconds: from `run_seconds`.
     """
     a_frame = max(0.0, seconds - _STARTING_SECONDS) / plan.frame_count
-    remember(_TABLE, plan.id, {"seconds_a_frame": a_frame, **_conditions(settings)})
+    write_cached(_TABLE, plan.id, {"seconds_a_frame": a_frame, **_conditions(settings)})
 
 
 def expected_rate(settings: ExecutionSettings, plan: Plan) -> float | None:
     """Earlier estimate of frames per second for this plan with as many workers, or None."""
-    kept = recall(_TABLE, plan.id)
+    kept = read_cached(_TABLE, plan.id)
     if not isinstance(kept, dict) or any(kept.get(k) != v for k, v in _conditions(settings).items()):
         return None
     a_frame = kept.get("seconds_a_frame")

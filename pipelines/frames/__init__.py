@@ -1,11 +1,11 @@
 """Decoded frames as sample values, in memory.
 
 color_conversion.py    YUV <-> R'G'B', range and bit depth, in float
+crf_trial.py           upscaled samples encoded at several CRFs: bytes and VMAF
 ffmpeg_metrics.py      VMAF, XPSNR and SSIM by FFmpeg, frame by frame
 film_frames.py         frames from some places of a film
 images.py              PNG and JPEG files, contact sheets
 level_estimator.py     estimates the restoration level of frames, by a network
-rate_trial.py          upscaled samples encoded at several CRFs: bytes and VMAF
 reference_upscaler.py  a short clip through a network in plain fp32: for training, judging and tests
 sample_values.py       sample values: integers, floats, planes, R'G'B'
 shot_detection.py      cuts between shots

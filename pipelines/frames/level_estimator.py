@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "TILE_PX",
     "WEIGHTS",
-    "in_twos",
+    "consecutive_pairs",
     "level_of_clip",
     "median_level",
     "pair_statistics",
@@ -79,11 +79,11 @@ def level_of_clip(luma: np.ndarray, bits: int) -> float | None:
     chosen = luma[:: max(1, len(luma) // (2 * _PLACES))][: 2 * _PLACES]
     unit = float(1 << (bits - 8))
     tiles = [[tile / unit for tile in tiles_of_frame(frame, bits)] for frame in chosen]
-    scores = [score_of_pair([*one, *two]) for one, two in in_twos(tiles)]
+    scores = [score_of_pair([*one, *two]) for one, two in consecutive_pairs(tiles)]
     return median_level([score for score in scores if score is not None])
 
 
-def in_twos(found: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+def consecutive_pairs(found: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
     """Pairs; a single item is paired with itself."""
     waiting = None
     alone = True

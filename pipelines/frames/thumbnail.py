@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pipelines.media.cicp import ColorTags
     from pipelines.media.pixel_format import PixelFormat
 
-__all__ = ["another_picture", "grid_for", "thumbnail"]
+__all__ = ["grid_for", "thumbnail", "thumbnail_difference"]
 
 
 _ROWS, _COLUMNS = 18, 32
@@ -77,7 +77,7 @@ def thumbnail(
     return cells
 
 
-def another_picture(made: np.ndarray, own: np.ndarray, *, is_clipped: bool = False) -> float:
+def thumbnail_difference(made: np.ndarray, own: np.ndarray, *, is_clipped: bool = False) -> float:
     """How much the thumbnail of a result differs from that of its source, in 8-bit values.
 
     0.0 if a correct upscale may cause the difference: compression, restoration, grain, and changes of

@@ -1,6 +1,6 @@
 """`try_arithmetic`: speed and error of a plan's first network, in each precision and memory format.
 
-It computes one tile, in a separate process, when the plan is made (`pipelines.planner.arithmetic_choice`);
+It computes one tile, in a separate process, when the plan is made (`pipelines.planner.precision_choice`);
 the outcome is recorded in the plan.
 """
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from models.network import LoadedNetwork
-    from pipelines.inference.tile_threads import Lanes
+    from pipelines.inference.tile_threads import TileThreadPool
     from pipelines.plan.plan import Plan
     from pipelines.plan.tiling import Tile
 
@@ -79,7 +79,7 @@ class Cascade:
         networks: Sequence[LoadedNetwork],
         device: torch.device,
         dtype: torch.dtype,
-        lanes: Lanes,
+        lanes: TileThreadPool,
         notes: list[str],
     ) -> None:
         """dtype: precision of networks that allow it. notes: list that collects messages for the user."""

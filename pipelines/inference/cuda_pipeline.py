@@ -1,4 +1,4 @@
-"""`Accelerated`: a YUV-native network between 4:2:0 samples on a CUDA device, several frames in flight.
+"""`CudaPipeline`: a YUV-native network between 4:2:0 samples on a CUDA device, several frames in flight.
 
 Host memory, bus and device work on different frames at the same time (`transfer_ring`). Tiles of one shape go
 through the network together (`cuda_graph`), the same ones in every frame: cuDNN uses different algorithms for
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
     from models.network import LoadedNetwork
     from pipelines.inference.cuda_graph import GraphedNetwork
-    from pipelines.inference.tile_cache import Stills
+    from pipelines.inference.tile_cache import TileCache
     from pipelines.inference.transfer_ring import Accelerator, Landed
     from pipelines.plan.tiling import Tile
 
-__all__ = ["Accelerated", "View", "batches"]
+__all__ = ["CudaPipeline", "View", "batches"]
 
 
 BATCH = 4
@@ -64,13 +64,13 @@ class _Flight:
 
 
 @dataclass(eq=False)
-class Accelerated:
+class CudaPipeline:
     """The network on its device: views in, planes out, in order."""
 
     network: LoadedNetwork
     graphed: GraphedNetwork
     accelerator: Accelerator
-    stills: Stills
+    stills: TileCache
     tiles: Callable[[int, int], list[Tile]]
     """Splits a frame of (height, width) into tiles."""
     is_black: Callable[[Sequence[np.ndarray]], bool]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from models.network import Contract
     from pipelines.inference.temporal_windows import Window
-    from pipelines.inference.tile_cache import Stills
+    from pipelines.inference.tile_cache import TileCache
     from pipelines.media.video_info import Frame
     from pipelines.plan.plan import NetworkStage, Plan
 
@@ -62,7 +62,7 @@ class ShotUpscaler:
         return self._now.facts
 
     @property
-    def stills(self) -> Stills:
+    def stills(self) -> TileCache:
         """Tiles of the last frame."""
         return self._now.stills
 

@@ -1,4 +1,4 @@
-"""`Stills`: reuses the results of tiles that have not changed since the last frame.
+"""`TileCache`: reuses the results of tiles that have not changed since the last frame.
 
 This helps with pauses, menus, slides and held drawings. A network gives the same bits for the same input, so
 the output is unaffected. In moving scenes, the comparison ends at the first differing samples.
@@ -14,7 +14,7 @@ import numpy as np
 if TYPE_CHECKING:
     from pipelines.plan.tiling import Tile
 
-__all__ = ["Stills"]
+__all__ = ["TileCache"]
 
 
 _GLANCE = 16
@@ -23,7 +23,7 @@ _GLANCE = 16
 Planes = Sequence[np.ndarray]
 
 
-class Stills:
+class TileCache:
     """The previous network input (with neighbours) and its output."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""`Lanes`: threads that run a network on several tiles at once, each with a share of the cores.
+"""`TileThreadPool`: threads that run a network on several tiles at once, each with a share of the cores.
 
 A convolution on all cores waits for the slowest of them, which is often slowed by the encoder, and operations
 between convolutions use one core only. With several tiles side by side there is one wait per frame.
@@ -15,7 +15,7 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["Lanes"]
+__all__ = ["TileThreadPool"]
 
 
 _MOST = 4
@@ -24,7 +24,7 @@ _Given = TypeVar("_Given")
 _Made = TypeVar("_Made")
 
 
-class Lanes:
+class TileThreadPool:
     """A number of threads that divides torch's threads evenly.
 
     Bits do not depend on it (tests/pipelines/inference/test_tile_threads.py).

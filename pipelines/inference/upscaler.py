@@ -21,15 +21,15 @@ from pipelines.frames.color_conversion import to_codes, to_float
 from pipelines.inference.cascade import EVEN, Cascade, classical
 from pipelines.inference.code_padding import cropped, even_sizes, padded
 from pipelines.inference.cuda_graph import GraphedNetwork, record_cuda_graph
-from pipelines.inference.cuda_pipeline import Accelerated, View
+from pipelines.inference.cuda_pipeline import CudaPipeline, View
 from pipelines.inference.device import computing_dtype, traits
 from pipelines.inference.fused_cpu import FusedNetwork
 from pipelines.inference.grain_synthesis import GrainMaker
 from pipelines.inference.output_checks import diagnose, health_of_codes, refuse
 from pipelines.inference.stage_tiles import tiles_of
 from pipelines.inference.temporal_windows import Window, alone
-from pipelines.inference.tile_cache import Stills
-from pipelines.inference.tile_threads import Lanes
+from pipelines.inference.tile_cache import TileCache
+from pipelines.inference.tile_threads import TileThreadPool
 from pipelines.inference.transfer_ring import Queues
 from pipelines.media.cicp import SITING_OFFSETS, Range, Siting
 from pipelines.media.video_info import Frame
@@ -81,7 +81,7 @@ class Upscaler:
         """
         self._plan, self.device = plan, device
         self.dtype = computing_dtype(device, plan.precision)
-        self.stills: Stills = Stills() if beside is None else beside.stills
+        self.stills: TileCache = TileCache() if beside is None else beside.stills
         self.notes: list[str] = [] if beside is None else beside.notes
         """Messages for the user; the reader empties the list."""
         self._source, self._target = plan.pixels, plan.out_pixels
@@ -100,7 +100,7 @@ class Upscaler:
             torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32
         if traits(device).streams:
             accelerator = accelerator or Queues(device)
-        self._lanes = Lanes(self._tiles_at_once())
+        self._lanes = TileThreadPool(self._tiles_at_once())
         self._cascade = Cascade(plan, self._networks, device, self.dtype, self._lanes, self.notes)
         self._state: Tensor | None = None
         self._fused = self._fused_way()
@@ -242,7 +242,7 @@ class Upscaler:
         dtype = self.dtype if allowed else torch.float32
         return FusedNetwork(self._networks[0], self._source.bits, full=self._full, dtype=dtype)
 
-    def _accelerated_way(self, accelerator: Accelerator | None) -> Accelerated | None:
+    def _accelerated_way(self, accelerator: Accelerator | None) -> CudaPipeline | None:
         """The direct path with several frames in flight.
 
         Networks that need the position of their tile are processed one by one.
@@ -257,7 +257,7 @@ class Upscaler:
         (network,) = self._networks
         record = record_cuda_graph if traits(self.device).graphs else None
         graphed = GraphedNetwork(network, self._source.bits, full=self._full, dtype=self.dtype, record=record)
-        return Accelerated(
+        return CudaPipeline(
             network, graphed, accelerator, self.stills, self._tiles, self._is_black, self.notes
         )
 

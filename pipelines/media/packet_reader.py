@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
-__all__ = ["LASTING_SIDE_DATA", "Check", "PacketData", "PacketReader", "SideDataInForce"]
+__all__ = ["LASTING_SIDE_DATA", "Check", "CurrentSideData", "PacketData", "PacketReader"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ _OWN_SIDE_DATA = frozenset(
 """Kinds that a decoder passes on to the frame of their packet."""
 
 
-class SideDataInForce:
+class CurrentSideData:
     """Tracks the side data of a stream; must get all packets of the stream, in order."""
 
     def __init__(self) -> None:
@@ -165,7 +165,7 @@ class Check(Protocol):
 
 
 def _packet_data(packets: Iterable[av.Packet[Any]], check: Check | None = None) -> Iterator[PacketData]:
-    in_force = SideDataInForce()
+    in_force = CurrentSideData()
     ahead: deque[av.Packet[Any]] = deque()
     # not `dts is None`: Matroska's first key frames have none
     coming = (packet for packet in packets if packet.size)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Packet: TypeAlias = av.Packet[Any]
 
-__all__ = ["CLOCKED", "EpochClock", "film_count", "later_timecode"]
+__all__ = ["CLOCKED", "EpochClock", "convert_timecode", "later_timecode"]
 
 
 CLOCKED = ("mpegts", "mpeg")
@@ -107,7 +107,7 @@ def later_timecode(timecode: str, frames: int, rate: Fraction) -> str:
     return f"{seconds // 3600 % 24:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{match[4]}{own:02}"
 
 
-def film_count(timecode: str, rate: Fraction, film: Fraction) -> str:
+def convert_timecode(timecode: str, rate: Fraction, film: Fraction) -> str:
     """Convert a timecode to another frame rate; empty stays empty.
 
     rate, film: frames per second before and after. Drop-frame counting is kept if each frame becomes several,

@@ -25,7 +25,7 @@ from pipelines.containers.container_support import (
     copy_tags,
     dolby_vision_record,
     film_timecode,
-    is_remade,
+    is_made_by_muxer,
     stream_time_bases,
 )
 from pipelines.containers.matroska_shape import reserve, write_shape
@@ -34,15 +34,15 @@ from pipelines.containers.subtitle_text import add_text_track, converted, is_con
 from pipelines.media.demuxer import file_url, open_memory, open_source, packets_of
 from pipelines.media.hdr_metadata import configuration_box, with_metadata
 from pipelines.media.image_sequence import unpack
-from pipelines.media.timestamps import film_count, later_timecode
+from pipelines.media.timestamps import convert_timecode, later_timecode
 from pipelines.output.film_packets import film_packets
 from pipelines.output.stream_copy import (
     Passed,
     check_stop,
+    copied_window,
     is_annex_b,
     packet_seconds,
     passed_packets,
-    passed_window,
 )
 
 if TYPE_CHECKING:
@@ -223,7 +223,7 @@ def _prepare(
     passed: dict[int, Passed] = {}
     covers = {s.index for s in info.streams if s.is_cover}
     codecs = {s.index: s.codec for s in info.streams}
-    remade = {s.index for s in info.streams if is_remade(source, info, s)}
+    remade = {s.index for s in info.streams if is_made_by_muxer(source, info, s)}
     for stream in source.streams:
         if stream.index == info.stream_index:
             video = _add_video(output, plan, parts.records[0])
@@ -275,7 +275,7 @@ def _tag_timecode(
         return
     at_start = later_timecode(said, plan.start_frame, info.rate)
     if plan.rate != info.rate:
-        at_start = film_count(at_start, info.rate, plan.rate)
+        at_start = convert_timecode(at_start, info.rate, plan.rate)
     if not at_start and plan.encoder.container not in {"mp4", "mov"}:
         return  # some other text, which does no harm there
     kept = [
@@ -355,7 +355,7 @@ def _attach_cover(output: OutputContainer, info: VideoInfo, stream: AnyStream) -
 
 
 def _chapters(source: InputContainer, plan: Plan, info: VideoInfo) -> list[dict[str, Any]]:
-    window = passed_window(plan, info)
+    window = copied_window(plan, info)
     chapters: list[dict[str, Any]] = [dict(c) for c in source.chapters()]
     if window is None:
         return chapters

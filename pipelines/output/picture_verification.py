@@ -14,7 +14,7 @@ import numpy as np
 
 from models.errors import VerificationError
 from pipelines.codec.decoder import float_planes, planes_as
-from pipelines.frames.thumbnail import another_picture, grid_for, thumbnail
+from pipelines.frames.thumbnail import grid_for, thumbnail, thumbnail_difference
 from pipelines.media.demuxer import MAX_PIXELS, open_decoder, open_source
 from pipelines.media.pixel_format import PixelFormat, planar_format
 
@@ -55,7 +55,7 @@ def check_shown(
         )
     is_clipped = plan.pixels.is_float and not pixels.is_float
     shown = thumbnail(planes, pixels, plan.out_color, grid, plan.luma_matrix)
-    difference = another_picture(shown, own.reshape(grid), is_clipped=is_clipped)
+    difference = thumbnail_difference(shown, own.reshape(grid), is_clipped=is_clipped)
     if difference:
         raise VerificationError(f"{what} shows something else than its source (by {difference:.0f} of 255)")
 

@@ -16,7 +16,7 @@ from pipelines.containers.container_support import (
     KEEPS_MILLISECONDS,
     codec_of,
     dolby_vision_record,
-    is_divisible,
+    is_unframed_audio,
 )
 from pipelines.media.bitstream import nal_length_size
 from pipelines.media.chroma_siting import chroma_siting
@@ -171,7 +171,7 @@ def check_passed(seen: Contents, passed: Sequence[Passed], shift: Fraction, plan
     """Check every copied packet bit by bit, its codec, and that it is offset by no more than the film."""
     for entry in passed:
         found, digest = seen.counts.get(entry.output_index, 0), seen.digests.get(entry.output_index)
-        divisible, name = is_divisible(entry.codec), f"{entry.type} stream {entry.source_index}"
+        divisible, name = is_unframed_audio(entry.codec), f"{entry.type} stream {entry.source_index}"
         if found != entry.packets and not (divisible and found):
             raise VerificationError(f"{name}: {found} packets in the result, expected {entry.packets}")
         if digest is not None and digest.digest() != entry.digest.digest():
@@ -198,7 +198,7 @@ def _check_heard(seen: Contents, entry: Passed, shift: float, container: str) ->
     begins = abs(seen.firsts[index] - (entry.first_seconds or 0.0) - shift)
     last = abs(seen.lasts[index] - entry.last_seconds - shift)
     end = abs(seen.ends[index] - entry.end_seconds - shift)
-    if is_divisible(entry.codec) and entry.tells_lengths and index not in seen.without_length:
+    if is_unframed_audio(entry.codec) and entry.tells_lengths and index not in seen.without_length:
         # Its packets may be cut anew, so that only the end of them all can be compared; the last time and the
         # last duration are rounded.
         end_to_end = entry.codec.startswith("pcm_") and container in {"mp4", "mov"}

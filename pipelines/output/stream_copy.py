@@ -12,10 +12,10 @@ import av
 
 from models.errors import CorruptError, Interrupted
 from pipelines.containers.container_support import REWRAPPED, codec_of, is_bare_aac
-from pipelines.containers.subtitle_text import AsTheyCome, OneAtATime, coded_text, plain_text
+from pipelines.containers.subtitle_text import ConsecutiveEvents, OverlappingEvents, coded_text, plain_text
 from pipelines.containers.track_times import (
     MonotonicClock,
-    begun_by,
+    clip_start,
     cut_to,
     decode_ticks,
     shown_ticks,
@@ -41,12 +41,12 @@ if TYPE_CHECKING:
 __all__ = [
     "Passed",
     "check_stop",
+    "copied_window",
     "is_annex_b",
     "is_filler",
     "joined_units",
     "packet_seconds",
     "passed_packets",
-    "passed_window",
     "start_shift",
 ]
 
@@ -107,7 +107,7 @@ def start_shift(plan: Plan, info: VideoInfo) -> Fraction:
     return first if not whole or (first < 0 and plan.encoder.container in {"mp4", "mov"}) else Fraction(0)
 
 
-def passed_window(plan: Plan, info: VideoInfo) -> tuple[Fraction, Fraction] | None:
+def copied_window(plan: Plan, info: VideoInfo) -> tuple[Fraction, Fraction] | None:
     """Seconds [from, to) of a `--range`; None for a whole film."""
     if plan.start_frame == 0 and plan.stop_frame == info.frame_count:
         return None
@@ -146,7 +146,7 @@ class _StreamCopy:
     ) -> None:
         self._source, self._output, self._plan, self._info = source, output, plan, info
         self._passed = passed
-        self._window, self._shift = passed_window(plan, info), start_shift(plan, info)
+        self._window, self._shift = copied_window(plan, info), start_shift(plan, info)
         self._clock = EpochClock(source)
         self._last: dict[int, int] = {}
         """Stream -> decode time of its last packet."""
@@ -156,7 +156,7 @@ class _StreamCopy:
         self._start = Fraction(0) if self._window is not None else min(Fraction(0), earliest)
         """Seconds in the output before which nothing is seen."""
         self._texts = {
-            index: (OneAtATime if entry.codec == "mov_text" else AsTheyCome)(self._base(index))
+            index: (ConsecutiveEvents if entry.codec == "mov_text" else OverlappingEvents)(self._base(index))
             for index, entry in passed.items()
             if entry.text_of
         }
@@ -193,7 +193,7 @@ class _StreamCopy:
             ticks = round(self._shift / base)
             packet.pts = None if packet.pts is None else packet.pts - ticks
             packet.dts = packet.dts - ticks
-        if packet.stream.type == "subtitle" and not begun_by(packet, math.ceil(self._start / base)):
+        if packet.stream.type == "subtitle" and not clip_start(packet, math.ceil(self._start / base)):
             return False
         now = decode_ticks(packet)
         if packet.is_discard and now < self._last.get(packet.stream_index, now):

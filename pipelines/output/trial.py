@@ -23,7 +23,7 @@ import numpy as np
 
 from models.errors import ResourceError, UsageError, VsrError
 from pipelines.codec.encoder import encode_chunk, stream_facts
-from pipelines.containers.container_support import REWRAPPED, incompatible_streams, is_divisible
+from pipelines.containers.container_support import REWRAPPED, incompatible_streams, is_unframed_audio
 from pipelines.containers.subtitle_text import is_converted
 from pipelines.frames.thumbnail import grid_for, thumbnail
 from pipelines.media.demuxer import open_source
@@ -90,7 +90,7 @@ def _drift(stream: Stream, container: str) -> str:
     """The problem of audio with packet times that MP4 and MOV can't store."""
     if (
         container not in {"mp4", "mov"}
-        or not (is_divisible(stream.codec) or stream.codec in REWRAPPED)
+        or not (is_unframed_audio(stream.codec) or stream.codec in REWRAPPED)
         or stream.drift <= UNHEARD_DRIFT
     ):
         return ""

@@ -19,7 +19,7 @@ from pipelines.media.cicp import ColorTags, HdrMetadata
 from pipelines.plan.encoder_spec import HARDWARE_CODECS, MAKERS, PRESETS
 from pipelines.planner.encoder_options import without_b_frames
 from pipelines.planner.resources import computing_device
-from pipelines.storage.cache_folder import recall, remember
+from pipelines.storage.cache_folder import read_cached, write_cached
 from pipelines.storage.child_call import ChildFailedError, call_in_child
 
 if TYPE_CHECKING:
@@ -129,12 +129,12 @@ def self_test(encoder: Encoder, *, anew: bool = False) -> str:
             builds["ffmpeg"],
         ]
     )
-    known = None if anew else recall(_TABLE, key)
+    known = None if anew else read_cached(_TABLE, key)
     if isinstance(known, str):
         return known
     flaw = _tried(small, _BT709, HdrMetadata(), SELF_TEST_FRAMES)
     if OPENING not in flaw:  # which is quick to find again, and may be for want of a session
-        remember(_TABLE, key, flaw)
+        write_cached(_TABLE, key, flaw)
     return flaw
 
 

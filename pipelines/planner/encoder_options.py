@@ -28,7 +28,7 @@ from pipelines.planner.hardware_options import (
     hardware_options,
     largest_side,
 )
-from pipelines.planner.pixel_format_selection import lossless_format
+from pipelines.planner.pixel_format_choice import lossless_format
 
 if TYPE_CHECKING:
     from pipelines.plan.settings import EncodeSettings

@@ -21,7 +21,7 @@ from pipelines.plan.pulldown import Pulldown
 from pipelines.planner.resources import usable_cores
 from pipelines.probe.cadence import find_cadence
 from pipelines.probe.field_matching import match_fields
-from pipelines.storage.cache_folder import recall, remember
+from pipelines.storage.cache_folder import read_cached, write_cached
 from pipelines.storage.child_call import call_in_child
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ def _cadence(info: VideoInfo, part: tuple[int, int]) -> Pulldown:
     start, stop = max(0, part[0] - _BESIDE), min(info.frame_count, part[1] + _BESIDE)
     facts = f"{_VERSION} {info.fingerprint} {info.stream_index} {first} {start} {stop} {info.linear}"
     key = hashlib.sha256(facts.encode()).hexdigest()
-    known = recall(_TABLE, key)
+    known = read_cached(_TABLE, key)
     if isinstance(known, str):
         try:
             letters = zlib.decompress(b85decode(known)).decode()
@@ -223,7 +223,7 @@ def _cadence(info: VideoInfo, part: tuple[int, int]) -> Pulldown:
         if len(letters) == stop - start:
             return Pulldown(first, start, letters)
     letters = find_cadence(_facts(info, first, start, stop))
-    remember(_TABLE, key, b85encode(zlib.compress(letters.encode(), 9)).decode())
+    write_cached(_TABLE, key, b85encode(zlib.compress(letters.encode(), 9)).decode())
     return Pulldown(first, start, letters)
 
 

@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from pipelines.plan.settings import BOXES
-from pipelines.planner.stage_selection import LARGEST_DEFAULT_4K
+from pipelines.planner.network_choice import LARGEST_DEFAULT_4K
 
 if TYPE_CHECKING:
     from pipelines.media.video_info import VideoInfo

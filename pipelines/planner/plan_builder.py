@@ -25,9 +25,9 @@ from pipelines.plan.plan import LARGEST_CHUNK_BYTES, Plan, told
 from pipelines.plan.pulldown import PARTS
 from pipelines.plan.settings import detail_at
 from pipelines.plan.tiling import YUV_TILE_PX
-from pipelines.planner.arithmetic_choice import choose_precision
 from pipelines.planner.geometry import upright_sar
-from pipelines.planner.stage_selection import SMALL_NETWORK, choose_stages
+from pipelines.planner.network_choice import SMALL_NETWORK, choose_stages
+from pipelines.planner.precision_choice import choose_precision
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

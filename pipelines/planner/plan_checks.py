@@ -13,14 +13,14 @@ from pipelines.containers.subtitle_text import is_converted, said_of_conversion
 from pipelines.media.cicp import HDR_TRANSFERS, Primaries, Range, Transfer
 from pipelines.plan.timeline import clock, timeline
 from pipelines.planner.licences import licence_notes
-from pipelines.planner.pixel_format_selection import lost_bits
+from pipelines.planner.pixel_format_choice import lost_bits
 
 if TYPE_CHECKING:
     from pipelines.media.video_info import VideoInfo
     from pipelines.plan.plan import Plan
     from pipelines.plan.settings import EncodeSettings, RunSettings
     from pipelines.plan.timeline import Timeline
-    from pipelines.planner.container_selection import Fit, ResultPlace
+    from pipelines.planner.container_choice import Fit, OutputLocation
 
 __all__ = [
     "plan_warnings",
@@ -28,8 +28,8 @@ __all__ = [
     "refuse_changes",
     "refuse_damage",
     "refuse_target",
-    "refuse_unsaid",
-    "said_of_target",
+    "refuse_unsignalled",
+    "target_messages",
     "track_notes",
 ]
 
@@ -81,7 +81,7 @@ def refuse_target(encode: EncodeSettings, plan: Plan) -> None:
         raise UsageError(f"{name}: samples of {plan.out_pix_fmt} can't be tried; leave --pixel-format out")
 
 
-def said_of_target(plan: Plan) -> list[str]:
+def target_messages(plan: Plan) -> list[str]:
     """Messages before the search."""
     target = plan.target
     if target is None:
@@ -118,7 +118,7 @@ def refuse_damage(info: VideoInfo, plan: Plan) -> None:
         raise Promise(info.pts).damage(found)
 
 
-def refuse_unsaid(plan: Plan) -> None:
+def refuse_unsignalled(plan: Plan) -> None:
     """Raise UsageError if neither the encoder nor FFmpeg's muxer signals a property that players need."""
     if plan.encoder.name in {"libx264", "libx265"} and plan.out_color.primaries == Primaries.EBU3213:
         raise UsageError(
@@ -195,10 +195,10 @@ def _fall_together(times: Timeline) -> bool:
 
 
 def track_notes(
-    info: VideoInfo, fit: Fit, left_out: frozenset[int], place: ResultPlace, said_of_pictures: list[str]
+    info: VideoInfo, fit: Fit, left_out: frozenset[int], place: OutputLocation, image_messages: list[str]
 ) -> list[str]:
     """Messages about the container, converted subtitles and lost tags."""
-    said_of_container = [*([fit.note] if fit.note else []), *said_of_pictures]
+    said_of_container = [*([fit.note] if fit.note else []), *image_messages]
     if place.is_picture:
         return said_of_container
     container = fit.plan.encoder.container

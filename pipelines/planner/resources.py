@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from models.errors import VsrError
 from models.sandbox import physical_memory
 from pipelines.codec.graphics_driver import encoder_hardware, makers_here, output_of_tool
-from pipelines.storage.cache_folder import recall, remember
+from pipelines.storage.cache_folder import read_cached, write_cached
 from pipelines.storage.child_call import ChildFailedError, call_in_child
 
 if TYPE_CHECKING:
@@ -263,12 +263,12 @@ def _accelerator() -> tuple[str, int]:
         if name in os.environ
     ]
     key = " | ".join([sys.prefix, metadata.version("torch"), *map(encoder_hardware, makers_here()), *shown])
-    known = recall("devices", key)
+    known = read_cached("devices", key)
     if isinstance(known, list) and len(known) == 2:
         return str(known[0]), int(known[1])
     try:
         kind, count = call_in_child("pipelines.inference.device:accelerator_here", seconds=_LOADING_SECONDS)
     except (ChildFailedError, VsrError):
         return "cpu", 0
-    remember("devices", key, [kind, count])
+    write_cached("devices", key, [kind, count])
     return kind, count

@@ -1,4 +1,4 @@
-"""`most_bytes`: upper bound of the disk space of a run, before anything is measured.
+"""`most_disk_bytes`: upper bound of the disk space of a run, before anything is measured.
 
 `vsr plan --measure` gives an estimate.
 """
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pipelines.media.video_info import VideoInfo
     from pipelines.plan.plan import Plan
 
-__all__ = ["most_bytes"]
+__all__ = ["most_disk_bytes"]
 
 
 _BITS_A_PIXEL = {"h264": (0.8, 18.0), "hevc": (0.5, 19.0), "av1": (0.35, 26.0)}
@@ -33,7 +33,7 @@ _HEADERS = 1.02
 """For uncompressed images."""
 
 
-def most_bytes(info: VideoInfo, plan: Plan) -> int:
+def most_disk_bytes(info: VideoInfo, plan: Plan) -> int:
     """Finished chunks and the output together, which are both on disk at the end."""
     encoder = plan.encoder
     pixels = plan.out_width * plan.out_height

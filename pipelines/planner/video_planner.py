@@ -19,12 +19,11 @@ from pipelines.plan.color_tags import output_tags, resolve
 from pipelines.plan.events import Planned
 from pipelines.plan.output_names import result_name
 from pipelines.plan.plan import Plan, levels_within
-from pipelines.planner.arithmetic_choice import with_arithmetic
-from pipelines.planner.container_selection import (
+from pipelines.planner.container_choice import (
     checked_target,
     fitting_container,
+    output_location,
     refuse_own_input,
-    result_place,
 )
 from pipelines.planner.dynamic_hdr_choice import choose_dynamic_hdr, enhancement_layers
 from pipelines.planner.encoder_choice import proven_encoder, wanted_maker
@@ -32,7 +31,8 @@ from pipelines.planner.encoder_options import EncoderTarget, choose_encoder
 from pipelines.planner.field_choice import choose_fields
 from pipelines.planner.geometry import square_size, target_size, upright_sar
 from pipelines.planner.licences import refuse_licences
-from pipelines.planner.pixel_format_selection import of_pictures, raised_by_prefilters, result_format
+from pipelines.planner.network_choice import compute_cost
+from pipelines.planner.pixel_format_choice import of_pictures, raised_by_prefilters, result_format
 from pipelines.planner.plan_builder import Choices, make_plan
 from pipelines.planner.plan_checks import (
     plan_warnings,
@@ -40,13 +40,13 @@ from pipelines.planner.plan_checks import (
     refuse_changes,
     refuse_damage,
     refuse_target,
-    refuse_unsaid,
-    said_of_target,
+    refuse_unsignalled,
+    target_messages,
     track_notes,
 )
+from pipelines.planner.precision_choice import with_arithmetic
 from pipelines.planner.resources import computing_device, cuda_devices
-from pipelines.planner.size_bound import most_bytes
-from pipelines.planner.stage_selection import arithmetic
+from pipelines.planner.size_bound import most_disk_bytes
 from pipelines.probe.black_bars import find_bars
 from pipelines.probe.grain_measurement import measure_grain
 from pipelines.probe.probe import probe
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from pipelines.plan.encoder_spec import Encoder
     from pipelines.plan.plan import RestoreLevels
     from pipelines.plan.settings import EncodeSettings, RunSettings
-    from pipelines.planner.container_selection import Fit, ResultPlace
+    from pipelines.planner.container_choice import Fit, OutputLocation
 
 __all__ = ["chosen_model", "plan_video"]
 
@@ -131,7 +131,7 @@ def _restoring(
     wanted = target_size(width, height, settings.target, even=(False, False))
     most = max(card.scale for card in find(restoring))
     if wanted[0] > most * width + 1 or wanted[1] > most * height + 1:
-        share = arithmetic(find(restoring), (width, height), wanted) / arithmetic(
+        share = compute_cost(find(restoring), (width, height), wanted) / compute_cost(
             find(model), (width, height), wanted
         )
         if share > _MORE_WORK:
@@ -191,8 +191,8 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     if settings.commercial:
         refuse_licences([c for choice in cards for c in choice])
     bars, crop, said_of_bars = _bars(info, settings, film, learned=any(c.sha256 for cs in cards for c in cs))
-    place = result_place(source, output, settings, info, still=film.still)
-    encode, said_of_pictures = of_pictures(
+    place = output_location(source, output, settings, info, still=film.still)
+    encode, image_messages = of_pictures(
         settings.encode, film.format, from_pictures=info.made_of_pictures, to_pictures=place.is_picture
     )
     settings = replace(settings, encode=encode)
@@ -234,8 +234,8 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     left_out = frozenset(s.index for s, _ in (*fit.misfits, *needless))
     notes = (
         *info.notes, *range_notes(info, settings), *said_of_level, *said_of_arithmetic, *choice.notes,
-        *said_of_target(plan), *said_of_raising,
-        *fields.notes, *track_notes(info, fit, left_out, place, said_of_pictures), *said_of_bars,
+        *target_messages(plan), *said_of_raising,
+        *fields.notes, *track_notes(info, fit, left_out, place, image_messages), *said_of_bars,
         *said_of_grain, *said_of_dynamic, *plan_warnings(info, fit.plan, moved=bool(fit.note)),
         *([f"assumed {', '.join(film.assumed)}"] if film.assumed else []),
     )  # fmt: skip
@@ -250,7 +250,7 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
         str(target),
         fit.plan,
         info,
-        most_bytes(info, fit.plan),
+        most_disk_bytes(info, fit.plan),
         dropped=dropped,
         left_out=left_out,
     )
@@ -273,7 +273,7 @@ def _bars(
 
 
 def _size(
-    info: VideoInfo, settings: RunSettings, film: _Source, crop: PixelCrop, place: ResultPlace
+    info: VideoInfo, settings: RunSettings, film: _Source, crop: PixelCrop, place: OutputLocation
 ) -> tuple[int, int]:
     """Width and height of the output."""
     width, height = info.orientation.turn(*crop.size(info.width, info.height))
@@ -296,7 +296,7 @@ class _EncoderChoice:
         film: _Source,
         size: tuple[int, int],
         hdr: HdrMetadata,
-        place: ResultPlace,
+        place: OutputLocation,
     ) -> None:
         self._encode, self._film = settings.encode, film
         suffix = place.suffix.lstrip(".")
@@ -326,14 +326,14 @@ def _refuse_what_fails(info: VideoInfo, plan: Plan) -> None:
     """Raise an error if the source, the filters or the encoder of a plan would fail."""
     refuse_changes(info, plan)
     refuse_damage(info, plan)
-    refuse_unsaid(plan)
+    refuse_unsignalled(plan)
     try_filters(plan, info.width, info.height)
     if not plan.encoder.maker:  # which was tried already, elsewhere: a driver may end the process
         try_encoder(plan.encoder, plan.out_color)
 
 
 def _fit(
-    plan: Plan, info: VideoInfo, settings: RunSettings, choice: _EncoderChoice, place: ResultPlace
+    plan: Plan, info: VideoInfo, settings: RunSettings, choice: _EncoderChoice, place: OutputLocation
 ) -> Fit:
     """The container, and the tracks it can't hold."""
     fit = fitting_container(

@@ -16,8 +16,8 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from models.sandbox import with_bounded_memory, without_network
-from pipelines.pool.interface import ReadyForNext, as_told, make_worker, pulse_of
-from pipelines.pool.pipe_line import PipeLine
+from pipelines.pool.interface import ReadyForNext, make_worker, pulse_of, to_sendable_error
+from pipelines.pool.pipe_connection import PipeConnection
 from pipelines.pool.process_pool import PULSE_SECONDS
 
 if TYPE_CHECKING:
@@ -59,20 +59,20 @@ def child_main(descriptor: int) -> None:
         pass
     except BaseException as error:  # noqa: BLE001 - told to the parent, which ends us
         with contextlib.suppress(OSError):
-            line.tell("error", 0, as_told(error))
+            line.tell("error", 0, to_sendable_error(error))
 
 
-def _standard_streams() -> PipeLine:
+def _standard_streams() -> PipeConnection:
     """The line to the parent over standard streams; output of libraries is redirected to standard error."""
     outgoing = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    return PipeLine(sys.stdin.buffer, outgoing)
+    return PipeConnection(sys.stdin.buffer, outgoing)
 
 
 class _Line:
     """The child's end. Only one thread at a time receives; the end of a task and the next one may send."""
 
-    def __init__(self, connection: Connection | PipeLine) -> None:
+    def __init__(self, connection: Connection | PipeConnection) -> None:
         self._connection, self._lock = connection, threading.Lock()
         self.receive = connection.recv
 
@@ -118,7 +118,7 @@ def _tell_items(line: _Line, key: int, made: Iterator[Any], incoming: Iterator[A
         pass  # the parent is gone, as the next `receive` will find
     except BaseException as error:  # noqa: BLE001
         with contextlib.suppress(OSError):
-            line.tell("error", key, as_told(error))
+            line.tell("error", key, to_sendable_error(error))
 
 
 def _die_with_parent() -> None:

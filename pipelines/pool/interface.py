@@ -30,10 +30,10 @@ __all__ = [
     "WorkerPool",
     "WorkerReady",
     "WorkerRejected",
-    "as_told",
     "exhausted",
     "make_worker",
     "pulse_of",
+    "to_sendable_error",
 ]
 
 
@@ -182,7 +182,7 @@ def make_worker(name: str, setup: Any) -> Worker:
     return worker
 
 
-def as_told(error: BaseException) -> VsrError | RuntimeError:
+def to_sendable_error(error: BaseException) -> VsrError | RuntimeError:
     """An error in the form that is sent: expected ones as they are; others with their traceback.
 
     Out of memory becomes NoMemoryError, and a corrupted CUDA context ResourceError: both can be retried in a

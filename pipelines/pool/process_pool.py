@@ -36,7 +36,7 @@ from pipelines.pool.interface import (
     exhausted,
 )
 from pipelines.pool.malloc import oom_kills
-from pipelines.pool.pipe_line import PipeLine, child_command
+from pipelines.pool.pipe_connection import PipeConnection, child_command
 from pipelines.pool.task_queue import TaskQueue
 
 if TYPE_CHECKING:
@@ -283,7 +283,7 @@ class _Child:
         self._feeder: threading.Thread | None = None
         self._feed_error: BaseException | None = None
         self._oom_kills = oom_kills()
-        self._line: Connection | PipeLine
+        self._line: Connection | PipeConnection
         if _INHERIT_SOCKETS:
             ours, theirs = socket.socketpair()
             self._process = subprocess.Popen(
@@ -303,7 +303,7 @@ class _Child:
             )
             assert self._process.stdin is not None
             assert self._process.stdout is not None
-            self._line = PipeLine(self._process.stdout, self._process.stdin)  # type: ignore[arg-type]
+            self._line = PipeConnection(self._process.stdout, self._process.stdin)  # type: ignore[arg-type]
         shared.children[number] = self._process
         self.pid = self._process.pid
         try:

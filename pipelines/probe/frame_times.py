@@ -17,7 +17,7 @@ from models.errors import MediaError
 from pipelines.codec.decoder import Converter, checksum
 from pipelines.codec.mid_stream_changes import change_of, facts_of
 from pipelines.media.demuxer import film_decoder, open_source, packets_of
-from pipelines.media.packet_reader import SideDataInForce
+from pipelines.media.packet_reader import CurrentSideData
 from pipelines.media.video_info import NO_PTS, ROUNDING_SECONDS, PacketIndex, VideoInfo
 from pipelines.probe.first_frames import FirstFrames
 
@@ -163,7 +163,7 @@ def counted(info: VideoInfo) -> _Counted:
     pixels = info.pixels
     converter = None if pixels.is_float else Converter(pixels)
     first: FrameFacts | None = None
-    in_force = SideDataInForce()
+    in_force = CurrentSideData()
     wanted = 0
     try:
         stream, decoder = film_decoder(container, info.stream_index)

@@ -14,7 +14,7 @@ import av
 from pipelines.media.bitstream import film_header, is_clean_point, nal_length_size, resizes
 from pipelines.media.container_check import tells_lengths
 from pipelines.media.demuxer import open_decoder
-from pipelines.media.packet_reader import PacketData, SideDataInForce
+from pipelines.media.packet_reader import CurrentSideData, PacketData
 from pipelines.media.timestamps import EpochClock
 from pipelines.media.video_info import NO_PTS, PacketIndex
 from pipelines.probe.dynamic_hdr_look import DynamicHdrLook
@@ -184,7 +184,7 @@ class _Walk:
         self._seen, self._decoder = PacketWalk(), open_decoder(stream)
         self._length_size = nal_length_size(codec, stream.codec_context.extradata)
         self._clock = EpochClock(container)
-        self._in_force = SideDataInForce()
+        self._in_force = CurrentSideData()
         self._header = b""
         self._ends: dict[int, int] = {}
         """Stream -> tick at which its last packet ends."""

@@ -20,7 +20,7 @@ import av
 
 from models.errors import MediaError, UsageError
 from pipelines.codec.cut_slice import ends_in_a_slice
-from pipelines.codec.decoder import facts_alone
+from pipelines.codec.decoder import facts_of_packets
 from pipelines.codec.mid_stream_changes import change_of
 from pipelines.media.chroma_siting import chroma_siting, container_crop
 from pipelines.media.cicp import HdrMetadata
@@ -334,7 +334,7 @@ def _is_animated_webp(path: str | os.PathLike[str]) -> bool:
 
 def _first_facts(packets: Iterable[PacketData], setup: DecoderSetup) -> FrameFacts | None:
     """Facts of the first frame decoded from packets without their container; None if none is decoded."""
-    return next(facts_alone(packets, setup), None)
+    return next(facts_of_packets(packets, setup), None)
 
 
 def _changes(

@@ -16,7 +16,7 @@ import av
 import av.logging
 from av.bitstream import BitStreamFilterContext
 
-from pipelines.codec.ffmpeg_log import heard
+from pipelines.codec.ffmpeg_log import captured_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -88,7 +88,7 @@ class Quantisers:
 
     def _of_headers(self) -> list[float]:
         """Of slices or frames. One reader sees all packets: parameter sets may come with the first alone."""
-        with heard(av.logging.INFO) as said:
+        with captured_log(av.logging.INFO) as said:
             try:
                 self._reader = self._reader or BitStreamFilterContext("trace_headers", self._stream)
                 for packet in self._waiting:

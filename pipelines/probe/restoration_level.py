@@ -22,7 +22,7 @@ import av
 import numpy as np
 
 from pipelines.frames.film_frames import FilmSamples
-from pipelines.frames.level_estimator import in_twos, median_level, score_of_pair, tiles_of_frame
+from pipelines.frames.level_estimator import consecutive_pairs, median_level, score_of_pair, tiles_of_frame
 from pipelines.frames.shot_detection import ShotDetector
 from pipelines.media.demuxer import decoded_frames
 from pipelines.probe.quantisers import OPTIONS, Quantisers
@@ -181,7 +181,7 @@ class _Film:
         return self._look(first, (stop - first) / _WEIGHT_FRAMES, chosen or [self._tiles(last)])
 
     def _look(self, frame: int, weight: float, chosen: list[list[np.ndarray]]) -> _Look:
-        scores = [score_of_pair([*one, *two]) for one, two in in_twos(chosen)]
+        scores = [score_of_pair([*one, *two]) for one, two in consecutive_pairs(chosen)]
         return _Look(
             frame,
             weight,

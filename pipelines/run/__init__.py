@@ -3,14 +3,14 @@
 batch.py           several videos, in parallel on a cluster
 chunk_loop.py      makes missing chunks; retries with fewer workers or smaller tiles
 chunk_tasks.py     splits a plan into tasks and feeds them with packets
+crf_estimate.py    estimates from samples, and the CRF for a target
+crf_search.py      finds the CRF for a size or VMAF from samples
+encoder_crf.py     CRFs of encoders, and plans with another CRF
 execution.py       who makes chunks, where, and what ends it early
 folder_changes.py  waits for changes in a folder
 inputs.py          files, folders, patterns and URLs -> inputs
 job.py             one video from file to file; yields events
 publishing.py      mux, verify, rename, report
-rate_estimate.py   estimates from samples, and the CRF for a target
-rate_options.py    CRFs of encoders, and plans with another CRF
-rate_search.py     finds the CRF for a size or VMAF from samples
 remote_job.py      download, upscale, upload
 watch.py           films that arrive in a folder
 watched_folder.py  which files of a folder stopped growing

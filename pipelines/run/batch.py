@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from models.errors import Interrupted, OutputError, UsageError, VsrError
 from pipelines.plan.events import Event, Planned
 from pipelines.plan.output_names import same_name_key
-from pipelines.run.job import Prepared, prepare, upscale_video
+from pipelines.run.job import PlannedInput, prepare, upscale_video
 from pipelines.run.remote_job import RemoteJob, upscale_remote
 from pipelines.run.worker_pools import open_workers
 
@@ -96,7 +96,7 @@ class _Each:
                     f"{one.output}: can't be made: {error.strerror}; choose another -o"
                 ) from error
 
-        prepared: list[Prepared] = []
+        prepared: list[PlannedInput] = []
         """The plan from which the output was named for its remote location."""
 
         def run() -> Iterator[Event]:

@@ -21,9 +21,9 @@ from pipelines.planner.video_planner import plan_video
 from pipelines.pool.interface import Done, NoneAdmittedError, WorkerLost, WorkerRejected, WorkItem
 from pipelines.probe.frame_times import count
 from pipelines.run.chunk_tasks import SpanRun
+from pipelines.run.crf_search import SAMPLES, find_crf
+from pipelines.run.encoder_crf import with_rate
 from pipelines.run.execution import Execution
-from pipelines.run.rate_options import with_rate
-from pipelines.run.rate_search import SAMPLES, find_rate
 from pipelines.workers.messages import NO_ENCODER, ChunkProgress
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def settle_rate(
     if fresh:
         journal.clear()
     journal.adopt(planned.plan.id, planned.plan.to_json(), planned.input)
-    found = yield from find_rate(planned, encode, journal.folder / SAMPLES, execution)
+    found = yield from find_crf(planned, encode, journal.folder / SAMPLES, execution)
     return adopt_plan(found.plan, found, journal)
 
 

@@ -19,7 +19,7 @@ from pipelines.storage.object_store import Remote, Url, digest, staged_path
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["Input", "find_inputs", "said_of_pictures", "videos_in"]
+__all__ = ["Input", "find_inputs", "image_messages", "videos_in"]
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ def videos_in(folder: Path, *, recursive: bool = False) -> list[Path]:
     return _of_folder(folder, VIDEO_SUFFIXES, recursive=recursive)
 
 
-def said_of_pictures(given: Sequence[Path | Url], *, recursive: bool = False) -> list[str]:
+def image_messages(given: Sequence[Path | Url], *, recursive: bool = False) -> list[str]:
     """Messages about images in the folders among inputs.
 
     Those that are skipped, and those that look like the frames of a film.

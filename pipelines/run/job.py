@@ -41,24 +41,24 @@ if TYPE_CHECKING:
     from pipelines.plan.settings import RunSettings
     from pipelines.pool.interface import WorkerPool
 
-__all__ = ["Job", "JobOptions", "Prepared", "prepare", "upscale_video"]
+__all__ = ["Job", "JobOptions", "PlannedInput", "prepare", "upscale_video"]
 
 
 @dataclass(frozen=True, eq=False)
-class Prepared:
+class PlannedInput:
     """A plan, and the state of the input that it was made of."""
 
     planned: Planned
     seen: tuple[int, int] | None
 
 
-def prepare(source: Path, output: Path | None, settings: RunSettings) -> Prepared:
+def prepare(source: Path, output: Path | None, settings: RunSettings) -> PlannedInput:
     """Plan a video in advance, so that the input is read only once.
 
     Raises as `plan_video` does.
     """
     seen = _state(source)
-    return Prepared(plan_video(source, output, settings), seen)
+    return PlannedInput(plan_video(source, output, settings), seen)
 
 
 class JobOptions(TypedDict, total=False):
@@ -70,7 +70,7 @@ class JobOptions(TypedDict, total=False):
     worker: str
     workers: WorkerPool | None
     claim: Callable[[Path], None] | None
-    prepared: Prepared | None
+    prepared: PlannedInput | None
 
 
 def upscale_video(
@@ -108,7 +108,7 @@ class Job:
     """Pool to use; None: child processes, or the cluster of the settings."""
     claim: Callable[[Path], None] | None = None
     """Called with the output's path before anything is done; raises if the path is not allowed."""
-    prepared: Prepared | None = None
+    prepared: PlannedInput | None = None
     """Result of `prepare` for the same source, output and settings; None: made here."""
     planned: Planned = field(init=False)
     journal: Journal = field(init=False)

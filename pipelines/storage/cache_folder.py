@@ -12,7 +12,7 @@ from typing import Any
 from models.errors import OutputError
 from pipelines.storage.atomic_file import write_atomically
 
-__all__ = ["cache_folder", "recall", "remember"]
+__all__ = ["cache_folder", "read_cached", "write_cached"]
 
 
 def cache_folder() -> Path:
@@ -23,7 +23,7 @@ def cache_folder() -> Path:
     return (Path(given) if given else Path.home() / ".cache") / "vsr"
 
 
-def recall(name: str, key: str) -> Any:
+def read_cached(name: str, key: str) -> Any:
     """The value stored under a key of a table; None if there is none, or it can't be read."""
     try:
         table = json.loads((cache_folder() / f"{name}.json").read_bytes())
@@ -32,7 +32,7 @@ def recall(name: str, key: str) -> Any:
     return table.get(key) if isinstance(table, dict) else None
 
 
-def remember(name: str, key: str, value: Any, *, most: int = 64) -> None:
+def write_cached(name: str, key: str, value: Any, *, most: int = 64) -> None:
     """Store a JSON value; a table keeps its last `most` keys. Errors are ignored."""
     path = cache_folder() / f"{name}.json"
     try:

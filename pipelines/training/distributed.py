@@ -19,7 +19,7 @@ import ray
 import torch.distributed
 
 from models.errors import Interrupted, ResourceError, UsageError, VsrError, missing_package
-from pipelines.pool.interface import as_told
+from pipelines.pool.interface import to_sendable_error
 from pipelines.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -201,5 +201,5 @@ def _work(config: dict[str, Any]) -> None:
     except Interrupted as error:
         tell(error)  # the others end after the same step
     except Exception as error:
-        ray.get(board.pin.remote(as_told(error)))
+        ray.get(board.pin.remote(to_sendable_error(error)))
         raise  # or the others would wait for this one

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from models.catalog.card import Card
 
-__all__ = ["LEAST_GAIN_DB", "Gated", "tune"]
+__all__ = ["LEAST_GAIN_DB", "FineTuningResult", "tune"]
 
 
 _MINUTES = 10.0
@@ -45,7 +45,7 @@ LEAST_GAIN_DB = 0.05
 
 
 @dataclass(frozen=True)
-class Gated:
+class FineTuningResult:
     """Event: the tuned network was compared with the original."""
 
     weights: str
@@ -67,9 +67,9 @@ def tune(
 ) -> Iterator[Any]:
     """Fine-tune `init` on `video`, into `folder`.
 
-    Yields the events of both stages, then Gated. options: of `train`; `minutes` is 10 by default, and with
-    `resume` it continues where an earlier call was stopped. Raises UsageError if `init` is not one of our
-    networks, and what `make_dataset` and `train` raise.
+    Yields the events of both stages, then FineTuningResult. options: of `train`; `minutes` is 10 by default,
+    and with `resume` it continues where an earlier call was stopped. Raises UsageError if `init` is not one
+    of our networks, and what `make_dataset` and `train` raise.
     """
     options["more_pairs"] = "a longer film has more; it is kept only if it is better"
     options["minutes"] = minutes = options.get("minutes") or _MINUTES
@@ -146,7 +146,7 @@ def _plain(name: str) -> str:
     return os.fsencode(name).decode(errors="replace").replace(" ", "-").replace("\ufffd", "_")
 
 
-def _judge(card: Card, weights: Path, data: Path, folder: Path, least_gain_db: float) -> Gated:
+def _judge(card: Card, weights: Path, data: Path, folder: Path, least_gain_db: float) -> FineTuningResult:
     """Score both stored networks on every held-out pair."""
     held_out = Shards([data], "validation")
     judge = Validation(held_out, len(held_out))
@@ -157,4 +157,4 @@ def _judge(card: Card, weights: Path, data: Path, folder: Path, least_gain_db: f
     if kept:
         for suffix in (".safetensors", ".toml"):
             write_atomically(folder / (weights.stem + suffix), weights.with_suffix(suffix).read_bytes())
-    return Gated(str(folder / weights.name) if kept else "", gain, kept, len(held_out))
+    return FineTuningResult(str(folder / weights.name) if kept else "", gain, kept, len(held_out))

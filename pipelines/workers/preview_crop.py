@@ -1,4 +1,4 @@
-"""`Excerpt`: parts of a frame through the network of a plan, with the same pixels as in the whole frame.
+"""`CropUpscaler`: parts of a frame through the network of a plan, with the same pixels as in the whole frame.
 
 A part is cut out of the source with everything that its pixels depend on, and processed like a whole frame.
 """
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pipelines.inference.temporal_windows import Window
     from pipelines.plan.plan import Plan
 
-__all__ = ["Excerpt", "Place", "cut_out"]
+__all__ = ["CropUpscaler", "Place", "cut_out"]
 
 
 Place = tuple[slice, slice]
@@ -35,7 +35,7 @@ _REACH_PX = 12
 _GRID_PX = 8
 
 
-class Excerpt:
+class CropUpscaler:
     """Makes parts of one size, several at once."""
 
     def __init__(

@@ -19,7 +19,7 @@ from pipelines.inference.temporal_windows import Reel, windows
 from pipelines.media.video_info import Frame
 from pipelines.planner.resources import usable_cores
 from pipelines.workers.messages import Sampled, Stages
-from pipelines.workers.preview_crop import Excerpt, cut_out
+from pipelines.workers.preview_crop import CropUpscaler, cut_out
 from pipelines.workers.span_frames import FrameCount, span_frames
 
 if TYPE_CHECKING:
@@ -174,14 +174,16 @@ class _Way:
         self._pixels = plan.out_pixels
         self._is_warm = False
         self._seconds: tuple[float, float] | None = None
-        self._excerpts: tuple[Excerpt, Excerpt] | None = None
+        self._excerpts: tuple[CropUpscaler, CropUpscaler] | None = None
         """For the shown place, and for the strips."""
         contract = self.upscaler.contract
-        if len(self._strips) > 1 and Excerpt.takes(plan, contract, classical=not plan.stages[0].card.sha256):
+        if len(self._strips) > 1 and CropUpscaler.takes(
+            plan, contract, classical=not plan.stages[0].card.sha256
+        ):
             sizes = [(rows.stop - rows.start, columns.stop - columns.start) for rows, columns in self._strips]
             box, strips = (
-                Excerpt(plan, contract, device, _shown_px(plan)),
-                Excerpt(plan, contract, device, sizes[0], len(sizes)),
+                CropUpscaler(plan, contract, device, _shown_px(plan)),
+                CropUpscaler(plan, contract, device, sizes[0], len(sizes)),
             )
             if strips.share < _WORTHWHILE:
                 self._excerpts = box, strips

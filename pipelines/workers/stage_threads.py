@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from models.errors import ResourceError, VerificationError
-from pipelines.codec.dynamic_metadata import frame_without_its_own
+from pipelines.codec.dynamic_metadata import first_metadata_mismatch
 from pipelines.codec.encoder import EncodedChunk, encode_chunk, stream_facts
 from pipelines.media.video_info import Frame
 from pipelines.pool.malloc import give_back_memory
@@ -171,7 +171,7 @@ class ChunkInProgress:
         pts = self._witness.pts
         if sorted(made.pts) != pts:
             return f"the encoder gave {len(made.pts)} packets for {len(pts)} frames, or other timestamps"
-        wrong = frame_without_its_own(made, self._codec) if made.dynamic_hdr else None
+        wrong = first_metadata_mismatch(made, self._codec) if made.dynamic_hdr else None
         if wrong is not None:
             return f"the frame at pts {wrong} has not its own HDR10+ or Dolby Vision metadata"
         return ""

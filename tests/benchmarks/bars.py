@@ -333,10 +333,10 @@ def _same_tiles(clip: Path) -> tuple[int, int]:
 
 def _bookkeeping(clip: Path) -> float:
     """CPU seconds a frame for looking at tiles that move."""
-    from pipelines.inference.tile_cache import Stills
+    from pipelines.inference.tile_cache import TileCache
 
     frames = _lumas(clip)
-    stills, result = Stills(), [np.zeros((2, 2), np.uint8)] * 3
+    stills, result = TileCache(), [np.zeros((2, 2), np.uint8)] * 3
     began = time.process_time()
     for planes in frames:
         for part in _parts(planes):

@@ -34,7 +34,7 @@ LONG = tuple(
         "end_to_end/test_faults",
         "end_to_end/test_interruption",
         "pipelines/run/test_crash",
-        "pipelines/run/test_rate_search",
+        "pipelines/run/test_crf_search",
         "pipelines/training/test_train",
     )
 )

@@ -21,8 +21,8 @@ from pipelines.pool.interface import (
     Task,
     WorkerReady,
     WorkItem,
-    as_told,
     exhausted,
+    to_sendable_error,
 )
 from pipelines.run import worker_pools
 from pipelines.run.job import upscale_video
@@ -72,7 +72,7 @@ class WorkersHere:
                 for item in made.run(task.payload, pieces):
                     yield WorkItem(0, task.key, item.value if isinstance(item, ReadyForNext) else item)
             except MemoryError as error:
-                raise exhausted(task, as_told(error)) from None
+                raise exhausted(task, to_sendable_error(error)) from None
             for _ in pieces:
                 pass
             yield Done(0, task.key)

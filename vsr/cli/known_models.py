@@ -1,6 +1,6 @@
 """`vsr models search`, `info` and `get`: networks of the model index.
 
-And `bring`, which offers to fetch what a command names.
+And `download_missing`, which offers to fetch what a command names.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from models.catalog.card import Card
     from models.catalog.model_index import IndexEntry
 
-__all__ = ["absent_models", "bring", "get_models", "model_info", "search_models"]
+__all__ = ["absent_models", "download_missing", "get_models", "model_info", "search_models"]
 
 
 _INDEX = click.option(
@@ -187,7 +187,7 @@ def absent_models(names: Sequence[str]) -> dict[str, IndexEntry]:
     return {name: entry for name in names if (entry := missing(name, index)) is not None}
 
 
-def bring(model: str, *, yes: bool, asks: bool | None = None) -> None:
+def download_missing(model: str, *, yes: bool, asks: bool | None = None) -> None:
     """Fetch the networks of `--model` that the index knows and that are not here.
 
     With `yes`, or asked for on a terminal.

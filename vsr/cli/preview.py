@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vsr.cli.known_models import absent_models, bring
+from vsr.cli.known_models import absent_models, download_missing
 from vsr.cli.options import FilePath, run_options, settings_of
 from vsr.cli.terminal import echo
 
@@ -110,7 +110,7 @@ def preview(
         return
     absent = absent_models(names)
     if absent and (yes or len(absent) == len(names)):
-        bring(",".join(names), yes=yes, asks=False if as_json else None)
+        download_missing(",".join(names), yes=yes, asks=False if as_json else None)
         absent = {}
     here = [name for name in names if name not in absent]
     shown = _tell(
@@ -120,7 +120,7 @@ def preview(
         as_json=as_json,
     )
     if absent and _accepted(shown, list(absent.values()), as_json=as_json):
-        bring(",".join(names), yes=True)
+        download_missing(",".join(names), yes=True)
         _tell(
             show(source, output, settings, models=names, at=at, shots=shots),
             "preview",

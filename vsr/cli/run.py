@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vsr.cli.known_models import bring
+from vsr.cli.known_models import download_missing
 from vsr.cli.options import FilePath, PathOrUrl, run_options, settings_of
 from vsr.cli.terminal import echo
 from vsr.views.text import printable
@@ -139,16 +139,16 @@ def run(
     from models.errors import Interrupted
     from pipelines.diagnostics.run_time import expected_rate
     from pipelines.plan.output_names import refuse_input
-    from pipelines.run.inputs import find_inputs, said_of_pictures
+    from pipelines.run.inputs import find_inputs, image_messages
     from vsr.cli.signals import Signals
     from vsr.views.json_lines import JsonLines
     from vsr.views.run_summary import Summary
 
     settings = settings_of(options)
-    bring(settings.model, yes=yes, asks=False if as_json else None)
+    download_missing(settings.model, yes=yes, asks=False if as_json else None)
     found = find_inputs(inputs, output, recursive=recursive, allow_url=allow_url, staging=staging)
     if not quiet and not as_json:
-        for text in said_of_pictures(inputs, recursive=recursive):
+        for text in image_messages(inputs, recursive=recursive):
             echo(text, err=True)
     refuse_input("--summary", summary, [one.path for one in found])
     outcomes = Summary({one.path: one.shown for one in found}, summary)
@@ -328,7 +328,7 @@ def _estimated(planned: Planned, settings: RunSettings, *, as_json: bool) -> Est
 def _with_rate(planned: Planned, settings: RunSettings, *, as_json: bool) -> Planned:
     """Add the CRF for --target-size or --target-vmaf, if one is given."""
     from pipelines.plan.events import Note
-    from pipelines.run.rate_search import search_alone
+    from pipelines.run.crf_search import search_alone
 
     if planned.plan.target is None:
         return planned

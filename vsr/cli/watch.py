@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vsr.cli.known_models import bring
+from vsr.cli.known_models import download_missing
 from vsr.cli.options import FilePath, FiniteRange, run_options, settings_of
 from vsr.cli.run import draw_view, output_template, report_error
 from vsr.cli.terminal import echo
@@ -80,7 +80,7 @@ def watch(
     if not folder.is_dir():
         raise UsageError(f"{folder}: is not a folder; expected the folder that films arrive in")
     settings = settings_of(options)
-    bring(settings.model, yes=yes, asks=False if as_json else None)
+    download_missing(settings.model, yes=yes, asks=False if as_json else None)
     given = Watch(folder, output, settle_seconds, recursive, overwrite)
     with Signals("stopping after the current chunk") as signals:
         events = events_of(given, settings, signals.stop)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.datasets.events import DatasetDone, Progress, UnitLeftOut
 from pipelines.plan.events import Note
-from pipelines.training.fine_tuning import Gated
+from pipelines.training.fine_tuning import FineTuningResult
 from pipelines.training.training_events import Stepped, Trained, Validated
 from vsr.views.progress_bar import bar
 from vsr.views.text import printable
@@ -51,7 +51,7 @@ class TerminalView:
                 f" {_gains(e.scores)}{_beside(e)}{' (best of this training so far)' if e.best else ''}"
             ),
             Trained: self._trained,
-            Gated: lambda e: self._line(
+            FineTuningResult: lambda e: self._line(
                 f"{e.gain_db:+.2f} dB on {e.pairs} held-out pairs: "
                 + (
                     f"kept; use it with --model {e.weights}"

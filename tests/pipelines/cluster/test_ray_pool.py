@@ -351,7 +351,7 @@ def test_a_hanging_worker_is_replaced(
     cluster: RayPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Case 57."""
-    monkeypatch.setattr("pipelines.cluster.silence_watch.SILENCE_SECONDS", 3.0)
+    monkeypatch.setattr("pipelines.cluster.hang_detector.SILENCE_SECONDS", 3.0)
     events = run(cluster, ("hang once", "a"), ("work", None), setup={"marks": str(tmp_path)})
     (lost,) = [e for e in events if isinstance(e, WorkerLost)]
     assert "said nothing" in lost.reason
@@ -362,7 +362,7 @@ def test_a_worker_that_gets_on_in_silence_is_waited_for(
     cluster: RayPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Case 57: a single frame may take an hour."""
-    monkeypatch.setattr("pipelines.cluster.silence_watch.SILENCE_SECONDS", 3.0)
+    monkeypatch.setattr("pipelines.cluster.hang_detector.SILENCE_SECONDS", 3.0)
     events = run(cluster, ("get on in silence", 8.0))
     assert not [e for e in events if isinstance(e, WorkerLost)]
     assert keys_done(events) == [0]
@@ -374,7 +374,7 @@ def test_time_in_which_the_driver_itself_was_stopped_is_no_silence_of_its_worker
     """Case 57: Ctrl-Z, or the lid of a laptop; seen by its clock."""
     stopped = 0.0
     monkeypatch.setattr(
-        "pipelines.cluster.silence_watch.time", SimpleNamespace(monotonic=lambda: time.monotonic() + stopped)
+        "pipelines.cluster.hang_detector.time", SimpleNamespace(monotonic=lambda: time.monotonic() + stopped)
     )
     events = []
     for event in cluster.run_tasks(
@@ -393,7 +393,7 @@ def test_a_worker_to_whom_nobody_listens_is_not_taken_for_hung(
     """What it makes is not fetched while the caller has enough to read, as one whose output is looked at in a
     pager.
     """
-    monkeypatch.setattr("pipelines.cluster.silence_watch.SILENCE_SECONDS", 3.0)
+    monkeypatch.setattr("pipelines.cluster.hang_detector.SILENCE_SECONDS", 3.0)
     events = []
     for event in cluster.run_tasks(
         tasks_of(("talk", (40, 0.01))), worker=WORKER, setup={"silent": True}, feed=lambda n, t: iter([1])

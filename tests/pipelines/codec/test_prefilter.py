@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from models.errors import UsageError
-from pipelines.codec.prefilters import Raising, decomb, dehalo
+from pipelines.codec.prefilters import BitDepthRaiser, decomb, dehalo
 from pipelines.diagnostics.preview import preview_prefilters
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.media.video_info import Frame
@@ -189,7 +189,7 @@ def test_deband_brings_a_gradient_back_in_ten_bits(tmp_path: Path) -> None:
 @pytest.mark.parametrize("full", [False, True])
 def test_ten_bits_mean_what_eight_bits_meant(full: bool) -> None:
     """Case 103: black, white and no colour stay what they are, in both ranges."""
-    raising = Raising(PixelFormat.parse("yuva420p"), full=full)
+    raising = BitDepthRaiser(PixelFormat.parse("yuva420p"), full=full)
     codes = np.array([[0, 16, 128, 235, 255]], np.uint8)
     made = raising(Frame(0, [codes] * 4))
     luma, colour, _, alpha = (p[0].tolist() for p in made.planes)

@@ -9,7 +9,7 @@ import av
 import pytest
 
 from models.errors import UsageError
-from pipelines.containers.subtitle_text import OneAtATime, coded_text, plain_text
+from pipelines.containers.subtitle_text import ConsecutiveEvents, coded_text, plain_text
 from tests import media
 from tests.helpers.inline import finished_of, planned_of, upscaled
 
@@ -157,7 +157,7 @@ def test_the_words_are_what_is_left(codec: str, data: bytes, text: str) -> None:
 
 
 def test_what_is_shown_at_once_is_one_sample_and_nothing_is_shown_twice() -> None:
-    track = OneAtATime(Fraction(1, 1000))
+    track = ConsecutiveEvents(Fraction(1, 1000))
     made = [
         e
         for event in ((0, 100, "a"), (50, 100, "b"), (50, 10, "c"), (300, 0, "d"), (400, 10, ""))

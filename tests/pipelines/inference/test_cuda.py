@@ -71,7 +71,7 @@ def test_stills_leave_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     frames, running = partly_still(SIZE), on_cuda()
     found = running(frames)
     assert 0 < running.stills.taken < running.stills.tiles
-    monkeypatch.setattr("pipelines.inference.tile_cache.Stills.same", lambda *_: False)
+    monkeypatch.setattr("pipelines.inference.tile_cache.TileCache.same", lambda *_: False)
     assert all(same(a, b) for a, b in zip(found, on_cuda()(frames), strict=True))
 
 
@@ -142,9 +142,9 @@ def test_the_numerics_class_names_the_device() -> None:
 def test_a_device_side_assert_is_told_as_a_lost_worker() -> None:
     """Case 55."""
     program = (
-        "import torch\nfrom pipelines.pool.interface import as_told\n"
+        "import torch\nfrom pipelines.pool.interface import to_sendable_error\n"
         "try:\n    torch.zeros(4, device='cuda')[torch.tensor([9], device='cuda')].sum().item()\n"
-        "except BaseException as error:\n    print(type(as_told(error)).__name__)\n"
+        "except BaseException as error:\n    print(type(to_sendable_error(error)).__name__)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program],

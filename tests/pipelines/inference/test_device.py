@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import pipelines.inference.arithmetic_trial as arithmetic_trial
-import pipelines.planner.arithmetic_choice as arithmetic_choice
+import pipelines.planner.precision_choice as precision_choice
 import pipelines.planner.resources as resources
 from models.errors import UsageError
 from pipelines.inference import device
@@ -166,7 +166,7 @@ def decided(
 ) -> tuple[Plan, list[str]]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
     monkeypatch.setattr(
-        arithmetic_choice, "computing_device", lambda device: "cpu" if device == "cpu" else "xpu"
+        precision_choice, "computing_device", lambda device: "cpu" if device == "cpu" else "xpu"
     )
 
     def child(*_: object, seconds: float) -> object:
@@ -174,8 +174,8 @@ def decided(
             raise trials
         return trials
 
-    monkeypatch.setattr(arithmetic_choice, "call_in_child", child)
-    return arithmetic_choice.with_arithmetic(plan or tiny(), RunSettings(**settings))  # type: ignore[arg-type]
+    monkeypatch.setattr(precision_choice, "call_in_child", child)
+    return precision_choice.with_arithmetic(plan or tiny(), RunSettings(**settings))  # type: ignore[arg-type]
 
 
 def test_what_a_gpu_computes_in_stands_in_the_plan_and_is_remembered(

@@ -29,7 +29,7 @@ from pipelines.media.video_info import Chunk, Frame, Span
 from pipelines.plan.color_tags import output_tags
 from pipelines.plan.encoder_spec import Encoder
 from pipelines.plan.plan import Plan
-from pipelines.planner.stage_selection import choose_stages
+from pipelines.planner.network_choice import choose_stages
 from tests.helpers.figures import record
 from tests.helpers.float_reference import reference
 

@@ -19,7 +19,7 @@ from models.errors import UsageError
 from pipelines.inference.upscaler import Upscaler
 from pipelines.model_files.card_writer import NetworkFacts, export
 from pipelines.planner import plan_builder
-from pipelines.planner.stage_selection import choose_stages
+from pipelines.planner.network_choice import choose_stages
 from pipelines.training.weight_transfer import transfer_weights
 from pipelines.workers import progress_reports
 from pipelines.workers.chunk_worker import ChunkUpscaler

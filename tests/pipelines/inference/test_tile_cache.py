@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipelines.inference.tile_cache import Stills
+from pipelines.inference.tile_cache import TileCache
 from pipelines.inference.upscaler import Upscaler
 from pipelines.media.video_info import Frame
 from pipelines.plan.tiling import cut
@@ -54,7 +54,7 @@ def test_unchanged_tiles_are_not_computed() -> None:
 
 
 def test_a_change_in_the_halo_alone_is_a_change() -> None:
-    stills = Stills()
+    stills = TileCache()
     planes = [np.zeros((64, 96), np.uint8), np.zeros((32, 48), np.uint8), np.zeros((32, 48), np.uint8)]
     parts = list(cut((64, 96), (32, 48), 8))
     result = [np.zeros((128, 192), np.uint8), np.zeros((64, 96), np.uint8), np.zeros((64, 96), np.uint8)]

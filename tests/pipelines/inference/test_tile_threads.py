@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from models.catalog.lookup import find
-from pipelines.inference.tile_threads import Lanes
+from pipelines.inference.tile_threads import TileThreadPool
 from pipelines.inference.upscaler import Upscaler
 from pipelines.media.video_info import Frame
 from pipelines.plan.tiling import YUV_TILE_PX
@@ -27,7 +27,7 @@ def cores(request: pytest.FixtureRequest) -> Iterator[int]:
 
 
 def test_each_lane_has_its_share_of_the_cores_and_results_keep_their_order(cores: int) -> None:
-    lanes = Lanes(2)
+    lanes = TileThreadPool(2)
     assert lanes.count == (2 if cores == 2 else 1)  # 3 can't be shared out
     together = threading.Barrier(lanes.count)
 
@@ -44,13 +44,13 @@ def test_there_are_no_more_lanes_than_tiles_and_four(most: int, count: int) -> N
     before = torch.get_num_threads()
     torch.set_num_threads(12)
     try:
-        assert Lanes(most).count == count
+        assert TileThreadPool(most).count == count
     finally:
         torch.set_num_threads(before)
 
 
 def test_threads_that_come_later_have_all_cores(cores: int) -> None:
-    Lanes(2)
+    TileThreadPool(2)
     found: list[int] = []
     later = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
     later.start()
@@ -62,7 +62,7 @@ def test_what_a_tile_raises_is_raised_when_nothing_is_at_work_any_more() -> None
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        lanes = Lanes(2)
+        lanes = TileThreadPool(2)
         begun, ended = threading.Event(), []
 
         def work(given: int) -> None:
@@ -97,7 +97,7 @@ def test_bits_do_not_depend_on_how_many_tiles_are_made_at_once(tmp_path: Path, f
         for count in (1, 2, 6):
             torch.set_num_threads(count)
             upscaler = Upscaler(plan, torch.device("cpu"))
-            upscaler._lanes = upscaler._cascade._lanes = Lanes(4)
+            upscaler._lanes = upscaler._cascade._lanes = TileThreadPool(4)
             assert upscaler._lanes.count == min(count, 3)
             (made,) = upscaler([frame])
             found.append(made.planes)

@@ -14,7 +14,7 @@ from pipelines.media.cicp import ColorTags, HdrMetadata
 from pipelines.media.hdr_metadata import agree, encoder_options, static_metadata
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.output import verification
-from pipelines.planner import container_selection
+from pipelines.planner import container_choice
 from pipelines.probe.probe import probe
 from tests import media
 from tests.helpers.inline import finished_of, planned_of, upscaled
@@ -81,7 +81,7 @@ def test_a_result_that_lost_its_metadata_is_noticed(tmp_path: Path, monkeypatch:
         UsageError, match="the result can't be made: HDR metadata"
     ):  # by the trial before work
         upscaled(source, tmp_path / "out.mkv")
-    monkeypatch.setattr(container_selection, "tracks_that_fail", lambda *_, **__: [])
+    monkeypatch.setattr(container_choice, "tracks_that_fail", lambda *_, **__: [])
     with pytest.raises(VerificationError, match="HDR metadata"):
         upscaled(source, tmp_path / "out.mkv")
 

@@ -23,14 +23,14 @@ from av.stream import Disposition
 from models.errors import UsageError, VerificationError
 from pipelines.codec.encoder import EncodedChunk, encode_chunk
 from pipelines.containers.mov_boxes import disable_tracks
-from pipelines.containers.track_times import begun_by
-from pipelines.media.timestamps import film_count
+from pipelines.containers.track_times import clip_start
+from pipelines.media.timestamps import convert_timecode
 from pipelines.media.video_info import Frame
 from pipelines.output import trial
 from pipelines.output.result_contents import check_passed
 from pipelines.output.stream_copy import Passed
 from pipelines.plan.encoder_spec import Encoder
-from pipelines.planner import container_selection
+from pipelines.planner import container_choice
 from pipelines.planner.video_planner import plan_video
 from pipelines.probe.packet_index import pcm_samples
 from pipelines.probe.probe import probe
@@ -631,8 +631,8 @@ def test_a_picture_of_each_field_is_counted_twice_as_fast(tmp_path: Path) -> Non
     source = media.write(tmp_path / "in.mov", film, metadata={"timecode": "10:00:00:20"})
     upscaled(source, tmp_path / "out.mov", **H264, deinterlace="bob")
     assert said_by_ffmpeg(tmp_path / "out.mov") == {"10:00:00:40"}
-    assert film_count("00:01:00;02", Fraction(30000, 1001), Fraction(60000, 1001)) == "00:01:00;04"
-    assert film_count("00:01:00;02", Fraction(30000, 1001), Fraction(24000, 1001)) == "00:01:00:01"
+    assert convert_timecode("00:01:00;02", Fraction(30000, 1001), Fraction(60000, 1001)) == "00:01:00;04"
+    assert convert_timecode("00:01:00;02", Fraction(30000, 1001), Fraction(24000, 1001)) == "00:01:00:01"
 
 
 def test_a_tag_that_is_no_timecode_stops_no_run(tmp_path: Path) -> None:
@@ -709,7 +709,7 @@ def test_a_remedy_is_named_only_where_it_was_tried_and_works(
     ):
         upscaled(with_font, tmp_path / "out.mp4", **H264)
     monkeypatch.setattr(
-        container_selection, "tracks_that_fail", lambda _, info, **__: [(s, "no room") for s in info.streams]
+        container_choice, "tracks_that_fail", lambda _, info, **__: [(s, "no room") for s in info.streams]
     )
     with pytest.raises(
         UsageError, match=r"mp4 can't hold [^;]*: no room; leave it out with --drop-incompatible"
@@ -822,7 +822,7 @@ def test_a_subtitle_that_is_up_when_the_film_begins_keeps_its_end() -> None:
         (10, 5, (10, 5)),
     ):
         packet.pts, packet.dts, packet.duration = shown, shown, length
-        assert begun_by(packet, 0) == (kept is not None)
+        assert clip_start(packet, 0) == (kept is not None)
         assert kept is None or (packet.pts, packet.duration) == kept
 
 

@@ -12,7 +12,7 @@ from models.errors import VerificationError
 from pipelines.frames import thumbnail
 from pipelines.output import picture_verification, verification
 from pipelines.output.journal import work_folder
-from pipelines.planner import container_selection
+from pipelines.planner import container_choice
 from pipelines.run import publishing
 from pipelines.run.job import upscale_video
 from tests import media
@@ -199,7 +199,7 @@ def test_frames_are_checked_as_they_are_decoded_and_none_is_kept(
         return look(*given)
 
     monkeypatch.setattr(
-        container_selection, "tracks_that_fail", lambda *_, **__: []
+        container_choice, "tracks_that_fail", lambda *_, **__: []
     )  # the trial before work decodes, too
     monkeypatch.setattr(verification, "_decoded", decoded)
     monkeypatch.setattr(picture_verification, "thumbnail", looked)

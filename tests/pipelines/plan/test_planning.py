@@ -17,7 +17,7 @@ from pipelines.media.video_info import NO_PTS, PacketIndex
 from pipelines.plan.chunking import clean_starts, cut_chunks, cut_spans, with_context
 from pipelines.plan.settings import TargetSettings
 from pipelines.planner.geometry import target_size
-from pipelines.planner.stage_selection import choose_stages
+from pipelines.planner.network_choice import choose_stages
 
 
 @pytest.mark.parametrize(

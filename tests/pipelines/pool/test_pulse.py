@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from pipelines.codec.encoder import encode_chunk
-from pipelines.inference.tile_threads import Lanes
+from pipelines.inference.tile_threads import TileThreadPool
 from pipelines.media.cicp import ColorTags
 from pipelines.media.video_info import Frame
 from pipelines.plan.encoder_spec import Encoder
@@ -22,7 +22,7 @@ from tests import media
 def test_every_tile_counts(lanes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Case 57."""
     monkeypatch.setattr(torch, "get_num_threads", lambda: lanes)
-    made = Lanes(lanes)
+    made = TileThreadPool(lanes)
     assert made.count == lanes
     seen = []
     for _ in made.map(lambda n: n, [1, 2, 3]):

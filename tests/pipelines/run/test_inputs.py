@@ -9,7 +9,7 @@ import pytest
 from models.errors import MediaError, UsageError
 from pipelines.media import file_types
 from pipelines.plan.output_names import report_path
-from pipelines.run.inputs import Input, find_inputs, said_of_pictures
+from pipelines.run.inputs import Input, find_inputs, image_messages
 
 
 @pytest.fixture
@@ -99,18 +99,18 @@ def test_a_folder_of_photos_means_the_photos(tmp_path: Path) -> None:
     ):
         (tmp_path / name).touch()
     assert names(find_inputs([tmp_path], None)) == ["a.jpg", "b.PNG"]
-    assert said_of_pictures([tmp_path]) == []
+    assert image_messages([tmp_path]) == []
 
 
 def test_pictures_beside_films_are_left_alone_and_named_with_the_pattern_to_type(folder: Path) -> None:
     for name in ("poster.jpg", "fanart.jpg", "deep/cover.png"):
         (folder / name).touch()
     assert names(find_inputs([folder], None)) == ["a.MKV", "b.mp4"]
-    assert said_of_pictures([folder]) == [
+    assert image_messages([folder]) == [
         f"{folder}: 2 pictures beside the videos left alone; '{folder}/*.jpg' would take them"
     ]
     patterns = f"'{folder}/**/*.jpg' '{folder}/**/*.png'"
-    assert said_of_pictures([folder], recursive=True) == [
+    assert image_messages([folder], recursive=True) == [
         f"{folder}: 3 pictures beside the videos left alone; {patterns} would take them"
     ]
 
@@ -118,7 +118,7 @@ def test_pictures_beside_films_are_left_alone_and_named_with_the_pattern_to_type
 def test_many_numbered_pictures_are_said_to_look_like_a_film(tmp_path: Path) -> None:
     for number in range(30):
         (tmp_path / f"shot_{number:03d}.png").touch()
-    (said,) = said_of_pictures([tmp_path])
+    (said,) = image_messages([tmp_path])
     assert said == (
         f"{tmp_path}: 30 numbered pictures, each upscaled by itself and with a restoration level of its own;"
         f" {tmp_path}/shot_%03d.png would take them as a film, steady and faster"
@@ -131,7 +131,7 @@ def test_few_pictures_look_like_a_film_where_their_numbers_have_no_gaps(
 ) -> None:
     for number in numbers:
         (tmp_path / f"shot_{number:03d}.png").touch()
-    assert bool(said_of_pictures([tmp_path])) == looks
+    assert bool(image_messages([tmp_path])) == looks
 
 
 def test_several_never_share_one_file(folder: Path, tmp_path: Path) -> None:

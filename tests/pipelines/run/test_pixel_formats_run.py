@@ -13,7 +13,7 @@ import pytest
 from models.errors import VerificationError
 from pipelines.codec import encoder
 from pipelines.codec.decoder import picture_planes
-from pipelines.frames.thumbnail import another_picture, grid_for, thumbnail
+from pipelines.frames.thumbnail import grid_for, thumbnail, thumbnail_difference
 from pipelines.media.cicp import ColorTags
 from pipelines.media.pixel_format import PixelFormat, planar_format
 from pipelines.media.video_info import Frame
@@ -338,9 +338,9 @@ def test_a_mix_up_is_noticed_in_motion_fades_and_flashes_though_brightness_moves
 def test_an_honest_upscale_in_poor_quality_is_the_same_picture() -> None:
     rng = np.random.default_rng(1)
     own = 120 + 40 * rng.standard_normal((18, 32))
-    assert another_picture(own * 0.97 + 4 + 3 * rng.standard_normal((18, 32)), own) == 0.0
-    assert another_picture(np.roll(own, 1, 1), own) > 0
-    assert another_picture(own + 30, own) > 0
+    assert thumbnail_difference(own * 0.97 + 4 + 3 * rng.standard_normal((18, 32)), own) == 0.0
+    assert thumbnail_difference(np.roll(own, 1, 1), own) > 0
+    assert thumbnail_difference(own + 30, own) > 0
 
 
 @pytest.mark.parametrize("deinterlace", ["auto", "bob", "off"])

@@ -29,7 +29,7 @@ from pipelines.model_files.card_writer import NetworkFacts, export, gflop_per_me
 from pipelines.model_files.install import install_model
 from pipelines.objectives.settings import ObjectiveSettings, OptimizerSettings, TrainSettings, learning_rate
 from pipelines.plan.settings_file import read_settings
-from pipelines.training.fine_tuning import Gated, tune
+from pipelines.training.fine_tuning import FineTuningResult, tune
 from pipelines.training.train import train
 from pipelines.training.trainer import Trainer
 from pipelines.training.training_events import Stepped, Trained, Validated
@@ -276,7 +276,7 @@ def test_per_title_keeps_only_what_wins(tmp_path: Path, minutes_of_harm: bool) -
     least = 100.0 if minutes_of_harm else 0.05
     events = list(tune(source, tmp_path / "tuned", init="fast-x2", minutes=0.01, least_gain_db=least))
     verdict = events[-1]
-    assert isinstance(verdict, Gated)
+    assert isinstance(verdict, FineTuningResult)
     assert verdict.pairs > 0
     assert verdict.kept == (verdict.gain_db >= least)
     assert verdict.kept == (tmp_path / "tuned" / "film-x2.safetensors").exists() == bool(verdict.weights)

@@ -13,7 +13,7 @@ from pipelines.inference.upscaler import Upscaler
 from pipelines.media.pixel_format import Orientation, PixelCrop, PixelFormat
 from pipelines.media.video_info import Frame
 from pipelines.plan.plan import Plan
-from pipelines.workers.preview_crop import Excerpt, Place, cut_out
+from pipelines.workers.preview_crop import CropUpscaler, Place, cut_out
 from tests.pipelines.inference.test_upscaler import CPU, card, plan_of
 
 SIZE = (240, 200)
@@ -38,7 +38,7 @@ def place(top: int, left: int, height: int = 32, width: int = 48) -> Place:
 
 def takes(plan: Plan, **contract: object) -> bool:
     upscaler = Upscaler(plan, CPU)
-    return Excerpt.takes(
+    return CropUpscaler.takes(
         plan, replace(upscaler.contract, **contract), classical=not plan.stages[0].card.sha256
     )
 
@@ -55,7 +55,7 @@ def test_a_part_is_as_in_the_whole_wherever_it_lies(name: str, pix_fmt: str) -> 
     )
     upscaler = Upscaler(plan, CPU)
     whole = upscaler.follow(alone(frame, upscaler.contract)).planes
-    excerpt = Excerpt(plan, upscaler.contract, CPU, (32, 48), 2)
+    excerpt = CropUpscaler(plan, upscaler.contract, CPU, (32, 48), 2)
     assert excerpt.share < 1
     low, right = SCALE * SIZE[1] - 32, SCALE * SIZE[0] - 48
     for pair in (
@@ -86,5 +86,5 @@ def test_what_depends_on_more_than_its_surroundings_is_left_to_whole_frames() ->
 def test_strips_keep_the_bars_above_and_below() -> None:
     plan = replace(plan_of(card("fast-x2"), *SIZE, SCALE), bars=PixelCrop(40, 40, 8, 8))
     contract = Contract(scale=SCALE, pixels="yuv420", halo_px=4)
-    assert Excerpt(plan, contract, CPU, (SCALE * SIZE[1], 48))._upscaler._plan.bars == PixelCrop(40, 40)
-    assert not Excerpt(plan, contract, CPU, (32, 48))._upscaler._plan.bars
+    assert CropUpscaler(plan, contract, CPU, (SCALE * SIZE[1], 48))._upscaler._plan.bars == PixelCrop(40, 40)
+    assert not CropUpscaler(plan, contract, CPU, (32, 48))._upscaler._plan.bars

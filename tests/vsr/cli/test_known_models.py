@@ -19,7 +19,7 @@ from tests import media
 from tests.helpers.file_server import FileServer, serving
 from tests.helpers.inline import without_sandbox
 from tests.models.catalog.index_networks import tiny
-from vsr.cli.known_models import bring
+from vsr.cli.known_models import download_missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -172,13 +172,13 @@ def test_on_a_terminal_the_question_says_name_size_address_and_licence(
     answers: list[Any] = [False, True]
     monkeypatch.setattr(click, "confirm", lambda *_, **__: answers.pop(0))
     with pytest.raises(UsageError, match="House-Style: was not fetched; choose another --model"):
-        bring("fast,House-Style", yes=False, asks=True)
+        download_missing("fast,House-Style", yes=False, asks=True)
     said = capsys.readouterr().err
     assert (
         f"from {listed.address('/house.pth')}\nlicence: CC-BY-NC-4.0, no commercial use; by the house" in said
     )
-    bring("fast,House-Style", yes=False, asks=True)
-    bring("fast,House-Style", yes=False, asks=True)  # it is here: nobody is asked
+    download_missing("fast,House-Style", yes=False, asks=True)
+    download_missing("fast,House-Style", yes=False, asks=True)  # it is here: nobody is asked
     assert not answers
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.processes import gone
-from vsr.server.media.side_calls import BusyError, CommandCalls, MediaCalls, RefusedError, Turns
+from vsr.server.media.side_calls import BusyError, CommandCalls, ConcurrencyLimit, MediaCalls, RefusedError
 from vsr.server.roots import Roots
 
 
@@ -59,7 +59,7 @@ def test_a_command_that_takes_too_long_is_ended(films: Path, tmp_path: Path) -> 
 
 
 def test_too_many_at_once_are_refused() -> None:
-    turns = Turns(at_once=1, waiting=0)
+    turns = ConcurrencyLimit(at_once=1, waiting=0)
     with turns.one(), pytest.raises(BusyError), turns.one():
         pass
     with turns.one():

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from models.errors import UsageError
 from vsr.server.jobs.job_process import result_of
 from vsr.server.media.films import file_key
-from vsr.server.media.side_calls import BusyError, CommandCalls, RefusedError, Turns
+from vsr.server.media.side_calls import BusyError, CommandCalls, ConcurrencyLimit, RefusedError
 from vsr.server.settings_form import to_options
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class CommandAnswers:
         self._pages: dict[str, RefusedError | None] = {}
         """Running comparisons (None), and failed ones."""
         self._findings: tuple[float, dict[str, Any]] | None = None
-        self._doctor = Turns(at_once=1, waiting=4)
+        self._doctor = ConcurrencyLimit(at_once=1, waiting=4)
         threading.Thread(target=self._make_previews, name="previews", daemon=True).start()
 
     def close(self) -> None:

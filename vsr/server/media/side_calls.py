@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from vsr.server.roots import Roots
 
-__all__ = ["BusyError", "CommandCalls", "MediaCalls", "RefusedError", "Turns"]
+__all__ = ["BusyError", "CommandCalls", "ConcurrencyLimit", "MediaCalls", "RefusedError"]
 
 
 class BusyError(Exception):
@@ -37,7 +37,7 @@ class RefusedError(Exception):
         self.text, self.exit_code = text, exit_code
 
 
-class Turns:
+class ConcurrencyLimit:
     """A limit on calls at a time, and on waiting calls."""
 
     def __init__(self, at_once: int, waiting: int) -> None:
@@ -68,7 +68,7 @@ class MediaCalls:
     def __init__(self, roots: Roots, folder: Path) -> None:
         """folder: working directory of the child."""
         self._roots, self._folder = roots, folder
-        self._turns = Turns(at_once=1, waiting=24)
+        self._turns = ConcurrencyLimit(at_once=1, waiting=24)
         self._child: subprocess.Popen[bytes] | None = None
         self._idle: threading.Timer | None = None
         self._lock = threading.Lock()
@@ -137,7 +137,7 @@ class CommandCalls:
     def __init__(self, roots: Roots, folder: Path, *, at_once: int = 2, waiting: int = 16) -> None:
         """folder: working directory of commands."""
         self._roots, self._folder = roots, folder
-        self._turns = Turns(at_once, waiting)
+        self._turns = ConcurrencyLimit(at_once, waiting)
         self._children: set[subprocess.Popen[bytes]] = set()
         self._lock = threading.Lock()
         self._is_closed = False

@@ -15,7 +15,7 @@ from models.errors import UsageError
 from pipelines.codec.graphics_driver import encoder_hardware, makers_here
 from pipelines.plan.arithmetic import ArithmeticTrial, choose_arithmetic
 from pipelines.planner.resources import computing_device
-from pipelines.storage.cache_folder import recall, remember
+from pipelines.storage.cache_folder import read_cached, write_cached
 from pipelines.storage.child_call import ChildFailedError, call_in_child
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def with_arithmetic(plan: Plan, settings: RunSettings) -> tuple[Plan, list[str]]
         plan.pix_fmt, f"{plan.tile_px}",
          *(f"{s.card.sha256} {s.card.settings}" for s in plan.stages)]
     )  # fmt: skip
-    found = recall(_TABLE, key)
+    found = read_cached(_TABLE, key)
     try:
         trials = (
             [ArithmeticTrial(**row) for row in found]
@@ -65,7 +65,7 @@ def with_arithmetic(plan: Plan, settings: RunSettings) -> tuple[Plan, list[str]]
             f"--device {settings.device}: the GPU can't compute a tile: it {error}; use --device cpu"
         ) from error
     if not found:
-        remember(_TABLE, key, [asdict(t) for t in trials])
+        write_cached(_TABLE, key, [asdict(t) for t in trials])
     chosen = choose_arithmetic([t for t in trials if plan.precision in {"", t.precision}])
     if chosen is None:
         best = max((t.decibels for t in trials), default=0.0)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from models.catalog.card import Card
 
-__all__ = ["LARGEST_DEFAULT_4K", "SMALL_NETWORK", "arithmetic", "choose_stages"]
+__all__ = ["LARGEST_DEFAULT_4K", "SMALL_NETWORK", "choose_stages", "compute_cost"]
 
 
 LARGEST_DEFAULT_4K = 1920 * 1088
@@ -71,7 +71,7 @@ def choose_stages(
     return tuple(stages)
 
 
-def arithmetic(choice: Sequence[Card], size: tuple[int, int], wanted: tuple[int, int]) -> float:
+def compute_cost(choice: Sequence[Card], size: tuple[int, int], wanted: tuple[int, int]) -> float:
     """GFLOP per frame of a family's cascade from a size, (width, height), to another."""
     done, (width, height) = 0.0, size
     for stage in choose_stages([choice], *size, *wanted):

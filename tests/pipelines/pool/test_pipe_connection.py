@@ -6,14 +6,14 @@ import os
 
 import pytest
 
-from pipelines.pool.pipe_line import PipeLine
+from pipelines.pool.pipe_connection import PipeConnection
 
 
 def test_messages_cross_in_order_and_the_end_is_told_ever_after() -> None:
     ours_in, theirs_out = os.pipe()
     theirs_in, ours_out = os.pipe()
-    ours = PipeLine(os.fdopen(ours_in, "rb"), os.fdopen(ours_out, "wb"))
-    theirs = PipeLine(os.fdopen(theirs_in, "rb"), os.fdopen(theirs_out, "wb"))
+    ours = PipeConnection(os.fdopen(ours_in, "rb"), os.fdopen(ours_out, "wb"))
+    theirs = PipeConnection(os.fdopen(theirs_in, "rb"), os.fdopen(theirs_out, "wb"))
     assert not ours.poll(0.01)
     theirs.send(("item", 1, b"x" * 300_000))
     theirs.send("next")

@@ -1,4 +1,4 @@
-"""`PipeLine`: messages over the two pipes of a child, for systems without inherited sockets (Windows)."""
+"""`PipeConnection`: messages over two pipes of a child, for systems without inherited sockets (Windows)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-__all__ = ["PipeLine", "child_command"]
+__all__ = ["PipeConnection", "child_command"]
 
 
 _LENGTH_BYTES = 8
@@ -20,7 +20,7 @@ _AHEAD = 4
 """Received messages that may wait."""
 
 
-class PipeLine:
+class PipeConnection:
     """The part of `multiprocessing.connection.Connection` that the pool needs.
 
     Pipes can't be polled there, so a thread reads.

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from models.errors import Interrupted, UsageError
+from pipelines.frames.crf_trial import crf_trial
 from pipelines.frames.ffmpeg_metrics import Meter, VmafMeter
-from pipelines.frames.rate_trial import rate_trial
 from pipelines.media.video_info import Chunk
 from pipelines.output.journal import begun_plan, work_folder
 from pipelines.plan.encoder_spec import Encoder
@@ -24,9 +24,8 @@ from pipelines.plan.rate_target import RateTarget, parse_bytes
 from pipelines.plan.settings import EncodeSettings
 from pipelines.planner.hardware_options import hardware_options
 from pipelines.planner.video_planner import plan_video
-from pipelines.run import rate_search
-from pipelines.run.job import upscale_video
-from pipelines.run.rate_estimate import (
+from pipelines.run import crf_search
+from pipelines.run.crf_estimate import (
     Part,
     choose_crf,
     choose_samples,
@@ -34,7 +33,8 @@ from pipelines.run.rate_estimate import (
     estimate_sum,
     next_ladder,
 )
-from pipelines.run.rate_options import crf_scale, with_crf
+from pipelines.run.encoder_crf import crf_scale, with_crf
+from pipelines.run.job import upscale_video
 from tests import media
 from tests.helpers.inline import finished_of, planned_of, upscaled
 from tests.helpers.view import decoded, frames, planes
@@ -56,7 +56,7 @@ ALONE: dict[str, Any] = {key: value for key, value in FAST.items() if key != "ch
 @pytest.fixture(autouse=True)
 def _trials_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """A child takes a second to start."""
-    monkeypatch.setattr(rate_search, "call_in_child", lambda _, *arguments, seconds: rate_trial(*arguments))
+    monkeypatch.setattr(crf_search, "call_in_child", lambda _, *arguments, seconds: crf_trial(*arguments))
 
 
 def film(path: Path, frames_: int = 48, sound: bool = True) -> Path:
@@ -146,7 +146,7 @@ def test_a_run_that_was_stopped_resumes_without_another_search(
     assert begun is not None
     assert begun.target is not None
     assert begun.target.crf == told(whole)["target"]["crf"]
-    monkeypatch.setattr(rate_search, "call_in_child", None)
+    monkeypatch.setattr(crf_search, "call_in_child", None)
     events = upscaled(source, made, **FAST, target_size="90kB")
     assert finished_of(events).made < 48
     assert made.read_bytes() == whole.read_bytes()
@@ -163,7 +163,7 @@ def test_a_search_that_was_stopped_leaves_no_samples_and_begins_again(tmp_path: 
     stop.set()
     with pytest.raises(Interrupted, match="searches again"):
         list(run)
-    assert not (work_folder(made) / rate_search.SAMPLES).exists()
+    assert not (work_folder(made) / crf_search.SAMPLES).exists()
     assert isinstance(upscaled(source, made, **FAST, target_size="90kB")[-1], Finished)
 
 
@@ -249,7 +249,7 @@ def test_before_the_search_the_plan_says_that_there_will_be_one(tmp_path: Path) 
         source, tmp_path / "out.mp4", replace(settings, encode=replace(settings.encode, target_size="95kB"))
     )
     assert other.plan.id != planned.plan.id
-    *said, found = rate_search.search_alone(planned, settings)
+    *said, found = crf_search.search_alone(planned, settings)
     assert found.plan.target is not None
     assert not found.plan.target.is_open
     assert len(said) == 2

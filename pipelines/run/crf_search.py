@@ -1,4 +1,4 @@
-"""`find_rate`: finds the CRF for a size or a VMAF by encoding samples of the film before work starts.
+"""`find_crf`: finds the CRF for a size or a VMAF by encoding samples of the film before work starts.
 
 Samples are made as in a run, by the same decoder, filters and networks, and stored losslessly while an
 encoder is tried on them at several CRFs. The result is stored in the plan, so a resumed run does not search
@@ -16,16 +16,15 @@ from typing import TYPE_CHECKING
 
 from models.errors import Interrupted, ResourceError, UsageError
 from pipelines.codec.encoder import EncodedChunk
-from pipelines.frames.rate_trial import RateSample
+from pipelines.frames.crf_trial import RateSample
 from pipelines.media.video_info import Chunk
-from pipelines.output.passed_size import passed_bytes
+from pipelines.output.copied_size import copied_bytes
 from pipelines.plan.chunking import cut_spans
 from pipelines.plan.events import Note, Planned
 from pipelines.plan.plan import LARGEST_CHUNK_BYTES
 from pipelines.pool.interface import WorkerLost, WorkItem
 from pipelines.run.chunk_tasks import SpanRun
-from pipelines.run.execution import Execution
-from pipelines.run.rate_estimate import (
+from pipelines.run.crf_estimate import (
     Estimated,
     Part,
     choose_crf,
@@ -38,7 +37,8 @@ from pipelines.run.rate_estimate import (
     sample_chunk,
     value_at,
 )
-from pipelines.run.rate_options import crf_scale, lossless_encoder, usual_crf, with_crf, with_rate
+from pipelines.run.encoder_crf import crf_scale, lossless_encoder, usual_crf, with_crf, with_rate
+from pipelines.run.execution import Execution
 from pipelines.storage.child_call import ChildFailedError, call_in_child
 from pipelines.workers.messages import WorkerKind
 
@@ -48,12 +48,12 @@ if TYPE_CHECKING:
     from pipelines.plan.rate_target import RateTarget
     from pipelines.plan.settings import EncodeSettings, RunSettings
 
-__all__ = ["SAMPLES", "find_rate", "search_alone"]
+__all__ = ["SAMPLES", "find_crf", "search_alone"]
 
 
 SAMPLES = "samples"
 """Folder of samples in the work directory."""
-_TRIAL = "pipelines.frames.rate_trial:rate_trial"
+_TRIAL = "pipelines.frames.crf_trial:crf_trial"
 _TRIAL_SECONDS = 6 * 3600.0
 """For one sample at all CRFs of a ladder."""
 _BELOW = 0.985
@@ -61,7 +61,7 @@ _BELOW = 0.985
 _MOST_LADDERS = 6
 
 
-def find_rate(
+def find_crf(
     planned: Planned,
     encode: EncodeSettings,
     folder: Path,
@@ -75,7 +75,7 @@ def find_rate(
     plan = planned.plan
     assert plan.target is not None
     search = _Search(planned, encode, folder, execution)
-    fixed = passed_bytes(planned.info, plan, planned.left_out) if plan.target.kind == "size" else 0
+    fixed = copied_bytes(planned.info, plan, planned.left_out) if plan.target.kind == "size" else 0
     if plan.target.kind == "size" and plan.target.wanted * _BELOW <= fixed:
         raise UsageError(
             f"{planned.input}: {plan.target.option}: what is passed on, such as sound, takes "
@@ -296,9 +296,9 @@ class _Search:
 def search_alone(planned: Planned, settings: RunSettings) -> Iterator[Note | Planned]:
     """Search without a run: yields notes, and finally the plan with its CRF.
 
-    Raises as `find_rate`.
+    Raises as `find_crf`.
     """
     with tempfile.TemporaryDirectory(prefix="vsr-samples-") as folder:
         execution = Execution(settings.execution)
-        found = yield from find_rate(planned, settings.encode, Path(folder) / SAMPLES, execution)
+        found = yield from find_crf(planned, settings.encode, Path(folder) / SAMPLES, execution)
     yield found

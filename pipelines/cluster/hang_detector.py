@@ -1,4 +1,4 @@
-"""`SilenceWatch`: detects actors with work that have not reported for too long."""
+"""`HangDetector`: detects actors with work that have not reported for too long."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from pipelines.cluster.pending_calls import Actor
 
-__all__ = ["SilenceWatch"]
+__all__ = ["HangDetector"]
 
 _WATCH_SECONDS = 0.5
 _STOPPED_SECONDS = 10.0
@@ -22,7 +22,7 @@ _PULSES = 15
 """How often a silent worker is asked for its progress before it counts as hung."""
 
 
-class SilenceWatch:
+class HangDetector:
     """Adds up the time in which each actor could have reported and did not.
 
     Time in which this process was stopped hardly counts.

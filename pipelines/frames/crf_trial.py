@@ -1,4 +1,4 @@
-"""`rate_trial`: upscaled frames of a film, encoded as in a run at several CRFs: their bytes and VMAF.
+"""`crf_trial`: upscaled frames of a film, encoded as in a run at several CRFs: their bytes and VMAF.
 
 VMAF compares the encoded frames with the frames given to the encoder, so it shows what encoding costs, not
 how good the networks are.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pipelines.plan.encoder_spec import Encoder
     from pipelines.plan.plan import Plan
 
-__all__ = ["RateSample", "rate_trial"]
+__all__ = ["RateSample", "crf_trial"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class RateSample:
     """Timestamps of their frames, in the plan's time base."""
 
 
-def rate_trial(
+def crf_trial(
     sample: RateSample, plan: Plan, encoders: Sequence[Encoder], vmaf: bool
 ) -> list[tuple[int, float]]:
     """(bytes of its packets, mean VMAF of its frames) of a sample, for each encoder.

@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.model_files.quantization import add_integers
 from pipelines.plan.settings import RunSettings, TargetSettings
-from pipelines.planner import arithmetic_choice
+from pipelines.planner import precision_choice
 from pipelines.planner.video_planner import plan_video
 from tests import media
 from tests.helpers.integers import card_with_integers
@@ -32,7 +32,7 @@ def chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 
         add_integers(Path(card.path), load_network(find(card.path)[0]).int8, {"cost_db": cost_db})
         (tmp_path / "cpuinfo").write_text(cpu)
-        monkeypatch.setattr(arithmetic_choice, "_CPUS", tmp_path / "cpuinfo")
+        monkeypatch.setattr(precision_choice, "_CPUS", tmp_path / "cpuinfo")
         given = {"target": TargetSettings(scale=2), "model": card.path, "device": "cpu", **settings}
         return plan_video(source, tmp_path / "out.mkv", RunSettings(**given)).plan.precision  # type: ignore[arg-type]
 
@@ -64,7 +64,7 @@ def test_onednn_kept_from_8_bit_products_is_heeded(
 
 
 def test_a_gpu_computes_where_there_is_one(chosen, film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(arithmetic_choice, "computing_device", lambda _: "cuda")
+    monkeypatch.setattr(precision_choice, "computing_device", lambda _: "cuda")
     assert chosen(film) != "int8"
 
 

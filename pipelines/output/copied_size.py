@@ -1,4 +1,4 @@
-"""`passed_bytes`: the size of a source's other tracks in the output."""
+"""`copied_bytes`: the size of a source's other tracks in the output."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from pipelines.media.demuxer import open_source, packets_of
-from pipelines.output.stream_copy import passed_window
+from pipelines.output.stream_copy import copied_window
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pipelines.media.video_info import VideoInfo
     from pipelines.plan.plan import Plan
 
-__all__ = ["passed_bytes"]
+__all__ = ["copied_bytes"]
 
 
 _OF_A_PACKET = 8
@@ -22,12 +22,12 @@ _OF_A_PACKET = 8
 _OF_A_FILE = 2048
 
 
-def passed_bytes(info: VideoInfo, plan: Plan, dropped: Container[int]) -> int:
+def copied_bytes(info: VideoInfo, plan: Plan, dropped: Container[int]) -> int:
     """Bytes of copied packets and attachments, and of the container around all tracks.
 
     The source is read once. dropped: indexes of streams that are left out.
     """
-    window = passed_window(plan, info)
+    window = copied_window(plan, info)
     found, packets = _OF_A_FILE, plan.frame_count
     source = open_source(info.path)
     try:

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Fit",
-    "ResultPlace",
+    "OutputLocation",
     "checked_target",
     "container_of",
     "fitting_container",
+    "output_location",
     "refuse_own_input",
-    "result_place",
     "usual_suffix",
 ]
 
@@ -54,7 +54,7 @@ class Fit:
 
 
 @dataclass(frozen=True)
-class ResultPlace:
+class OutputLocation:
     """Location of an output, as far as it is known before the plan."""
 
     output: Path | None
@@ -77,9 +77,9 @@ class ResultPlace:
         return self.output if self.folder is None else None
 
 
-def result_place(
+def output_location(
     source: Path, output: Path | None, settings: RunSettings, info: VideoInfo, *, still: bool
-) -> ResultPlace:
+) -> OutputLocation:
     """Determine the location of an output. Raises UsageError for an unsupported container.
 
     output: file or folder; None puts it next to the input. still: the source is one image.
@@ -94,7 +94,7 @@ def result_place(
     picture = still or numbered
     suffix = named or usual_suffix(source, settings, picture=picture)
     container = container_of(suffix, picture=picture, numbered=numbered)
-    return ResultPlace(output, folder, suffix, bool(named), numbered, picture, container)
+    return OutputLocation(output, folder, suffix, bool(named), numbered, picture, container)
 
 
 def usual_suffix(source: Path, settings: RunSettings, *, picture: bool) -> str:
@@ -110,7 +110,7 @@ def fitting_container(
     plan: Plan,
     info: VideoInfo,
     choose: Callable[[str, str], Encoder],
-    place: ResultPlace,
+    place: OutputLocation,
     *,
     others: bool,
     convert_subtitles: bool = False,
