@@ -114,6 +114,7 @@ _SECOND = f"{_FILM_END}::test_a_second_film_that_ffmpeg_does_not_read_is_refused
 _READ_ON = f"{_FILM_END}::test_matroska_joined_byte_by_byte_keeps_every_picture_with_its_sound"
 
 _DECODER = "tests/pipelines/codec/test_decoder.py"
+_FIRST_FRAMES = "tests/pipelines/probe/test_first_frames.py"
 _ANY_FORMAT = "tests/pipelines/run/test_every_pixel_format.py"
 _OWN_SAMPLES = f"{_ANY_FORMAT}::test_every_format_gives_its_own_samples_or_is_refused_with_what_helps"
 
@@ -134,6 +135,16 @@ MUTANTS = (
     Mutant(
         30, "samples in the highest bits are left to FFmpeg", "pipelines/codec/decoder.py",
         'if "msb" in name:', 'if "no msb" in name:', _OWN_SAMPLES,
+    ),
+    Mutant(
+        30, "OpenEXR of luminance and chroma is grey", "pipelines/probe/first_frames.py",
+        " or plain & _OTHER_COLORS)", ")",
+        f"{_FIRST_FRAMES}::test_a_picture_whose_colour_ffmpeg_drops_or_misreads_is_refused",
+    ),
+    Mutant(
+        30, "channels of OpenEXR are left out without a word", "pipelines/probe/probe.py",
+        'if codec == "exr" and (unread', 'if not (codec == "exr") and (unread',
+        f"{_FIRST_FRAMES}::test_channels_that_are_left_out_are_told_of",
     ),
     Mutant(
         63, "the second of two joined films is left out", "pipelines/probe/film_end.py",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 import av
 from av.sidedata.sidedata import Type as SideData
 
+from models.errors import MediaError
 from pipelines.codec.mid_stream_changes import orientation_of
 from pipelines.media.bitstream import captions_of
 from pipelines.media.cicp import ColorTags, HdrMetadata, Range
@@ -26,7 +27,14 @@ if TYPE_CHECKING:
 
     Packet: TypeAlias = av.Packet[Any]
 
-__all__ = ["ExifFacts", "FirstFrames", "dynamic_names", "lost_side_data", "read_exif"]
+__all__ = [
+    "ExifFacts",
+    "FirstFrames",
+    "dynamic_names",
+    "lost_side_data",
+    "read_exif",
+    "unread_exr_channels",
+]
 
 
 _SAMPLE_FRAMES = 8
@@ -213,3 +221,60 @@ def _exif(file: BinaryIO) -> bytes:
 def _at(file: BinaryIO, place: int, count: int) -> bytes:
     file.seek(place)
     return file.read(count)
+
+
+_EXR_MAGIC = bytes.fromhex("762f3101")
+_MOST_HEADER = 1 << 20
+
+
+def unread_exr_channels(path: str | os.PathLike[str]) -> list[str]:
+    """Names of the channels of an OpenEXR picture that FFmpeg's decoder drops without a word.
+
+    It knows R, G, B, A and Y, and takes X, Y, Z and U, V, W for R'G'B'. Raises MediaError if colour is among
+    what is dropped or misread (OpenEXR file layout, "Channel List").
+    """
+    with open(path, "rb") as file:
+        head = file.read(_MOST_HEADER)
+    names = _exr_channels(head) if head.startswith(_EXR_MAGIC) else []
+    plain = {name.upper() for name in names if "." not in name}
+    known = {"R", "G", "B", "A"} if {"R", "G", "B"} <= plain else {"Y", "A"}
+    if names and (not known - {"A"} <= plain or plain & _OTHER_COLORS):
+        layer = next((n.removesuffix("R") for n in names if n.endswith(".R") and f"{n[:-1]}B" in names), "")
+        ways = (
+            f"`oiiotool IN.exr --ch {layer}R,{layer}G,{layer}B --chnames R,G,B -o OUT.exr` takes one layer"
+            if layer
+            else "save it with R, G and B"
+        )
+        raise MediaError(
+            f"{path}: its channels are {', '.join(names)}, of which FFmpeg makes no picture or a wrong one;"
+            f" expected R, G, B, or Y, with A or without: {ways}"
+        )
+    return [name for name in names if name.upper() not in known]
+
+
+_OTHER_COLORS = frozenset({"RY", "BY", "X", "U", "V", "W"})
+"""Luminance and chroma, CIE XYZ, and vectors."""
+
+
+def _exr_channels(head: bytes) -> list[str]:
+    """Names of the channels in a header, in its order; of several parts, those of the first."""
+    at = 8
+    while at < len(head) and head[at]:
+        name, _, rest = head[at : at + 1024].partition(b"\0")
+        kind, _, rest = rest.partition(b"\0")
+        size = int.from_bytes(rest[:4], "little")
+        begin = at + len(name) + len(kind) + 6
+        if kind == b"chlist":
+            return _names(head[begin : begin + size])
+        at = begin + size
+    return []
+
+
+def _names(channels: bytes) -> list[str]:
+    """Names in a channel list: each ends with a zero, and sixteen bytes follow."""
+    found, at = [], 0
+    while at < len(channels) and channels[at]:
+        end = channels.index(0, at)
+        found.append(channels[at:end].decode("utf-8", "replace"))
+        at = end + 17
+    return found

@@ -37,7 +37,7 @@ from pipelines.probe.film_end import (
     refuse_joined_fragments,
     refuse_second_film,
 )
-from pipelines.probe.first_frames import dynamic_names, read_exif
+from pipelines.probe.first_frames import dynamic_names, read_exif, unread_exr_channels
 from pipelines.probe.frame_times import (
     WILD_TIMES,
     changes_of,
@@ -158,13 +158,15 @@ def _read(
     seen = walk_packets(container, stream, codec)
     look = seen.look
     refuse_joined_fragments(path, container.format.name, seen.index)
+    pattern = pattern_of(path)
+    first = path if pattern is None else pattern.path(pattern.numbers()[0])
+    if codec == "exr" and (unread := unread_exr_channels(first)):
+        look.lost |= {f"channels {', '.join(unread)}"}
     _refuse_unseen(seen, path)
     pixels = planar_format(look.pix_fmt)
     crop = container_crop(stream).rounded(pixels, *look.size)
     expected, linear = expected_times(seen.index, look, container.format.name, codec)
     if codec in {"mjpeg", "png", "tiff", "webp"}:
-        pattern = pattern_of(path)
-        first = path if pattern is None else pattern.path(pattern.numbers()[0])
         exif = read_exif(first)
         look.orientation = exif.orientation or look.orientation
         look.lost |= {"Exif data (camera, date, author, place)"} if exif.describes else set()

@@ -1,0 +1,77 @@
+"""What a picture holds that no decoder tells of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.errors import MediaError
+from pipelines.probe.probe import probe
+from tests.helpers.exr_file import write_exr
+
+_SIZE = (8, 6)
+
+
+def _written(path: Path, *names: str, half: tuple[str, ...] = ()) -> Path:
+    rng = np.random.default_rng(1)
+    columns, rows = _SIZE
+    return write_exr(
+        path,
+        {
+            name: rng.random((rows // 2, columns // 2) if name in half else (rows, columns), np.float32)
+            for name in names
+        },
+        _SIZE,
+    )
+
+
+@pytest.mark.parametrize(
+    ("names", "half"),
+    [
+        (("Y", "RY", "BY"), ()),
+        (("Y", "RY", "BY"), ("RY", "BY")),
+        (("Y", "RY", "BY", "A"), ()),
+        (("X", "Y", "Z"), ()),
+        (("U", "V", "W"), ()),
+        (("R", "G"), ()),
+        (("Z",), ()),
+    ],
+)
+def test_a_picture_whose_colour_ffmpeg_drops_or_misreads_is_refused(
+    tmp_path: Path, names: tuple[str, ...], half: tuple[str, ...]
+) -> None:
+    """OpenEXR of luminance and chroma came out grey, CIE XYZ as if it were R'G'B'."""
+    source = _written(tmp_path / "in.exr", *names, half=half)
+    with pytest.raises(MediaError, match=f"channels are {', '.join(sorted(names))}.*save it with R, G and B"):
+        probe(source)
+    (tmp_path / "shot").mkdir()
+    for number in range(1, 3):
+        (tmp_path / "shot" / f"{number:03}.exr").write_bytes(source.read_bytes())
+    with pytest.raises(MediaError, match="its channels are"):
+        probe(tmp_path / "shot" / "%03d.exr")
+
+
+def test_a_picture_with_its_colour_in_a_layer_is_refused_with_what_takes_it_out(tmp_path: Path) -> None:
+    source = _written(
+        tmp_path / "in.exr", "diffuse.R", "diffuse.G", "diffuse.B", "spec.R", "spec.G", "spec.B"
+    )
+    with pytest.raises(
+        MediaError, match=r"`oiiotool IN.exr --ch diffuse.R,diffuse.G,diffuse.B --chnames R,G,B -o OUT.exr`"
+    ):
+        probe(source)
+
+
+@pytest.mark.parametrize(
+    "names", [("R", "G", "B"), ("r", "g", "b"), ("R", "G", "B", "A"), ("Y",), ("Y", "A")]
+)
+def test_a_picture_that_is_read_whole_has_nothing_to_be_told_of(
+    tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    assert not [note for note in probe(_written(tmp_path / "in.exr", *names)).notes if "without" in note]
+
+
+def test_channels_that_are_left_out_are_told_of(tmp_path: Path) -> None:
+    source = _written(tmp_path / "in.exr", "R", "G", "B", "Z", "spec.R", "spec.G", "spec.B")
+    assert "the result will be without its channels Z, spec.B, spec.G, spec.R" in probe(source).notes
