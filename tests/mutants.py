@@ -147,6 +147,11 @@ MUTANTS = (
         f"{_FIRST_FRAMES}::test_channels_that_are_left_out_are_told_of",
     ),
     Mutant(
+        30, "pages behind the first are left out without a word", "pipelines/probe/probe.py",
+        'if codec == "tiff" and (pages', 'if codec == "no tiff" and (pages',
+        f"{_FIRST_FRAMES}::test_pages_behind_the_first_are_told_of",
+    ),
+    Mutant(
         63, "the second of two joined films is left out", "pipelines/probe/film_end.py",
         "    if found is not None:\n", "    if False:\n", _SECOND,
     ),

@@ -31,6 +31,7 @@ __all__ = [
     "ExifFacts",
     "FirstFrames",
     "dynamic_names",
+    "further_pages",
     "lost_side_data",
     "read_exif",
     "unread_exr_channels",
@@ -190,6 +191,25 @@ def read_exif(path: str | os.PathLike[str]) -> ExifFacts:
         if tag == 0x0112:
             orientation = _EXIF_TURNS.get(int.from_bytes(tiff[at + 8 : at + 10], order))
     return ExifFacts(orientation, describes)
+
+
+_MOST_PAGES = 10_000
+
+
+def further_pages(path: str | os.PathLike[str]) -> int:
+    """Pages of a TIFF file behind the first, which is all that FFmpeg reads (TIFF 6.0, section 2)."""
+    with open(path, "rb") as file:
+        head = file.read(8)
+        order: Literal["little", "big"] = "little" if head[:2] == b"II" else "big"
+        if head[:4] not in {b"II*\0", b"MM\0*"}:
+            return 0
+        seen: set[int] = set()
+        place = int.from_bytes(head[4:], order)
+        while place and place not in seen and len(seen) < _MOST_PAGES:
+            seen.add(place)
+            entries = int.from_bytes(_at(file, place, 2), order)
+            place = int.from_bytes(_at(file, place + 2 + 12 * entries, 4), order)
+    return len(seen) - 1 if seen else 0
 
 
 _MOST_EXIF = 1 << 26

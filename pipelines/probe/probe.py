@@ -37,7 +37,7 @@ from pipelines.probe.film_end import (
     refuse_joined_fragments,
     refuse_second_film,
 )
-from pipelines.probe.first_frames import dynamic_names, read_exif, unread_exr_channels
+from pipelines.probe.first_frames import dynamic_names, further_pages, read_exif, unread_exr_channels
 from pipelines.probe.frame_times import (
     WILD_TIMES,
     changes_of,
@@ -162,7 +162,9 @@ def _read(
     first = path if pattern is None else pattern.path(pattern.numbers()[0])
     if codec == "exr" and (unread := unread_exr_channels(first)):
         look.lost |= {f"channels {', '.join(unread)}"}
-    _refuse_unseen(seen, path)
+    if codec == "tiff" and (pages := further_pages(first)):
+        look.lost |= {f"further pages ({pages})"}
+    _refuse_unseen(seen, path, is_tiff=codec == "tiff")
     pixels = planar_format(look.pix_fmt)
     crop = container_crop(stream).rounded(pixels, *look.size)
     expected, linear = expected_times(seen.index, look, container.format.name, codec)
@@ -239,7 +241,7 @@ def _checked_context(stream: VideoStream, path: str | os.PathLike[str]) -> Video
     return context
 
 
-def _refuse_unseen(seen: PacketWalk, path: str | os.PathLike[str]) -> None:
+def _refuse_unseen(seen: PacketWalk, path: str | os.PathLike[str], *, is_tiff: bool) -> None:
     """Raise MediaError if no frame of the film can be shown as intended."""
     look = seen.look
     if not len(seen.index):
@@ -254,6 +256,7 @@ def _refuse_unseen(seen: PacketWalk, path: str | os.PathLike[str]) -> None:
     if not look.pts:
         raise MediaError(
             f"{path}: no frame of its video can be decoded{': ' + look.error if look.error else ''}"
+            f"{'; save it as a TIFF or PNG of 8 or 16 bits' if is_tiff else ''}"
         )
     if look.dolby_vision_only or seen.dynamic_hdr.facts.dolby_vision == 5:
         raise MediaError(

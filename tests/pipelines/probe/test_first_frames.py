@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -75,3 +76,22 @@ def test_a_picture_that_is_read_whole_has_nothing_to_be_told_of(
 def test_channels_that_are_left_out_are_told_of(tmp_path: Path) -> None:
     source = _written(tmp_path / "in.exr", "R", "G", "B", "Z", "spec.R", "spec.G", "spec.B")
     assert "the result will be without its channels Z, spec.B, spec.G, spec.R" in probe(source).notes
+
+
+def test_pages_behind_the_first_are_told_of(tmp_path: Path) -> None:
+    """A page's directory ends with the place of the next one."""
+    single = tmp_path / "one.tiff"
+    with av.open(str(single), "w") as output:
+        stream = output.add_stream("tiff", rate=25)
+        stream.width, stream.height, stream.pix_fmt = *_SIZE, "rgb24"
+        output.mux(stream.encode(av.VideoFrame(*_SIZE, "rgb24")))
+        output.mux(stream.encode(None))
+    content = bytearray(single.read_bytes())
+    place = int.from_bytes(content[4:8], "little")
+    entries = int.from_bytes(content[place : place + 2], "little")
+    directory = content[place : place + 2 + 12 * entries] + bytes(4)
+    end = place + 2 + 12 * entries
+    content[end : end + 4] = len(content).to_bytes(4, "little")
+    (tmp_path / "two.tiff").write_bytes(content + directory)
+    assert not any("pages" in note for note in probe(single).notes)
+    assert "the result will be without its further pages (1)" in probe(tmp_path / "two.tiff").notes
