@@ -152,6 +152,12 @@ MUTANTS = (
         f"{_FIRST_FRAMES}::test_pages_behind_the_first_are_told_of",
     ),
     Mutant(
+        15, "fields are sought at the start where clocks jump", "pipelines/probe/interlacing.py",
+        "in film.in_order(rows)]", "in film.in_order(rows[:1])]",
+        "tests/pipelines/probe/test_interlacing.py"
+        "::test_fields_behind_many_whole_frames_are_found_where_nothing_can_be_sought",
+    ),
+    Mutant(
         63, "the second of two joined films is left out", "pipelines/probe/film_end.py",
         "    if found is not None:\n", "    if False:\n", _SECOND,
     ),

@@ -6,6 +6,8 @@ a run does and knows the number of each frame.
 
 from __future__ import annotations
 
+import itertools
+from bisect import bisect_left
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +21,7 @@ from pipelines.media.video_info import NO_PTS, Chunk
 from pipelines.plan.chunking import cut_spans
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     import numpy as np
@@ -73,17 +75,57 @@ class FilmSamples:
 
         They end where reading fails: the run itself reports what is wrong.
         """
+        yield from self._shown(self.packets(at))
+
+    def _shown(self, packets: Iterable[av.Packet[Any]]) -> Iterator[VideoFrame]:
         size = self._info.width, self._info.height
         try:
-            for frame in decoded_frames(self.packets(at), self.decoder):
+            for frame in decoded_frames(packets, self.decoder):
                 if not frame.is_corrupt and (frame.width, frame.height) == size:
                     yield frame
         except av.error.FFmpegError:
             return
 
+    def rows(self, count: int) -> list[int]:
+        """Rows of the packet index: the first clean point of each of `count` equal parts, and 0."""
+        clean = [row for row, is_clean in enumerate(self._info.index.clean) if is_clean]
+        wanted = (len(self._info.index) * place // count for place in range(count))
+        return sorted({0, *(clean[at] for row in wanted if (at := bisect_left(clean, row)) < len(clean))})
+
+    def in_order(self, rows: Iterable[int]) -> Iterator[Iterator[VideoFrame]]:
+        """`frames` from each of those rows on, for films that can't be sought: demuxed once, in order.
+
+        Each ends when the next is asked for. Rows that were passed by then are left out.
+        """
+        packets = _Rows(packet for packet in self.packets() if packet.size)
+        for row in rows:
+            if packets.skip_to(row):
+                if self.decoder.is_open and row:
+                    self.decoder.flush_buffers()
+                yield self._shown(packets)
+
     def planes(self, frame: VideoFrame) -> list[np.ndarray]:
         """Views of a frame's planes in the film's planar format; they keep the frame alive."""
         return planes_as(frame, self._info.pixels)
+
+
+class _Rows:
+    """Packets of a film, counted while they are taken."""
+
+    def __init__(self, packets: Iterable[av.Packet[Any]]) -> None:
+        self._packets = iter(packets)
+        self._taken = 0
+
+    def __iter__(self) -> Iterator[av.Packet[Any]]:
+        for packet in self._packets:
+            self._taken += 1
+            yield packet
+
+    def skip_to(self, row: int) -> bool:
+        """Whether the packet of that row comes next, after those before it are dropped."""
+        for _ in itertools.islice(self, max(0, row - self._taken)):
+            pass
+        return self._taken == row
 
 
 def frames_at(info: VideoInfo, stretches: Sequence[tuple[int, int]]) -> Iterator[tuple[int, Frame]]:

@@ -107,5 +107,9 @@ def _samples(info: VideoInfo) -> Iterator[list[np.ndarray]]:
         places = film.places(_PLACES, least_frames=_PLACES)
         for place in places:
             yield from map(film.planes, islice(film.frames(place), 1))
-        if not places:  # the start of the film, every other frame
+        rows = [] if places else film.rows(_PLACES)
+        if len(rows) > _PLACES // 2:
+            for frames in film.in_order(rows):
+                yield from map(film.planes, islice(frames, 1))
+        elif not places:  # the start of the film, every other frame
             yield from map(film.planes, islice(film.frames(), 0, 2 * _PLACES + 1, 2))

@@ -138,8 +138,12 @@ def _is_soft_telecine(pts: array[int]) -> bool:
 def _looks(info: VideoInfo) -> list[InterlaceSample]:
     with FilmSamples(info) as film:
         first, length = info.pts[0], info.pts[-1] - info.pts[0]
-        if not film.is_seekable or info.frame_count <= _PLACES * _FRAMES:  # its start is looked at for longer
+        if info.frame_count <= _PLACES * _FRAMES:
             return [_look(film.frames(), _PLACES * _FRAMES, None)]
+        if not film.is_seekable:
+            rows = film.rows(_PLACES)
+            wanted = _PLACES * _FRAMES // len(rows)
+            return [_look(frames, wanted, None) for frames in film.in_order(rows)]
         known: set[int] = set()
         starts = (first + length * place // _PLACES if place else None for place in range(_PLACES))
         return [_look(film.frames(start), _FRAMES, known) for start in starts]

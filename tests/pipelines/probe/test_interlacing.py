@@ -386,3 +386,21 @@ def test_times_that_are_not_two_and_three_in_turn_are_no_telecine() -> None:
     assert interlacing._is_soft_telecine(
         array("q", [33 * 5 * n // 2 if n % 2 == 0 else 33 * (5 * (n // 2) + 2) for n in range(20)])
     )
+
+
+@pytest.mark.parametrize("kind", ["clock jumps", "known by order"])
+def test_fields_behind_many_whole_frames_are_found_where_nothing_can_be_sought(
+    tmp_path: Path, kind: str
+) -> None:
+    """Case 15: more than the 72 frames that were looked at, unflagged."""
+    suffix, codec = ("ts", "mpeg2video") if kind == "clock jumps" else ("avi", "mpeg4")
+    traits = {"codec": codec, "size": (160, 128), "rate": Fraction(25), "gop": 12, "b_frames": 0}
+    whole = media.write(tmp_path / f"a.{suffix}", media.Film(frames=90, **traits))  # type: ignore[arg-type]
+    woven = media.fields(tmp_path / f"b.{suffix}", frames=150, flagged=False, **traits)
+    both = tmp_path / f"in.{suffix}"
+    both.write_bytes(whole.read_bytes() + woven.read_bytes())
+    info = probe(both)
+    assert info.epochs if kind == "clock jumps" else info.linear
+    assert info.frame_count == 240
+    assert probe(whole).scan.order == "progressive"
+    assert info.scan == Scan("top", "pictures")

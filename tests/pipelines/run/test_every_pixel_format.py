@@ -37,6 +37,7 @@ ROUTES = {
     "libwebp": (".webp",), "apng": (".apng",), "gif": (".gif",),
 }  # fmt: skip
 """Encoders that lose nothing, and files of theirs."""
+_PICTURES = frozenset({".png", ".tiff", ".dpx", ".exr", ".bmp", ".webp"})
 
 
 def formats() -> list[str]:
@@ -121,7 +122,7 @@ def test_every_format_gives_its_own_samples_or_is_refused_with_what_helps(name: 
 
 def written(path: Path, codec: str, name: str) -> bool:
     """Write three frames, or a picture; False if FFmpeg can't."""
-    is_picture = path.suffix in {".png", ".tiff", ".dpx", ".exr", ".bmp", ".webp"}
+    is_picture = path.suffix in _PICTURES
     try:
         with av.open("file:" + str(path), "w") as output:
             stream = output.add_stream(
@@ -165,15 +166,18 @@ def test_any_format_goes_from_file_to_file_or_is_refused_with_what_helps(tmp_pat
     if not written(source, codec, name):
         return
     frames = decoded(source)
+    same, large = (
+        tmp_path / f"{name}{'.tiff' if suffix in _PICTURES else '.mkv'}" for name in ("same", "large")
+    )
     try:
-        upscaled(source, tmp_path / "same.mkv", codec="ffv1")
+        upscaled(source, same, codec="ffv1")
     except MediaError as refused:
         assert "`ffmpeg " in str(refused), refused
         assert described(frames[0].format.name).has("bayer") or "xyz" in frames[0].format.name
         return
-    assert_like(decoded(tmp_path / "same.mkv"), frames, 1)
-    upscaled(source, tmp_path / "large.mkv", codec="ffv1", scale=2, model="lanczos")
-    assert_like(decoded(tmp_path / "large.mkv"), frames, 2)
+    assert_like(decoded(same), frames, 1)
+    upscaled(source, large, codec="ffv1", scale=2, model="lanczos")
+    assert_like(decoded(large), frames, 2)
 
 
 def assert_like(made: list[av.VideoFrame], source: list[av.VideoFrame], scale: int) -> None:
@@ -183,6 +187,8 @@ def assert_like(made: list[av.VideoFrame], source: list[av.VideoFrame], scale: i
         assert (result.width, result.height) == (frame.width * scale, frame.height * scale)
         found, right = in_order(result), in_order(frame)
         assert len(found) >= len(right) or np.ptp(right[-1]) == 0, "a plane is missing"
+        if len(right) < 3 <= len(found):  # grey with neutral chroma
+            found = [found[0], *found[3:]]
         bits = min(described(f.format.name).parts[0].depth for f in (result, frame))
         for place, (share, wanted) in enumerate(zip(found, right, strict=False)):
             if scale > 1 and share.shape != (result.height, result.width):
