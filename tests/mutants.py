@@ -1662,7 +1662,7 @@ MUTANTS = (
     ),
     Mutant(
         75, "a film is looked at by its container", "pipelines/frames/film_frames.py",
-        "in decoded_frames(self.packets(at), self.decoder):", "in self._container.decode(self.stream):",
+        "in decoded_frames(packets, self.decoder):", "in self._container.decode(self.stream):",
         f"{_LIMITS}::test_there_is_one_way_to_a_decoder",
     ),
     Mutant(
