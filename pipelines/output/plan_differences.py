@@ -60,6 +60,10 @@ def plan_differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
             for a, b in zip(old["stages"], new["stages"], strict=False)
         ):
             words["stages"] = "--restore, --detail, or how damaged the footage was found to be"
+    precisions = [plan.get("precision") for plan in (old, new)]
+    if "int8" in precisions:
+        before, now = (str(precision or "the device's default") for precision in precisions)
+        words["precision"] = f"--precision ({before} before, {now} now)"
     keys = [key for key in {**new, **old} if old.get(key) != new.get(key)]
     return list(
         dict.fromkeys(words.get(key, key.replace("_", " ")) for key in keys if key != "timing_digest")
@@ -72,7 +76,7 @@ def _models(plan: dict[str, Any]) -> str:
 
 
 def earlier_options(old: dict[str, Any], new: dict[str, Any], device: str) -> str:
-    """The options with which a run uses the networks and the restoration level of an old plan.
+    """The options with which a run uses networks, restoration level and integers of an old plan.
 
     Empty if the new one has the same, or if no option says it. device: that made the old plan's chunks.
     """
@@ -85,6 +89,8 @@ def earlier_options(old: dict[str, Any], new: dict[str, Any], device: str) -> st
         is_one = not old.get("restore_levels")
         if level is not None and is_one and (before != now or new.get("restore_levels")):
             options.append(f"--restore {level:g}")
+    if old.get("precision") == "int8" != new.get("precision"):
+        options.append("--precision int8 on a CPU with VNNI or AMX")
     return " ".join(options)
 
 

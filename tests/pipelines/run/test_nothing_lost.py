@@ -14,6 +14,7 @@ import pytest
 
 from models.catalog.lookup import find
 from models.errors import Interrupted, UsageError
+from models.layers.int8 import int8_is_exact
 from pipelines.diagnostics.preview import make_folder
 from pipelines.model_files.install import install_model
 from pipelines.objectives.settings import TrainSettings
@@ -148,6 +149,28 @@ def test_the_level_of_an_earlier_run_is_named_as_the_option_that_goes_on_with_it
     assert options[1].endswith("--restore 0.51")
     named = {"restore": 0.51, **({"model": "real-fast"} if model else {})}
     assert planned_of(upscaled(film, output, **{**auto, **named}, **CHUNKS)).chunks_done == 2
+
+
+@pytest.mark.skipif(not int8_is_exact(), reason="needs a CPU with VNNI, AMX or their like")
+def test_integers_go_on_where_a_cpu_computes_them_and_another_cpu_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film, output = film_in(tmp_path), tmp_path / "out.mkv"
+    fast = {"scale": 2, "model": "fast", "device": "cpu"}
+    before = begun(film, output, **fast)
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    monkeypatch.setattr("pipelines.inference.device.int8_is_exact", lambda: False)
+    with pytest.raises(UsageError, match="2 of 5 chunks of an earlier run are kept") as error:
+        upscaled(film, output, **fast, **CHUNKS)
+    assert "--precision (int8 before, the device's default now)" in str(error.value)
+    assert "(--precision int8 on a CPU with VNNI or AMX)" in str(error.value)
+    with pytest.raises(
+        UsageError, match="--precision int8 is for CPUs with VNNI or AMX, and this cpu has no"
+    ):
+        upscaled(film, output, **fast, precision="int8", **CHUNKS)
+    assert held(work_folder(output)) == before
+    monkeypatch.undo()
+    assert planned_of(upscaled(film, output, **fast, **CHUNKS)).chunks_done == 2
 
 
 def test_weights_by_their_file_are_named_by_it(tmp_path: Path) -> None:
