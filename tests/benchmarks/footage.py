@@ -12,7 +12,7 @@ deviation before CRF 20.
 
 Invented texture shows in two more figures: gradient energy in the flattest quarter of the truth's 16x16
 blocks as a share of Lanczos', and how much further from the truth than Lanczos a result is once both are
-blurred (sigma 4), in codes. `--not-below NAME` counts clips below NAME's VMAF-NEG. Freedoom is left out,
+blurred (sigma 4), in codes; the truth's own energy is that of the NETWORK "truth" (with --of). `--not-below NAME` counts clips below NAME's VMAF-NEG. Freedoom is left out,
 which networks are trained on.
 """
 
@@ -237,6 +237,7 @@ def scores(
                 meter.add([c.frames(slice(number, number + 1)) for c in (*codes.values(), case.truth)])
             for row, figures in zip(found.values(), meter.figures(), strict=True):
                 row["vmaf_neg"] = float(np.mean(figures["vmaf_neg"]))
+    found["truth"] = {"flat": flat_energy(theirs, theirs)}
     return found
 
 
