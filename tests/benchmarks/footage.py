@@ -300,6 +300,8 @@ def below(rows: list[dict[str, Any]], names: Sequence[str], other: str) -> str:
         gains = [
             one["vmaf_neg"] - two["vmaf_neg"] for one, two in pairs if "vmaf_neg" in one and "vmaf_neg" in two
         ]
+        if not gains:
+            continue
         lower = [gain for gain in gains if gain < 0]
         lines.append(
             f"- `{name}`: {len(lower)} of {len(gains)} below the VMAF-NEG of `{other}`, {min(lower, default=0):+.1f} at worst"
