@@ -1171,7 +1171,7 @@ MUTANTS = (
     ),
     Mutant(
         42, "chunks of another plan are thrown away", "pipelines/output/journal.py",
-        "        if not kept:\n            return\n", "        if True:\n            return\n",
+        "    if not kept:\n        return\n", "    if True:\n        return\n",
         f"{_LOST}::test_a_device_that_is_not_seen_this_time_costs_no_chunk",
     ),
     Mutant(

@@ -8,6 +8,7 @@ film_still.py       frames of films as small JPEG files
 offers.py           networks that could be downloaded, with their expected cost
 partial_preview.py  finished chunks of a running job, as images
 preview.py          sample frames of a film through several networks
+preview_frames.py   which frames of a film a preview shows
 run_time.py         time of a run, and earlier estimates
 shared_figures.py   benchmark results as values to share
 """

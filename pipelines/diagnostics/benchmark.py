@@ -113,7 +113,7 @@ def bound(stages: Stages) -> float:
 
 
 def estimate_seconds(planned: Planned, stages: Stages, crew: Crew | None = None) -> float:
-    """Estimated seconds of a run of a plan. crew: of the run; None: one worker.
+    """Estimated seconds of a run of a plan, for the frames it lacks. crew: of the run; None: one worker.
 
     On CUDA workers share cores and devices; each has one decoder and one encoder, which use as many cores as
     they have threads.
@@ -125,7 +125,7 @@ def estimate_seconds(planned: Planned, stages: Stages, crew: Crew | None = None)
         slowest = max(seconds for stage, seconds in stages.wall.items() if stage != "network")
         network = stages.wall["network"] / min(workers, max(1, len(crew.devices)))
         a_frame = max(sum(stages.cpu.values()) / stages.cores, network, slowest / workers)
-    return run_seconds(planned.plan.frame_count, a_frame)
+    return run_seconds(planned.plan.frame_count - planned.frames_done, a_frame)
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ class Estimate:
     """Expected time and disk space of a run."""
 
     seconds: float
-    """With the machine to itself."""
+    """With the machine to itself, for the frames that are left."""
     fps: float
     output_bytes: int
     disk_bytes: int
@@ -63,6 +63,8 @@ class Estimate:
     """Number of places that were tried."""
     share: float = 1.0
     """Of the machine that was left by other programs while it was measured; see `machine_share`."""
+    is_rest: bool = False
+    """Some chunks are finished already."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def estimating(planned: Planned, settings: ExecutionSettings) -> Iterator[Note |
             fps = estimated(planned, places, crew).fps
             yield Note(f"{len(places)} of {len(chunks)} places tried: about {fps:.2f} fps so far")
     found = estimated(planned, places, crew)
-    keep_estimate(planned.plan, settings, found.seconds)
+    keep_estimate(planned, settings, found.seconds)
     yield found
 
 
@@ -181,10 +183,11 @@ def estimated(planned: Planned, places: Sequence[TriedFrames], crew: Crew | None
     free = shutil.disk_usage(existing_folder(Path(planned.output))).free
     return Estimate(
         seconds,
-        plan.frame_count / seconds,
+        (plan.frame_count - planned.frames_done) / seconds,
         video + tracks,
         2 * video + tracks,
         free,
         count,
         machine_share(samples),
+        is_rest=planned.frames_done > 0,
     )

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import bisect
 import os
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-
 from models.catalog.lookup import restoring_model
 from models.errors import OutputError, UsageError
 from pipelines.diagnostics.estimate import TriedFrames, estimated, measure
+from pipelines.diagnostics.preview_frames import (
+    SAMPLE_FRAMES,
+    asked_time,
+    chosen_frames,
+    frames_within,
+    shown_frames,
+)
 from pipelines.diagnostics.run_time import keep_estimate, machine_share
-from pipelines.frames.film_frames import frames_at
 from pipelines.media.video_info import Chunk
-from pipelines.plan.chunking import clean_starts, cut_spans
+from pipelines.plan.chunking import cut_spans
 from pipelines.plan.events import Note, Planned
-from pipelines.plan.option_values import PREFILTERS, parse_range
+from pipelines.plan.option_values import PREFILTERS
 from pipelines.plan.timeline import clock
 from pipelines.planner.licences import licence_notes
 from pipelines.planner.resources import crew_of
@@ -46,9 +49,6 @@ _Compared: TypeAlias = "tuple[tuple[str, ...], list[RunSettings]]"
 _ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
 """Small parts have short loops, between which OpenMP's threads would spin for longer than they work."""
 _TOGETHER = "side-by-side"
-_FRAMES = 2
-"""Frames of a sample: the one shown, and the next one, to measure the size of a frame that is not a key
-frame."""
 
 
 @dataclass(frozen=True)
@@ -139,16 +139,19 @@ def _preview(
     source: Path, folder: Path | None, compared: _Compared, asked: RunSettings, at: Sequence[str], shots: int
 ) -> Iterator[PreviewMoment | Note | Preview]:
     (names, variants), settings = compared, asked.alone
+    folder = folder or source.with_name(f"{source.stem}.preview")
+    _refuse_other_page(folder)
+    times = [asked_time(text) for text in at]
     info = probe(
         source,
         video_stream=settings.video_stream,
         rate=settings.frame_rate,
     )
+    wanted = shown_frames(info, times)
     planned = [plan_video(source, None, one.alone, info) for one in variants]
     names = tuple(_chosen_name(name, settings, p.plan) for name, p in zip(names, planned, strict=True))
     plans = [p.plan for p in planned]
-    starts = _asked(info, at, plans[0]) if at else _found(info, shots, plans[0])
-    folder = folder or source.with_name(f"{source.stem}.preview")
+    starts = frames_within(wanted, plans[0]) if wanted else chosen_frames(info, shots, plans[0])
     make_folder(folder)
     few = [_of_moments(plan, info, starts) for plan in plans]
     widest = max(few, key=lambda p: sum(p.context))  # what it looks at is decoded for all of them
@@ -187,9 +190,16 @@ def make_folder(folder: Path) -> None:
 
     Raises OutputError; UsageError if it contains an index.html from elsewhere.
     """
-    page = folder / "index.html"
+    _refuse_other_page(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: can't be made: {error.strerror}; choose another -o") from error
+
+
+def _refuse_other_page(folder: Path) -> None:
+    page = folder / "index.html"
+    try:
         is_ours = (
             folder.suffix == ".preview"
             or not page.exists()
@@ -201,81 +211,11 @@ def make_folder(folder: Path) -> None:
         raise UsageError(f"{page}: already exists, and is not the page of a preview; choose another -o")
 
 
-def _asked(info: VideoInfo, at: Sequence[str], plan: Plan) -> list[int]:
-    """Frames that are shown at these times."""
-    found = set()
-    for text in at:
-        try:
-            seconds = parse_range(f"{text}-")[0]
-        except UsageError as error:
-            raise UsageError(f"--at {text}: expected seconds or [hh:]mm:ss[.fff], such as 12:30") from error
-        tick = info.pts[0] + seconds / info.time_base
-        if tick >= info.pts[-1] + max(1, info.durations[-1]):
-            raise UsageError(f"--at {text}: is behind the end; the video is {float(info.seconds):.3f} s long")
-        found.add(min(max(bisect.bisect_right(info.pts, tick) - 1, plan.start_frame), plan.stop_frame - 1))
-    return sorted(found)
-
-
-def _found(info: VideoInfo, shots: int, plan: Plan) -> list[int]:
-    """The clean point with the largest packet in each of so many equal parts of the film; else the middle."""
-    size_of = dict(zip(info.index.pts, info.index.size, strict=True))
-    entries = (
-        []
-        if info.linear
-        else [(bisect.bisect_left(info.pts, p), size_of.get(p, 0)) for p in clean_starts(info.index)[0]]
-    )
-    count = plan.stop_frame - plan.start_frame
-    shots = max(1, min(shots, count))
-    found = []
-    for part in range(shots):
-        first, stop = (plan.start_frame + count * n // shots for n in (part, part + 1))
-        inside = sorted(
-            ((size, frame) for frame, size in entries if first <= frame < max(first + 1, stop - _FRAMES)),
-            reverse=True,
-        )
-        spread = [first + (stop - first) * n // 4 for n in (2, 1, 3)]
-        found.append(
-            _lit(
-                info,
-                list(
-                    dict.fromkeys(
-                        [*(frame for _, frame in inside[:1]), *spread, *(frame for _, frame in inside[1:3])]
-                    )
-                ),
-            )
-        )
-    return sorted(set(found))
-
-
-_DARK, _FLAT = 0.12, 0.03
-"""Largest mean and standard deviation of luma, relative to its range, of frames that show next to nothing:
-fades, and titles on black."""
-
-
-def _lit(info: VideoInfo, candidates: Sequence[int]) -> int:
-    """The first of several frames with content, else the brightest.
-
-    The first one if each would have to be decoded from the beginning.
-    """
-    if info.linear or info.made_of_pictures or info.pixels.is_float or len(candidates) < 2:
-        return candidates[0]
-    seen: dict[int, float] = {}
-    for frame in candidates:
-        luma = next((shown.planes[0] for _, shown in frames_at(info, [(frame, frame + 1)])), None)
-        if luma is None:
-            continue
-        values = luma[::4, ::4].astype(np.float32) / ((1 << info.pixels.bits) - 1)
-        seen[frame] = float(values.mean())
-        if seen[frame] > _DARK and float(values.std()) > _FLAT:
-            return frame
-    return max(seen, key=seen.__getitem__, default=candidates[0])
-
-
 def _of_moments(plan: Plan, info: VideoInfo, starts: Sequence[int]) -> Plan:
     """The same plan with chunks of a few frames each."""
     ends = [*starts[1:], plan.stop_frame]
     chunks = tuple(
-        Chunk(n, *_with_result(plan, start, min(start + _FRAMES, end)))
+        Chunk(n, *_with_result(plan, start, min(start + SAMPLE_FRAMES, end)))
         for n, (start, end) in enumerate(zip(starts, ends, strict=True))
     )
     return replace(
@@ -359,7 +299,7 @@ def _choices(
             crew_of(asked.execution, planned[number].plan),
         )
         plan = planned[number].plan
-        keep_estimate(plan, asked.execution, found.seconds)
+        keep_estimate(planned[number], asked.execution, found.seconds)
         yield Choice(
             name,
             plan.frame_count,

@@ -14,6 +14,7 @@ from pipelines.storage.cache_folder import read_cached, write_cached
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from pipelines.plan.events import Planned
     from pipelines.plan.plan import Plan
     from pipelines.plan.settings import ExecutionSettings
     from pipelines.workers.messages import Stages
@@ -67,13 +68,16 @@ def machine_share(samples: Iterable[Stages]) -> float:
     return given / (given + queued) if queued > 0 else 1.0
 
 
-def keep_estimate(plan: Plan, settings: ExecutionSettings, seconds: float) -> None:
+def keep_estimate(planned: Planned, settings: ExecutionSettings, seconds: float) -> None:
     """Store an estimate for a plan, for the progress bar of its run.
 
-    seconds: from `run_seconds`.
+    seconds: from `run_seconds`, for the frames that the plan still lacks.
     """
-    a_frame = max(0.0, seconds - _STARTING_SECONDS) / plan.frame_count
-    write_cached(_TABLE, plan.id, {"seconds_a_frame": a_frame, **_conditions(settings)})
+    left = planned.plan.frame_count - planned.frames_done
+    if not left:
+        return
+    a_frame = max(0.0, seconds - _STARTING_SECONDS) / left
+    write_cached(_TABLE, planned.plan.id, {"seconds_a_frame": a_frame, **_conditions(settings)})
 
 
 def expected_rate(settings: ExecutionSettings, plan: Plan) -> float | None:

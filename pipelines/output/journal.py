@@ -29,11 +29,20 @@ from pipelines.storage.atomic_file import TEMPORARY, write_atomically
 from pipelines.storage.file_lock import REMOVES_OPEN_FILES, lock_file
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Container
 
     from pipelines.codec.encoder import EncodedChunk
 
-__all__ = ["Begun", "BegunRun", "Journal", "OutputInUseError", "begun_plan", "read_job", "work_folder"]
+__all__ = [
+    "Begun",
+    "BegunRun",
+    "Journal",
+    "OutputInUseError",
+    "begun_plan",
+    "read_job",
+    "refuse_other_chunks",
+    "work_folder",
+]
 
 
 _OURS = re.compile(
@@ -165,7 +174,7 @@ class Journal:
         useless. Damaged chunks are deleted. Raises UsageError if chunks of another plan are stored here.
         """
         self.clear_result()  # of a run that was killed while it put it together
-        old = self._read("plan.json")
+        old = _table(self.folder / "plan.json")
         if old is not None and plan_id in {old.get("id"), _own_id(old)}:
             if old.get("id") != plan_id:  # by a version that gave other ids; its chunks keep theirs
                 old = {**old, "id": plan_id, "former": old.get("id"), "asked": self.asked or plan_id}
@@ -175,7 +184,7 @@ class Journal:
         changed = plan_differences(before, plan) if isinstance(before, dict) else []
         found: list[ChunkRecord] = []
         if not supersede:
-            self._refuse_to_replace(plan_id, plan, changed, before if isinstance(before, dict) else {})
+            refuse_other_chunks(self.folder, plan_id, plan)
             found = self._valid_chunks([plan_id])  # their plan was torn, they are whole
         else:
             self.clear()
@@ -189,27 +198,6 @@ class Journal:
         if not found:
             self.forget_numerics()
         return found, changed
-
-    def _refuse_to_replace(
-        self, plan_id: str, plan: dict[str, Any], changed: Sequence[str], before: dict[str, Any]
-    ) -> None:
-        """Raise UsageError if there are intact chunks of another plan, with differences and advice."""
-        tables = [(path.with_suffix(".chunk"), self._read(path.name)) for path in _manifests(self.folder)]
-        kept = sum(
-            table is not None and table.get("plan") != plan_id and holds(path, table)
-            for path, table in tables
-        )
-        if not kept:
-            return
-        total = f" of {len(before['chunks'])}" if isinstance(before.get("chunks"), list) else ""
-        device = (self._read("numerics.json") or {}).get("device", "")
-        options = earlier_options(before, plan, device)
-        how = f" ({options})" if options else ""
-        raise UsageError(
-            f"{self.folder}: {kept}{total} chunks of an earlier run are kept, and with this command they"
-            f" would get other bits: {', '.join(changed) or 'what they are of can not be read any more'}; go"
-            f" on with the earlier command{how}, choose another -o, or throw them away with --fresh"
-        )
 
     def forget_numerics(self) -> bool:
         """Let the next worker set the numerics class, if no chunk was made with the stored one.
@@ -226,7 +214,7 @@ class Journal:
         Returns (differences from the stored one, facts that were not stored although there are chunks). Facts
         that a former version did not store are assumed to be unchanged, and stored.
         """
-        old = self._read("numerics.json") or {}
+        old = _table(self.folder / "numerics.json") or {}
         differing = [
             f"{key}: {old[key]} before, {facts.get(key, 'none')} now"
             for key in sorted(old)
@@ -264,7 +252,7 @@ class Journal:
     def _valid_chunks(self, plan_ids: Container[Any]) -> list[ChunkRecord]:
         found = []
         for manifest in _manifests(self.folder):
-            table = self._read(manifest.name)
+            table = _table(manifest)
             path = manifest.with_suffix(".chunk")
             if (
                 table is not None
@@ -280,13 +268,26 @@ class Journal:
                 path.unlink(missing_ok=True)
         return found
 
-    def _read(self, name: str) -> dict[str, Any] | None:
-        """A JSON file of the directory; None if it is missing or damaged."""
-        try:
-            table = json.loads((self.folder / name).read_bytes())
-        except (OSError, ValueError):
-            return None
-        return table if isinstance(table, dict) else None
+
+def refuse_other_chunks(folder: Path, plan_id: str, plan: dict[str, Any]) -> None:
+    """Raise UsageError if a work directory has intact chunks of another plan, with differences and advice."""
+    tables = [(path.with_suffix(".chunk"), _table(path)) for path in _manifests(folder)]
+    kept = sum(
+        table is not None and table.get("plan") != plan_id and holds(path, table) for path, table in tables
+    )
+    if not kept:
+        return
+    before = (_table(folder / "plan.json") or {}).get("plan")
+    before = before if isinstance(before, dict) else {}
+    changed = plan_differences(before, plan) if before else []
+    total = f" of {len(before['chunks'])}" if isinstance(before.get("chunks"), list) else ""
+    options = earlier_options(before, plan, (_table(folder / "numerics.json") or {}).get("device", ""))
+    how = f" ({options})" if options else ""
+    raise UsageError(
+        f"{folder}: {kept}{total} chunks of an earlier run are kept, and with this command they"
+        f" would get other bits: {', '.join(changed) or 'what they are of can not be read any more'}; go"
+        f" on with the earlier command{how}, choose another -o, or throw them away with --fresh"
+    )
 
 
 @dataclass(frozen=True)
@@ -364,6 +365,15 @@ def _own_id(told: dict[str, Any]) -> str | None:
 def _ids_of(told: dict[str, Any]) -> list[str]:
     """Ids that its chunks may have: that of the plan, and that of a former version."""
     return [told["id"], *([told["former"]] if "former" in told else [])]
+
+
+def _table(path: Path) -> dict[str, Any] | None:
+    """A JSON file; None if it is missing or damaged."""
+    try:
+        table = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return table if isinstance(table, dict) else None
 
 
 def _manifests(folder: Path) -> list[Path]:

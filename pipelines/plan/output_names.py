@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "existing_folder",
     "is_folder",
-    "refuse_input",
+    "refuse_place",
     "refuse_unreachable",
     "report_path",
     "result_name",
@@ -102,13 +102,25 @@ def report_path(result: Path) -> Path:
     return result.with_name(name)
 
 
-def refuse_input(option: str, target: Path | None, inputs: Iterable[Path | None]) -> None:
-    """Raise UsageError if a file to be written is one of the inputs, by whatever name."""
-    if target is not None and any(
+def refuse_place(option: str, target: Path | None, inputs: Iterable[Path | None] = ()) -> None:
+    """Raise UsageError if a file can't be written: before the work that it will report on.
+
+    It may not be one of the inputs, by whatever name, nor lie in a file or in a folder without access.
+    """
+    if target is None:
+        return
+    if any(
         path is not None and path.exists() and target.exists() and os.path.samefile(path, target)
         for path in inputs
     ):
         raise UsageError(f"{option} {target}: is an input itself; choose another name")
+    if target.is_dir():
+        raise UsageError(f"{option} {target}: is a folder; name a file in it, such as {target / 'out.html'}")
+    folder = existing_folder(target)
+    if not folder.is_dir():
+        raise UsageError(f"{option} {target}: {folder} is a file; choose another place")
+    if not os.access(folder, os.W_OK):
+        raise UsageError(f"{option} {target}: {folder} can't be written to; choose another place")
 
 
 def refuse_unreachable(path: Path) -> None:

@@ -12,10 +12,12 @@ from pipelines.containers.container_support import incompatible_streams, lost_ta
 from pipelines.containers.subtitle_text import is_converted, said_of_conversion
 from pipelines.media.cicp import HDR_TRANSFERS, Primaries, Range, Transfer
 from pipelines.plan.timeline import clock, timeline
+from pipelines.planner.geometry import square_size, target_size, upright_sar
 from pipelines.planner.licences import licence_notes
-from pipelines.planner.pixel_format_choice import lost_bits
+from pipelines.planner.pixel_format_choice import lost_bits, result_format
 
 if TYPE_CHECKING:
+    from pipelines.media.pixel_format import PixelCrop, PixelFormat
     from pipelines.media.video_info import VideoInfo
     from pipelines.plan.plan import Plan
     from pipelines.plan.settings import EncodeSettings, RunSettings
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from pipelines.planner.container_choice import Fit, OutputLocation
 
 __all__ = [
+    "output_size",
     "plan_warnings",
     "range_notes",
     "refuse_changes",
@@ -53,6 +56,21 @@ _RATES = frozenset(
     }
 )
 """Options that set a bit rate."""
+
+
+def output_size(
+    info: VideoInfo, settings: RunSettings, source: PixelFormat, crop: PixelCrop, *, picture: bool
+) -> tuple[int, int]:
+    """Width and height of the output."""
+    width, height = info.orientation.turn(*crop.size(info.width, info.height))
+    if settings.square_pixels:
+        width, height = square_size(width, height, upright_sar(info))
+    even = (False, False)
+    if not picture and settings.encode.codec != "ffv1":
+        made = result_format(settings.encode, source)
+        subsampled = (made,) if settings.encode.pixel_format is not None else (source, made)
+        even = (any(f.sub_x for f in subsampled), any(f.sub_y for f in subsampled))
+    return target_size(width, height, settings.target, even=even)
 
 
 def refuse_target(encode: EncodeSettings, plan: Plan) -> None:

@@ -29,12 +29,13 @@ from pipelines.planner.dynamic_hdr_choice import choose_dynamic_hdr, enhancement
 from pipelines.planner.encoder_choice import proven_encoder, wanted_maker
 from pipelines.planner.encoder_options import EncoderTarget, choose_encoder
 from pipelines.planner.field_choice import choose_fields
-from pipelines.planner.geometry import square_size, target_size, upright_sar
+from pipelines.planner.geometry import target_size
 from pipelines.planner.licences import refuse_licences
-from pipelines.planner.network_choice import compute_cost
-from pipelines.planner.pixel_format_choice import of_pictures, raised_by_prefilters, result_format
+from pipelines.planner.network_choice import choose_stages, compute_cost
+from pipelines.planner.pixel_format_choice import of_pictures, raised_by_prefilters
 from pipelines.planner.plan_builder import Choices, make_plan
 from pipelines.planner.plan_checks import (
+    output_size,
     plan_warnings,
     range_notes,
     refuse_changes,
@@ -180,6 +181,11 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     if info.flaw and part[1] > info.flaw_from and settings.on_corrupt == "fail":
         raise CorruptError(f"{info.flaw}; get it anew, or let --on-corrupt conceal take what is there")
     film = _source_of(source, info)
+    place = output_location(source, output, settings, info, still=film.still)
+    encode, _ = of_pictures(
+        settings.encode, film.format, from_pictures=info.made_of_pictures, to_pictures=place.is_picture
+    )
+    _refuse_at_once(info, replace(settings, encode=encode), film, place)
     grain, said_of_grain = _grain(info) if settings.keep_grain and not film.still else ((), [])
     if grain:
         # networks enlarge the grain they see: it would be there twice
@@ -191,12 +197,11 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     if settings.commercial:
         refuse_licences([c for choice in cards for c in choice])
     bars, crop, said_of_bars = _bars(info, settings, film, learned=any(c.sha256 for cs in cards for c in cs))
-    place = output_location(source, output, settings, info, still=film.still)
     encode, image_messages = of_pictures(
         settings.encode, film.format, from_pictures=info.made_of_pictures, to_pictures=place.is_picture
     )
     settings = replace(settings, encode=encode)
-    size = _size(info, settings, film, crop, place)
+    size = output_size(info, settings, film.format, crop, picture=place.is_picture)
     fields = choose_fields(info, settings.deinterlace, part)
     choice = _EncoderChoice(settings, film, size, info.hdr, place)
     plan = make_plan(
@@ -272,21 +277,6 @@ def _bars(
     return found, info.crop, []
 
 
-def _size(
-    info: VideoInfo, settings: RunSettings, film: _Source, crop: PixelCrop, place: OutputLocation
-) -> tuple[int, int]:
-    """Width and height of the output."""
-    width, height = info.orientation.turn(*crop.size(info.width, info.height))
-    if settings.square_pixels:
-        width, height = square_size(width, height, upright_sar(info))
-    even = (False, False)
-    if not place.is_picture and settings.encode.codec != "ffv1":
-        made = result_format(settings.encode, film.format)
-        subsampled = (made,) if settings.encode.pixel_format is not None else (film.format, made)
-        even = (any(f.sub_x for f in subsampled), any(f.sub_y for f in subsampled))
-    return target_size(width, height, settings.target, even=even)
-
-
 class _EncoderChoice:
     """The encoder of an output, tested if it is hardware, and its equivalent for another container."""
 
@@ -320,6 +310,19 @@ class _EncoderChoice:
         if not self.encoder.maker:
             return found
         return replace(self.encoder, container=found.container, tag=found.tag)
+
+
+def _refuse_at_once(info: VideoInfo, settings: RunSettings, film: _Source, place: OutputLocation) -> None:
+    """Raise UsageError for networks, size, encoder and container, before frames are looked at."""
+    cards = [find(name.strip()) for name in chosen_model(settings).split(",")]
+    if settings.commercial and settings.model != "auto":
+        refuse_licences([card for choice in cards for card in choice])
+    if settings.crop_bars:
+        return  # which may change the size
+    size = output_size(info, settings, film.format, info.crop, picture=place.is_picture)
+    choose_stages(cards, *info.orientation.turn(*info.crop.size(info.width, info.height)), *size)
+    target = EncoderTarget(*size, place.container, place.suffix.lstrip("."), film.color.transfer, info.hdr)
+    choose_encoder(settings.encode, raised_by_prefilters(film.format, settings)[0], target)
 
 
 def _refuse_what_fails(info: VideoInfo, plan: Plan) -> None:

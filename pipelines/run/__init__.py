@@ -10,6 +10,7 @@ execution.py       who makes chunks, where, and what ends it early
 folder_changes.py  waits for changes in a folder
 inputs.py          files, folders, patterns and URLs -> inputs
 job.py             one video from file to file; yields events
+kept_work.py       what earlier runs have left for a plan
 publishing.py      mux, verify, rename, report
 remote_job.py      download, upscale, upload
 watch.py           films that arrive in a folder

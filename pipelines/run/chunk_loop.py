@@ -89,6 +89,7 @@ def settle_rate(
     if fresh:
         journal.clear()
     journal.adopt(planned.plan.id, planned.plan.to_json(), planned.input)
+    _short_of_disk(journal.folder, planned)  # raises before samples are encoded
     found = yield from find_crf(planned, encode, journal.folder / SAMPLES, execution)
     return adopt_plan(found.plan, found, journal)
 

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from models.errors import CorruptError, MediaError, NoMemoryError, VerificationError, VsrError
 from pipelines.codec.promised_frames import IndexMismatchError
-from pipelines.media.image_sequence import pattern_of
 from pipelines.output.journal import Journal, begun_plan, work_folder
 from pipelines.output.verification import verify_again
 from pipelines.plan.events import AlreadyDone, Event, Note, Planned
 from pipelines.plan.option_values import tile_text
 from pipelines.plan.output_names import report_path
 from pipelines.plan.plan import Plan
+from pipelines.planner.container_choice import refuse_own_input
 from pipelines.planner.resources import with_fewer_workers
 from pipelines.planner.video_planner import plan_video
 from pipelines.probe.frame_times import count
@@ -33,7 +33,8 @@ from pipelines.run.chunk_loop import (
     with_found_rate,
 )
 from pipelines.run.execution import Execution
-from pipelines.run.publishing import publish_result, refuse_taken
+from pipelines.run.kept_work import finished_output
+from pipelines.run.publishing import publish_result, refuse_foreign, refuse_taken
 from pipelines.workers.messages import WorkerKind
 
 if TYPE_CHECKING:
@@ -118,10 +119,12 @@ class Job:
         """Plan, make the missing chunks, mux them and verify the output."""
         began = time.monotonic()
         self.execution = Execution(self.settings.execution, self.worker, self.workers, self.stop)
+        may_replace = self.overwrite or self.fresh
+        refuse_own_input(self.source, self.output)
+        refuse_foreign(self.output, may_replace=may_replace)
         found = self.prepared or prepare(self.source, self.output, self.settings)
         self.planned = found.planned
         asked, target = self.planned.plan.id, Path(self.planned.output)
-        may_replace = self.overwrite or self.fresh
         if self.claim is not None:
             self.claim(target)
         if not self.fresh:
@@ -160,7 +163,7 @@ class Job:
     def _finished_before(self, target: Path) -> Generator[Event, None, AlreadyDone | None]:
         """The output of an earlier run, if it is intact."""
         plan, look = self.planned.plan, self.settings.verify == "full"
-        done = _done(target, plan, of_any_size=look)
+        done = finished_output(target, plan, of_any_size=look)
         if done is not None and look:
             done = yield from _seen_again(done, target, plan, overwrite=self.overwrite, stop=self.stop)
         return done
@@ -229,23 +232,6 @@ def _refuse_changed(source: Path, seen: tuple[int, int] | None) -> None:
         raise MediaError(
             f"{source}: was changed while it was read; when it is complete, give the same command again"
         )
-
-
-def _done(target: Path, plan: Plan, *, of_any_size: bool) -> AlreadyDone | None:
-    """The output of an earlier run of the same command, or of another with the same plan, if it exists.
-
-    of_any_size: accept another size than recorded, for callers that verify the whole file.
-    """
-    try:
-        report = json.loads(report_path(target).read_bytes())
-        pattern = pattern_of(target) if plan.encoder.is_sequence else None
-        size = pattern.bytes(plan.numbers) if pattern is not None else target.stat().st_size
-        same = not plan.ids.isdisjoint({report["plan"], report.get("asked")}) and (
-            of_any_size or report["bytes"] == size
-        )
-        return AlreadyDone(str(target), int(report["frames"]), size) if same else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def _seen_again(

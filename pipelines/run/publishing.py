@@ -19,7 +19,7 @@ from pipelines.output.journal import Journal, work_folder
 from pipelines.output.muxer import assemble
 from pipelines.output.verification import result_hash, verify
 from pipelines.plan.events import Event, Finished, Note, Phase, Planned
-from pipelines.plan.output_names import report_path
+from pipelines.plan.output_names import is_folder, report_path
 from pipelines.plan.plan import Plan
 from pipelines.plan.plan_id import ID_FORMAT
 from pipelines.run.chunk_loop import LIMITS
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pipelines.output.stream_copy import Passed
     from pipelines.run.chunk_loop import MadeChunks
 
-__all__ = ["publish_result", "refuse_taken"]
+__all__ = ["publish_result", "refuse_foreign", "refuse_taken"]
 
 
 _PUBLISHING = "publishing"
@@ -70,6 +70,18 @@ def refuse_taken(target: Path, plan: Plan, *, may_replace: bool) -> None:
     if os.path.lexists(report) and not _is_report(report):
         raise UsageError(
             f"{report}: already exists, and is not the report of a result; give --overwrite to replace it, or"
+            " another -o"
+        )
+
+
+def refuse_foreign(output: Path | None, *, may_replace: bool) -> None:
+    """Raise UsageError if a named output exists and no run has made it, before the film is looked at."""
+    if output is None or may_replace or is_folder(output) or pattern_of(output) is not None:
+        return
+    is_renamed = (work_folder(output) / _PUBLISHING).exists()
+    if output.is_file() and not is_renamed and not _is_report(report_path(output)):
+        raise UsageError(
+            f"{output}: already exists, and vsr did not make it; give --overwrite to replace it, or"
             " another -o"
         )
 

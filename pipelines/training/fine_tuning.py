@@ -27,7 +27,7 @@ from pipelines.datasets.shards import Shards
 from pipelines.objectives.settings import OptimizerSettings, TrainSettings
 from pipelines.probe.probe import probe
 from pipelines.storage.atomic_file import write_atomically
-from pipelines.training.train import TrainOptions, train
+from pipelines.training.train import TrainOptions, refuse_begun, train
 from pipelines.training.training_events import Trained
 from pipelines.training.validation import Validation
 
@@ -75,6 +75,8 @@ def tune(
     options["minutes"] = minutes = options.get("minutes") or _MINUTES
     card = _card(init)
     target = Path(folder)
+    if not options.get("resume", False):
+        refuse_begun(target / "run")  # before minutes are spent on its data
     data = target / "data"
     for made in make_dataset([video], data, _data_settings(video, card)):
         if isinstance(made, DatasetDone) and not made.validation_pairs:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pipelines.training.training_events import Stepped, Trained, Validated
 
-__all__ = ["TrainOptions", "train"]
+__all__ = ["TrainOptions", "refuse_begun", "train"]
 
 
 _FEW_PAIRS = 500
@@ -58,12 +58,9 @@ def train(
     stop, cluster = options.get("stop"), options.get("cluster")
     workers, cpus_per_worker = options.get("workers"), options.get("cpus_per_worker")
     minutes = options.get("minutes")
-    checkpoint, log = (Path(folder) / name for name in ("checkpoint.pt", "log.jsonl"))
-    begun = next((path for path in (checkpoint, log) if path.is_file() and path.stat().st_size), None)
-    if begun is not None and not resume:
-        raise UsageError(
-            f"{begun}: training in this folder was begun before; give --resume, or another folder (-o)"
-        )
+    checkpoint = Path(folder) / "checkpoint.pt"
+    if not resume:
+        refuse_begun(folder)
     if minutes is not None and cluster is not None:
         raise UsageError(
             "how many steps some minutes are is measured where training begins, not on a cluster; with"
@@ -108,6 +105,16 @@ def train(
         )
     yield from run.steps(stop or (lambda: False))
     yield run.finish()
+
+
+def refuse_begun(folder: str | Path) -> None:
+    """Raise UsageError if a training was begun in a folder, which only `resume` continues."""
+    paths = (Path(folder) / name for name in ("checkpoint.pt", "log.jsonl"))
+    begun = next((path for path in paths if path.is_file() and path.stat().st_size), None)
+    if begun is not None:
+        raise UsageError(
+            f"{begun}: training in this folder was begun before; give --resume, or another folder (-o)"
+        )
 
 
 def _measured_steps(

@@ -100,7 +100,7 @@ def compare(
              vsr compare --scores ratings-*.json
     """
     from models.errors import UsageError, VerificationError
-    from pipelines.plan.output_names import refuse_input
+    from pipelines.plan.output_names import refuse_place
 
     if scores:
         _say_scores(files, as_json=as_json)
@@ -116,7 +116,7 @@ def compare(
         )
     if clips and not blind:
         raise UsageError("--clips requires --blind")
-    refuse_input("--report", report, (*files, reference, source))
+    refuse_place("--report", report, (*files, reference, source))
     events: Iterator[Measured | Misaligned | Compared | BlindTest]
     if blind:
         from pipelines.quality.blind_test import blind_test
@@ -202,6 +202,7 @@ def _finish(found: Compared | BlindTest, report: Path | None, *, as_json: bool) 
             (blind_page(found) if isinstance(found, BlindTest) else compare_page(found)).encode(
                 errors="replace"
             ),
+            parents=True,
         )
     page = str(report) if report is not None else None
     if isinstance(found, BlindTest):

@@ -118,17 +118,21 @@ def bench(
 
     Example: vsr bench film.mp4 --codec h264 --preset superfast
     """
+    import importlib.util
     import json
 
+    from models.errors import missing_package
     from pipelines.diagnostics.benchmark import Step
     from pipelines.diagnostics.benchmark import bench as measure
     from pipelines.diagnostics.shared_figures import load_average, shared_figures
-    from pipelines.plan.output_names import refuse_input
+    from pipelines.plan.output_names import refuse_place
     from pipelines.storage.atomic_file import write_atomically
     from vsr.views.benchmark_view import bench_text, draw_timeline
 
     for option, path in (("--timeline", timeline), ("--share", share)):
-        refuse_input(option, path, (source,))
+        refuse_place(option, path, (source,))
+    if timeline is not None and importlib.util.find_spec("matplotlib") is None:
+        raise missing_package("--timeline", "matplotlib", "report")
     del output
     settings, load = settings_of(options), load_average()
     for event in measure(source, settings, seconds=seconds, repeats=repeats):

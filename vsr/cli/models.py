@@ -171,6 +171,7 @@ def quantize(
     from models.errors import UsageError
     from pipelines.model_files.quantization import add_integers, calibration_frames, runnable
     from pipelines.model_files.quantization import quantize as quantize_network
+    from pipelines.plan.output_names import refuse_place
     from pipelines.quality.rounding_cost import rounding_cost
 
     found = find(model)
@@ -187,6 +188,7 @@ def quantize(
             f"{output}: already exists, or does not end in .safetensors; give another -o, or --overwrite to"
             " replace it"
         )
+    refuse_place("-o", output, (*data, *judge))
     network = load_network(found[0])
     frames = calibration_frames(data, found[0].scale)
     layers = quantize_network(network.module, frames)  # type: ignore[arg-type]

@@ -138,7 +138,7 @@ def run(
     """
     from models.errors import Interrupted
     from pipelines.diagnostics.run_time import expected_rate
-    from pipelines.plan.output_names import refuse_input
+    from pipelines.plan.output_names import refuse_place
     from pipelines.run.inputs import find_inputs, image_messages
     from vsr.cli.signals import Signals
     from vsr.views.json_lines import JsonLines
@@ -150,7 +150,7 @@ def run(
     if not quiet and not as_json:
         for text in image_messages(inputs, recursive=recursive):
             echo(text, err=True)
-    refuse_input("--summary", summary, [one.path for one in found])
+    refuse_place("--summary", summary, [one.path for one in found])
     outcomes = Summary({one.path: one.shown for one in found}, summary)
     several = len(found) > 1
     with Signals("stopping after the current chunk") as signals:
@@ -285,24 +285,26 @@ def report_error(error: Exception, *, as_json: bool) -> None:
     help="Run each stage on a few sample frames, and estimate time, size and disk space.",
 )
 def plan(source: Path, output: Path | None, as_json: bool, measure: bool, **options: Any) -> None:
-    """Show what `run` would do, without doing it.
+    """Show what `run` would do, without doing it; and which chunks an earlier run has made.
 
     Example: vsr plan film.mp4 --to 8k --measure
     """
     from pipelines.planner.video_planner import plan_video
+    from pipelines.run.kept_work import kept_work
     from vsr.views.json_lines import JsonLines
-    from vsr.views.plan_view import estimate_lines, estimate_table, plan_line, plan_table
+    from vsr.views.plan_view import estimate_lines, estimate_table, kept_lines, plan_line, plan_table
 
     settings = settings_of(options)
-    planned = plan_video(source, output, settings)
-    found = None
-    if measure:
+    kept = kept_work(plan_video(source, output, settings), source, output, settings)
+    planned, found = kept.planned, None
+    if measure and kept.done is None:
         planned = _with_rate(planned, settings, as_json=as_json)
         found = _estimated(planned, settings, as_json=as_json)
-    lines = [plan_line(planned, measured=found is not None), f"output: {planned.output}"]
+    lines = [plan_line(planned, measured=found is not None), f"output: {planned.output}", *kept_lines(kept)]
     lines += [*estimate_lines(found), *planned.info.notes, *(f"left out: {d}" for d in planned.dropped)]
     if as_json:
-        JsonLines().write("plan", {**plan_table(planned), **estimate_table(found), "lines": lines})
+        table = {**plan_table(planned), "already_done": kept.done is not None, "refusal": kept.refusal}
+        JsonLines().write("plan", {**table, **estimate_table(found), "lines": lines})
         return
     echo("\n  ".join(lines))
     more = (
@@ -330,7 +332,7 @@ def _with_rate(planned: Planned, settings: RunSettings, *, as_json: bool) -> Pla
     from pipelines.plan.events import Note
     from pipelines.run.crf_search import search_alone
 
-    if planned.plan.target is None:
+    if planned.plan.target is None or not planned.plan.target.is_open:
         return planned
     for event in search_alone(planned, settings):
         if not isinstance(event, Note):

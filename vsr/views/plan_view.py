@@ -11,8 +11,18 @@ from vsr.views.text import counted, duration, size_text
 
 if TYPE_CHECKING:
     from pipelines.diagnostics.estimate import Estimate
+    from pipelines.plan.events import AlreadyDone
+    from pipelines.run.kept_work import KeptWork
 
-__all__ = ["busy_line", "estimate_lines", "estimate_table", "plan_details", "plan_line", "plan_table"]
+__all__ = [
+    "busy_line",
+    "estimate_lines",
+    "estimate_table",
+    "kept_lines",
+    "plan_details",
+    "plan_line",
+    "plan_table",
+]
 
 
 def plan_table(event: Planned) -> dict[str, Any]:
@@ -57,6 +67,27 @@ def plan_line(event: Planned, *, measured: bool = False) -> str:
         f" {counted(len(plan.chunks), 'chunk')}"
         + ("" if measured else f", up to {size_text(event.estimated_bytes)} of disk")
     )
+
+
+def kept_lines(found: KeptWork) -> list[str]:
+    """What a run would find of earlier ones, or why it would stop; empty if there is nothing."""
+    event = found.planned
+    if found.done is not None:
+        return [
+            f"already done: {found.done.output} is the output of this command, with {_frames(found.done)}"
+        ]
+    if found.refusal:
+        return [f"vsr run would stop: {found.refusal}"]
+    if not event.chunks_done:
+        return []
+    left = event.plan.frame_count - event.frames_done
+    chunks = f"{event.chunks_done} of {counted(len(event.plan.chunks), 'chunk')}"
+    frames = counted(event.plan.frame_count, "frame")
+    return [f"{chunks} are made and will be kept; {left} of {frames} are left"]
+
+
+def _frames(done: AlreadyDone) -> str:
+    return f"{counted(done.frames, 'frame')}, {size_text(done.bytes)}"
 
 
 def plan_details(event: Planned) -> list[str]:
@@ -115,8 +146,9 @@ def estimate_lines(found: Estimate | None) -> list[str]:
     if found is None:
         return []
     places = f"measured at {counted(found.places, 'place')}"
+    what = " for what is left" if found.is_rest else ""
     lines = [
-        f"about {duration(found.seconds)}, {found.fps:.2f} fps ({places})",
+        f"about {duration(found.seconds)}{what}, {found.fps:.2f} fps ({places})",
         (
             f"about {size_text(found.output_bytes)}, and {size_text(found.disk_bytes)} of disk while it"
             f" works; {size_text(found.free_bytes)} are free"

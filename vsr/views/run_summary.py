@@ -152,4 +152,4 @@ class Summary:
             table.writeheader()
             table.writerows(self.to_json())
             data = text.getvalue()
-        write_atomically(self._file, data.encode("utf-8", "surrogateescape"))
+        write_atomically(self._file, data.encode("utf-8", "surrogateescape"), parents=True)

@@ -20,7 +20,7 @@ from pipelines.model_files.install import install_model
 from pipelines.objectives.settings import TrainSettings
 from pipelines.output.journal import Journal, work_folder
 from pipelines.plan.events import AlreadyDone, ChunkFinished, Finished, Note, Planned
-from pipelines.plan.output_names import refuse_input, report_path
+from pipelines.plan.output_names import refuse_place, report_path
 from pipelines.run.job import upscale_video
 from pipelines.training.train import train
 from tests import media
@@ -346,8 +346,8 @@ def test_no_report_is_written_over_an_input(
 
 def test_an_output_that_is_not_there_yet_is_no_input(tmp_path: Path) -> None:
     film = film_in(tmp_path)
-    refuse_input("--report", tmp_path / "new.html", (film, None, tmp_path / "gone"))
-    refuse_input("--report", None, (film,))
+    refuse_place("--report", tmp_path / "new.html", (film, None, tmp_path / "gone"))
+    refuse_place("--report", None, (film,))
 
 
 def test_weights_that_lie_without_a_card_are_not_replaced(

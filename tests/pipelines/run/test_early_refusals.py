@@ -1,0 +1,136 @@
+"""What can be refused at once is refused before frames are decoded, and before work starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.errors import OutputError, UsageError
+from pipelines.diagnostics import preview
+from pipelines.planner import video_planner
+from pipelines.run import chunk_loop, job
+from pipelines.training.fine_tuning import tune
+from tests import media
+from tests.helpers.inline import H264, upscaled
+from vsr.api import run_settings
+from vsr.cli.main import main
+
+pytestmark = pytest.mark.usefixtures("inline")
+LOOKS = ("estimate_levels", "find_bars", "measure_grain", "try_encoder", "fitting_container")
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Path:
+    return media.cfr(tmp_path / "in.mp4", frames=8)
+
+
+def no_look(*_: object, **__: object) -> Any:
+    raise AssertionError("frames were looked at, or an encoder was opened, before a check that costs nothing")
+
+
+@pytest.fixture
+def blind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing may look at frames."""
+    for name in LOOKS:
+        monkeypatch.setattr(video_planner, name, no_look)
+
+
+@pytest.mark.usefixtures("blind")
+@pytest.mark.parametrize(
+    ("output", "settings", "said"),
+    [
+        ("out.mp4", {"codec": "ffv1"}, "ffv1 does not go into MP4"),
+        ("out.avi", {}, "an output that ends in .avi is not written"),
+        ("out.mkv", {"scale": None, "to": "32x24"}, "not above"),
+        (
+            "out.mkv",
+            {"scale": None, "to": "20000x20000", "codec": "h264", "model": "lanczos"},
+            "h264 can't hold",
+        ),
+        ("out.mkv", {"model": "qualty"}, "qualty"),
+        ("out.mkv", {"range": "9-"}, "there is no frame in it"),
+        ("in.mp4", {}, "is the input itself"),
+    ],
+    ids=str,
+)
+def test_what_needs_no_look_at_frames_is_refused_before_one(
+    film: Path, tmp_path: Path, output: str, settings: dict[str, Any], said: str
+) -> None:
+    given = {"scale": 2, "keep_grain": True, **settings}
+    with pytest.raises(UsageError, match=said):
+        video_planner.plan_video(film, tmp_path / output, run_settings(**given))
+
+
+def test_a_file_in_the_output_s_place_is_refused_before_the_film_is_read(
+    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "out.mkv").write_bytes(b"mine")
+    monkeypatch.setattr(job, "plan_video", no_look)
+    with pytest.raises(UsageError, match="already exists, and vsr did not make it; give --overwrite"):
+        upscaled(film, tmp_path / "out.mkv")
+    with pytest.raises(AssertionError):
+        upscaled(film, tmp_path / "out.mkv", overwrite=True)
+
+
+def test_a_disk_that_is_too_small_is_refused_before_a_crf_is_searched(
+    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chunk_loop, "find_crf", no_look)
+    monkeypatch.setattr(chunk_loop, "_LEAST_FREE_BYTES", 1 << 62)
+    with pytest.raises(OutputError, match="GB free"):
+        upscaled(film, tmp_path / "out.mkv", **{**H264, "crf": None, "target_vmaf": 90.0})
+
+
+@pytest.mark.parametrize(("at", "said"), [("99", "is behind the end"), ("1x", "expected seconds")])
+def test_a_moment_that_is_not_in_the_film_is_refused_before_frames_are_looked_at(
+    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str, said: str
+) -> None:
+    monkeypatch.setattr(preview, "plan_video", no_look)
+    with pytest.raises(UsageError, match=said):
+        list(preview.preview(film, tmp_path / "p", run_settings(scale=2), at=[at]))
+    assert not (tmp_path / "p").exists()
+
+
+def test_a_page_that_is_no_preview_s_is_refused_before_the_film_is_read(
+    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "index.html").write_text("<p>mine")
+    monkeypatch.setattr(preview, "probe", no_look)
+    with pytest.raises(UsageError, match="is not the page of a preview"):
+        list(preview.preview(film, tmp_path / "site", run_settings(scale=2)))
+
+
+def test_a_training_that_was_begun_is_refused_before_pairs_are_made(tmp_path: Path) -> None:
+    (tmp_path / "tuned" / "run").mkdir(parents=True)
+    (tmp_path / "tuned" / "run" / "log.jsonl").write_text("{}")
+    with pytest.raises(UsageError, match="begun before; give --resume"):
+        next(tune(tmp_path / "no film at all", tmp_path / "tuned"))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["compare", "in.mp4", "in.mp4", "--report", "{0}"], "is a folder; name a file in it"),
+        (["compare", "in.mp4", "in.mp4", "--report", "in.mp4/a.html"], "is a file; choose another place"),
+        (["bench", "in.mp4", "--share", "in.mp4/a.json"], "is a file; choose another place"),
+        (["run", "in.mp4", "--summary", "in.mp4/a.csv"], "is a file; choose another place"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_a_report_that_can_not_be_written_is_refused_before_the_work_it_is_of(
+    film: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    given: list[str],
+    said: str,
+) -> None:
+    assert film.exists()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main([text.format(tmp_path) for text in given])
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
