@@ -295,8 +295,13 @@ MUTANTS = (
     ),
     Mutant(
         102, "a search throws away chunks of another command", "pipelines/run/chunk_loop.py",
-        "    journal.adopt(planned.plan.id, planned.plan.to_json(), planned.input)\n    found", "    found",
+        "    journal.adopt(planned.plan.id, planned.plan.to_json(), planned.input)\n    _short", "    _short",
         f"{_RATE}::test_chunks_of_another_command_are_kept_from_a_search",
+    ),
+    Mutant(
+        56, "a CRF is searched for a disk that is too small", "pipelines/run/chunk_loop.py",
+        "    _short_of_disk(journal.folder, planned)  # raises before samples are encoded\n", "",
+        "tests/pipelines/run/test_early_refusals.py::test_a_disk_that_is_too_small_is_refused_before_a_crf_is_searched",
     ),
     Mutant(
         91, "ONNX files may name other files", "models/catalog/onnx_module.py", "options.add_session_config_entry(*_NO_EXTERNAL_DATA)", "pass",
