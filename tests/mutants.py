@@ -720,7 +720,7 @@ MUTANTS = (
     ),
     Mutant(
         45, "a finished result of another size is not looked at", "pipelines/run/job.py",
-        "_done(target, plan, of_any_size=look)", "_done(target, plan, of_any_size=False)",
+        "finished_output(target, plan, of_any_size=look)", "finished_output(target, plan, of_any_size=False)",
         "tests/pipelines/output/test_full_verification.py::test_a_damaged_one_of_another_size_is_found_as_well",
     ),
     Mutant(
@@ -1150,7 +1150,7 @@ MUTANTS = (
         f"{_MACHINES}::test_a_machine_where_no_worker_starts_is_given_up_and_named",
     ),
     Mutant(
-        45, "a result whose frames were counted is taken for another command's", "pipelines/run/job.py",
+        45, "a result whose frames were counted is taken for another command's", "pipelines/run/kept_work.py",
         'not plan.ids.isdisjoint({report["plan"], report.get("asked")})', 'plan.id == report["plan"]',
         f"{_JOURNAL}::test_the_same_command_knows_its_result_whose_frames_had_to_be_counted",
     ),
@@ -1221,7 +1221,7 @@ MUTANTS = (
     ),
     Mutant(
         42, "a log without its checkpoint is begun anew", "pipelines/training/train.py",
-        "for path in (checkpoint, log) if", "for path in (checkpoint,) if",
+        'for name in ("checkpoint.pt", "log.jsonl"))', 'for name in ("checkpoint.pt",))',
         f"{_LOST}::test_a_log_without_its_checkpoint_is_not_begun_anew",
     ),
     Mutant(
@@ -1355,7 +1355,7 @@ MUTANTS = (
         f"{_SOURCE}::test_a_concat_list_opens_nothing",
     ),
     Mutant(
-        27, "SAR is not baked in", "pipelines/planner/video_planner.py",
+        27, "SAR is not baked in", "pipelines/planner/plan_checks.py",
         "        width, height = square_size(width, height, upright_sar(info))", "        pass",
         "tests/pipelines/probe/test_black_bars.py::test_the_display_aspect_is_kept_or_baked_in",
     ),
