@@ -27,6 +27,8 @@ __all__ = ["choose_precision", "multiplies_bytes", "with_arithmetic"]
 
 _MOST_COST_DB = 0.05
 """Largest loss of PSNR at which auto chooses int8."""
+_OURS = frozenset({"compact", "restoring", "recurrent"})
+"""Architectures of which users may expect 8-bit integers."""
 _CPUS = Path("/proc/cpuinfo")
 _VNNI = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
 _TRY = "pipelines.inference.arithmetic_trial:try_arithmetic"
@@ -38,8 +40,8 @@ _SECONDS = 300.0
 def with_arithmetic(plan: Plan, settings: RunSettings) -> tuple[Plan, list[str]]:
     """Return (the plan with the choice, messages for the user).
 
-    Unchanged for a CPU and on a cluster. Remembered for a network, GPU, driver and build of torch. Raises
-    UsageError for a device with results that differ from the CPU's.
+    Unchanged for a CPU, with a message on 8-bit integers, and on a cluster. Remembered for a network, GPU,
+    driver and build of torch. Raises UsageError for a device with results that differ from the CPU's.
     """
     if (
         settings.cluster is not None
@@ -47,7 +49,7 @@ def with_arithmetic(plan: Plan, settings: RunSettings) -> tuple[Plan, list[str]]
         or not any(s.card.sha256 for s in plan.stages)
         or computing_device(settings.device) == "cpu"
     ):
-        return plan, []
+        return plan, _said_of_integers(settings, plan)
     key = " | ".join(
         [computing_device(settings.device), metadata.version("torch"), *map(encoder_hardware, makers_here()),
         plan.pix_fmt, f"{plan.tile_px}",
@@ -114,6 +116,24 @@ def _suits_int8(settings: RunSettings, plan: Plan) -> bool:
     )
 
 
+def _said_of_integers(settings: RunSettings, plan: Plan) -> list[str]:
+    """Whether a plan for a CPU with 8-bit dot products uses them, at which cost, or why it doesn't."""
+    cards = [stage.card for stage in plan.stages]
+    cost = max((card.int8_cost_db or 0 for card in cards), default=0)
+    if plan.precision == "int8":
+        return [f"computed on 8-bit integers, which cost {cost:.3f} dB of PSNR; --precision fp32 costs none"]
+    if (
+        settings.precision != "auto"
+        or settings.cluster is not None
+        or not any(card.architecture in _OURS for card in cards)
+        or not multiplies_bytes()
+        or computing_device(settings.device) != "cpu"
+    ):
+        return []
+    reason = f"they would cost {cost:.3f} dB of PSNR" if plan.takes_int8 else _hindrance(plan)
+    return [f"computed in floats, not with --precision int8: {reason}"]
+
+
 def multiplies_bytes() -> bool:
     """Whether this CPU has 8-bit dot products with exact sums: VNNI, AVX-VNNI or AMX.
 
@@ -137,7 +157,7 @@ def _hindrance(plan: Plan) -> str:
     if without:
         return (
             f"{without[0]} has no layers on 8-bit integers (`vsr quantize` makes some for networks of the"
-            " architecture compact)"
+            " architectures compact and restoring)"
         )
     if len(cards) != 1:
         return f"it is for one network alone, and this takes {', '.join(card.name for card in cards)}"

@@ -26,7 +26,13 @@ def chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """The precision that is chosen on a CPU of which the system says `cpu`."""
     card = card_with_integers(tmp_path)
 
-    def choose(source: Path, cpu: str = VNNI, cost_db: float = 0.05, **settings: object) -> str:
+    def choose(
+        source: Path,
+        cpu: str = VNNI,
+        cost_db: float = 0.05,
+        notes: list[str] | None = None,
+        **settings: object,
+    ) -> str:
         from models.catalog.loader import load_network
         from models.catalog.lookup import find
 
@@ -34,7 +40,9 @@ def chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
         (tmp_path / "cpuinfo").write_text(cpu)
         monkeypatch.setattr(precision_choice, "_CPUS", tmp_path / "cpuinfo")
         given = {"target": TargetSettings(scale=2), "model": card.path, "device": "cpu", **settings}
-        return plan_video(source, tmp_path / "out.mkv", RunSettings(**given)).plan.precision  # type: ignore[arg-type]
+        planned = plan_video(source, tmp_path / "out.mkv", RunSettings(**given))  # type: ignore[arg-type]
+        (notes if notes is not None else []).extend(planned.info.notes)
+        return planned.plan.precision
 
     return choose
 
@@ -70,3 +78,18 @@ def test_a_gpu_computes_where_there_is_one(chosen, film: Path, monkeypatch: pyte
 
 def test_ten_bits_are_computed_in_floats(chosen, tmp_path: Path) -> None:
     assert chosen(media.cfr(tmp_path / "ten.mkv", frames=2, codec="ffv1", pix_fmt="yuv420p10le")) == ""
+
+
+def test_the_plan_says_what_integers_cost_or_why_there_are_none(chosen, film: Path, tmp_path: Path) -> None:
+    def said(source: Path, **options: object) -> str:
+        notes: list[str] = []
+        chosen(source, notes=notes, **options)
+        return "; ".join(note for note in notes if note.startswith("computed"))
+
+    assert said(film, cost_db=0.04).startswith("computed on 8-bit integers, which cost 0.040 dB of PSNR")
+    floats = "computed in floats, not with --precision int8: "
+    assert said(film, cost_db=0.06) == f"{floats}they would cost 0.060 dB of PSNR"
+    ten = media.cfr(tmp_path / "ten.mkv", frames=2, codec="ffv1", pix_fmt="yuv420p10le")
+    assert said(ten) == f"{floats}it is for 8-bit sources, and this one is yuv420p10le"
+    assert said(film, target=TargetSettings(scale=4)).startswith(f"{floats}it is for one network alone")
+    assert said(film, precision="fp32") == said(film, cpu="") == said(film, model="lanczos") == ""
