@@ -1245,6 +1245,16 @@ MUTANTS = (
         f"{_INT8}::test_a_cpu_that_is_not_exact_is_refused",
     ),
     Mutant(
+        42, "weights are trained with another rounding than they get", "models/layers/rounding_in_loop.py",
+        "whole - (rank < surplus).float() + ", "whole + ",
+        "tests/models/layers/test_rounding_in_loop.py::test_it_computes_as_on_integers",
+    ),
+    Mutant(
+        42, "a CPU that lacks the integers of an earlier run is not told", "pipelines/output/plan_differences.py",
+        'if old.get("precision") == "int8" != new.get("precision"):', "if False:",
+        f"{_LOST}::test_integers_go_on_where_a_cpu_computes_them_and_another_cpu_is_told_so",
+    ),
+    Mutant(
         42, "sums of 8-bit products are taken for exact untried", "models/layers/int8.py",
         "    return bool((found == torch.from_numpy(expected.astype(np.float32))[:, None, None]).all())", "    return True",
         "tests/models/layers/test_int8.py::test_bits_do_not_depend_on_the_kind_of_cpu_or_on_threads[AVX2]",
