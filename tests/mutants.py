@@ -184,7 +184,7 @@ MUTANTS = (
         f"{_FILM_END}::test_fragments_that_repeat_their_header_and_go_on_are_one_film",
     ),
     Mutant(
-        25, "a timecode of the pictures is lost", "pipelines/containers/container_support.py",
+        25, "a timecode of the pictures is lost", "pipelines/containers/container_tags.py",
         "return next(named, info.timecode)", 'return next(named, "")',
         f"{_TRACKS}::test_a_timecode_that_the_pictures_bear_becomes_a_track_or_a_tag",
     ),
@@ -577,7 +577,7 @@ MUTANTS = (
         f"{_TRACKS}::test_subtitles_that_were_off_stay_off_and_lost_flags_are_said",
     ),
     Mutant(
-        23, "flags of tracks are lost in silence", "pipelines/containers/container_support.py",
+        23, "flags of tracks are lost in silence", "pipelines/containers/container_tags.py",
         "    return tuple(str(flag.name) for flag in flags & ~kept)\n", "    return ()\n",
         f"{_TRACKS}::test_subtitles_that_were_off_stay_off_and_lost_flags_are_said",
     ),
@@ -628,17 +628,17 @@ MUTANTS = (
         f"{_TRACKS}::test_sound_under_a_fourcc_goes_into_matroska_under_its_wave_format_tag",
     ),
     Mutant(
-        23, "Matroska is given QuickTime's tags", "pipelines/containers/container_support.py",
+        23, "Matroska is given QuickTime's tags", "pipelines/containers/copied_tracks.py",
         "if has_fourcc and output.format.name", "if False and output.format.name",
         f"{_TRACKS}::test_sound_under_a_fourcc_goes_into_matroska_under_its_wave_format_tag",
     ),
     Mutant(
-        21, "channels stay without names", "pipelines/containers/container_support.py",
+        21, "channels stay without names", "pipelines/containers/copied_tracks.py",
         "        _complete_layout(stream)\n", "",
         f"{_TRACKS}::test_pcm_whose_channels_have_no_names_goes_into_mp4_and_mov",
     ),
     Mutant(
-        21, "LPCM is passed on as it is", "pipelines/containers/container_support.py",
+        21, "LPCM is passed on as it is", "pipelines/containers/copied_tracks.py",
         "_add_pcm(output, source)\n            if codec_of(source) in REWRAPPED\n            else output", "output",
         f"{_TRACKS}::test_lpcm_of_discs_is_rewrapped_with_the_same_samples",
     ),
@@ -1828,7 +1828,7 @@ MUTANTS = (
         "test_a_film_of_two_sources_has_two_levels_that_meet_at_the_cut[here-and-there]",
     ),
     Mutant(
-        84, "one damaged part does not count", "pipelines/planner/video_planner.py",
+        84, "one damaged part does not count", "pipelines/planner/network_choice.py",
         "max(level for _, level in levels) < _RESTORED_FROM", "levels[0][1] < _RESTORED_FROM",
         "tests/pipelines/planner/test_video_planner.py::"
         "test_one_part_that_is_damaged_is_enough_for_a_network_that_restores",
@@ -1869,7 +1869,7 @@ MUTANTS = (
         "test_every_frame_has_the_level_of_its_part_however_a_film_is_cut_into_chunks_and_ranges",
     ),
     Mutant(
-        84, "a longer cascade restores whatever it takes", "pipelines/planner/video_planner.py",
+        84, "a longer cascade restores whatever it takes", "pipelines/planner/network_choice.py",
         "if share > _MORE_WORK:", "if share > 9:",
         "tests/pipelines/planner/test_video_planner.py::"
         "test_a_longer_cascade_begins_with_a_network_that_restores_unless_it_takes_far_more_work[x4]",
@@ -2353,7 +2353,7 @@ MUTANTS = (
         f"{_TAGS}::test_keys_of_any_name_and_names_of_tracks_are_kept",
     ),
     Mutant(
-        29, "a track's name is left out", "pipelines/containers/container_support.py",
+        29, "a track's name is left out", "pipelines/containers/container_tags.py",
         '"title" if key == "name" and "title" not in tags else key', "key",
         f"{_TAGS}::test_keys_of_any_name_and_names_of_tracks_are_kept",
     ),

@@ -1,6 +1,8 @@
 """What a container can hold, and how tracks and boxes are written into one.
 
 container_support.py  which streams a container can hold
+container_tags.py     which tags, flags and timecodes it can hold, and how they are copied
+copied_tracks.py      tracks for packets copied from the source
 matroska_shape.py     writes the shape of a sample into a finished Matroska file
 mov_boxes.py          inserts a box into the sample entry of a finished MOV
 subtitle_text.py      converts text subtitles for another container

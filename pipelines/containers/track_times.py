@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import av
 
-from pipelines.containers.container_support import KEEPS_MILLISECONDS
-
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator
     from typing import TypeAlias
@@ -18,6 +16,7 @@ if TYPE_CHECKING:
     Packet: TypeAlias = av.Packet[Any]
 
 __all__ = [
+    "KEEPS_MILLISECONDS",
     "MonotonicClock",
     "clip_start",
     "cut_to",
@@ -25,6 +24,10 @@ __all__ = [
     "shown_ticks",
     "with_decode_times",
 ]
+
+
+KEEPS_MILLISECONDS = frozenset({"matroska", "webm"})
+"""Containers that round every timestamp to 1 ms."""
 
 
 _MOST_WITHOUT_TIME = 64

@@ -25,8 +25,9 @@ from pipelines.plan.events import Note, Planned
 from pipelines.plan.option_values import PREFILTERS
 from pipelines.plan.timeline import clock
 from pipelines.planner.licences import licence_notes
+from pipelines.planner.network_choice import chosen_model
 from pipelines.planner.resources import crew_of
-from pipelines.planner.video_planner import chosen_model, plan_video
+from pipelines.planner.video_planner import plan_video
 from pipelines.pool.interface import WorkItem
 from pipelines.probe.probe import probe
 from pipelines.run.chunk_tasks import SpanRun

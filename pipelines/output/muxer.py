@@ -17,17 +17,13 @@ from av.stream import Disposition
 
 from models.errors import OutputError, VerificationError
 from pipelines.containers.container_support import (
-    OWN_TAGS,
-    REWRAPPED,
-    add_copied_stream,
-    codec_of,
     container_options,
-    copy_tags,
     dolby_vision_record,
-    film_timecode,
     is_made_by_muxer,
     stream_time_bases,
 )
+from pipelines.containers.container_tags import OWN_TAGS, copy_tags, film_timecode
+from pipelines.containers.copied_tracks import REWRAPPED, add_copied_stream, codec_of
 from pipelines.containers.matroska_shape import reserve, write_shape
 from pipelines.containers.mov_boxes import add_to_sample_entry, disable_tracks
 from pipelines.containers.subtitle_text import add_text_track, converted, is_converted

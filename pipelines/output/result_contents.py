@@ -12,12 +12,9 @@ import numpy as np
 from av.stream import Disposition
 
 from models.errors import VerificationError
-from pipelines.containers.container_support import (
-    KEEPS_MILLISECONDS,
-    codec_of,
-    dolby_vision_record,
-    is_unframed_audio,
-)
+from pipelines.containers.container_support import dolby_vision_record
+from pipelines.containers.copied_tracks import codec_of, is_unframed_audio
+from pipelines.containers.track_times import KEEPS_MILLISECONDS
 from pipelines.media.bitstream import nal_length_size
 from pipelines.media.chroma_siting import chroma_siting
 from pipelines.media.cicp import Siting

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import av
 
 from models.errors import CorruptError, Interrupted
-from pipelines.containers.container_support import REWRAPPED, codec_of, is_bare_aac
+from pipelines.containers.copied_tracks import REWRAPPED, codec_of, is_bare_aac
 from pipelines.containers.subtitle_text import ConsecutiveEvents, OverlappingEvents, coded_text, plain_text
 from pipelines.containers.track_times import (
     MonotonicClock,

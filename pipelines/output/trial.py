@@ -23,7 +23,8 @@ import numpy as np
 
 from models.errors import ResourceError, UsageError, VsrError
 from pipelines.codec.encoder import encode_chunk, stream_facts
-from pipelines.containers.container_support import REWRAPPED, incompatible_streams, is_unframed_audio
+from pipelines.containers.container_support import incompatible_streams
+from pipelines.containers.copied_tracks import REWRAPPED, is_unframed_audio
 from pipelines.containers.subtitle_text import is_converted
 from pipelines.frames.thumbnail import grid_for, thumbnail
 from pipelines.media.demuxer import open_source

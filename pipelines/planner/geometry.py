@@ -6,13 +6,15 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from pipelines.plan.settings import BOXES
-from pipelines.planner.network_choice import LARGEST_DEFAULT_4K
 
 if TYPE_CHECKING:
     from pipelines.media.video_info import VideoInfo
     from pipelines.plan.settings import TargetSettings
 
 __all__ = ["square_size", "target_size", "upright_sar"]
+
+
+LARGEST_DEFAULT_4K = 1920 * 1088
 
 
 def target_size(

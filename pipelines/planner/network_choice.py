@@ -5,18 +5,31 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from models.catalog.lookup import default_model, find, restoring_model
 from models.errors import UsageError
-from pipelines.plan.plan import NetworkStage
+from pipelines.plan.plan import NetworkStage, levels_within
+from pipelines.planner.geometry import target_size
+from pipelines.planner.resources import computing_device, cuda_devices
+from pipelines.probe.restoration_level import estimate_levels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from models.catalog.card import Card
+    from pipelines.media.video_info import VideoInfo
+    from pipelines.plan.plan import RestoreLevels
+    from pipelines.plan.settings import RunSettings
 
-__all__ = ["LARGEST_DEFAULT_4K", "SMALL_NETWORK", "choose_stages", "compute_cost"]
+__all__ = ["SMALL_NETWORK", "choose_networks", "choose_stages", "chosen_model", "compute_cost"]
 
 
-LARGEST_DEFAULT_4K = 1920 * 1088
+_RESTORED_FROM = 0.1
+"""The estimated level from which networks for compressed footage are better than those for clean sources
+(docs/choosing.md). The estimate tends to be too low: on four films at CRF 18 to 32 a level of 0.2 to 0.5 is
+better than none, and the estimate is 0.04 to 0.7."""
+_MORE_WORK = 1.2
+"""Largest compute of networks for compressed footage chosen by default, relative to those for clean
+sources."""
 _STRETCH = Fraction(3, 2)
 """If no network of its family reaches the target, a restoring ×2 network is followed by classical scaling up
 to this factor: a second network would cost several times the first, and find little to sharpen."""
@@ -150,3 +163,58 @@ def _resizer() -> Card:
     from models.catalog.lookup import find
 
     return find("lanczos")[0]
+
+
+def chosen_model(settings: RunSettings) -> str:
+    """The model in the settings, or the default of the device on which networks would run here."""
+    if settings.model != "auto":
+        return settings.model
+    return default_model(
+        on_gpu=settings.device not in {"auto", "cpu"}
+        or bool(settings.device == "auto" and (cuda_devices() or computing_device(settings.device) != "cpu"))
+    )
+
+
+def choose_networks(
+    settings: RunSettings, info: VideoInfo, part: tuple[int, int], *, full: bool
+) -> tuple[str, RestoreLevels, list[str]]:
+    """The networks, the restoration levels for those that take one, and notes on the choice.
+
+    If no network is named, a film with shots above a certain level gets a network for compressed footage.
+    """
+    model = chosen_model(settings)
+    restoring = restoring_model(model) if settings.model == "auto" else None
+    if restoring is None and not any(c.restores for name in model.split(",") for c in find(name.strip())):
+        return model, (), []
+    given = settings.restore != "auto"
+    start, stop = part
+    levels: RestoreLevels = ((start, float(settings.restore)),) if given else ()
+    if not given:
+        # Of the whole film, for any part of it: a trial then looks as the film will.
+        levels = estimate_levels(info, full=full, prefilter=settings.prefilter or "")
+    if not levels:
+        return model, (), []
+    is_part = stop - start < info.frame_count
+    how = "as given" if given else "estimated from the whole film" if is_part else "estimated"
+    said = f"restoration level {_in_words(levels)}, {how}"
+    own = levels_within(levels, start, stop)
+    if restoring is None:
+        return model, own, [said]
+    if max(level for _, level in levels) < _RESTORED_FROM:
+        return model, own, [f"{said}: clean enough for {model}"]
+    width, height = info.upright_size
+    wanted = target_size(width, height, settings.target, even=(False, False))
+    most = max(card.scale for card in find(restoring))
+    if wanted[0] > most * width + 1 or wanted[1] > most * height + 1:
+        share = compute_cost(find(restoring), (width, height), wanted) / compute_cost(
+            find(model), (width, height), wanted
+        )
+        if share > _MORE_WORK:
+            reason = f"{model}, as {restoring} takes {share:.1f} times the work; --model {restoring} insists"
+            return model, own, [f"{said}: {reason}"]
+    return restoring, own, [f"{said}: {restoring}, which takes compression and noise away"]
+
+
+def _in_words(levels: RestoreLevels) -> str:
+    least, most = (pick(level for _, level in levels) for pick in (min, max))
+    return f"{least:.2f}" if len(levels) == 1 else f"{least:.2f} to {most:.2f} over {len(levels)} parts"

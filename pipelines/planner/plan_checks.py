@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from models.errors import UsageError
 from pipelines.codec.promised_frames import Promise
-from pipelines.containers.container_support import incompatible_streams, lost_tags
+from pipelines.containers.container_support import incompatible_streams
+from pipelines.containers.container_tags import lost_tags
 from pipelines.containers.subtitle_text import is_converted, said_of_conversion
 from pipelines.media.cicp import HDR_TRANSFERS, Primaries, Range, Transfer
 from pipelines.plan.timeline import clock, timeline

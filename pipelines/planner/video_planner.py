@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.catalog.lookup import default_model, find, restoring_model
+from models.catalog.lookup import find
 from models.errors import CorruptError, MediaError, UsageError
 from pipelines.codec.encoder import try_encoder
 from pipelines.codec.filter_graph import try_filters
@@ -18,7 +18,7 @@ from pipelines.plan.chunking import frame_range
 from pipelines.plan.color_tags import output_tags, resolve
 from pipelines.plan.events import Planned
 from pipelines.plan.output_names import result_name
-from pipelines.plan.plan import Plan, levels_within
+from pipelines.plan.plan import Plan
 from pipelines.planner.container_choice import (
     checked_target,
     fitting_container,
@@ -29,9 +29,8 @@ from pipelines.planner.dynamic_hdr_choice import choose_dynamic_hdr, enhancement
 from pipelines.planner.encoder_choice import proven_encoder, wanted_maker
 from pipelines.planner.encoder_options import EncoderTarget, choose_encoder
 from pipelines.planner.field_choice import choose_fields
-from pipelines.planner.geometry import target_size
 from pipelines.planner.licences import refuse_licences
-from pipelines.planner.network_choice import choose_stages, compute_cost
+from pipelines.planner.network_choice import choose_networks, choose_stages, chosen_model
 from pipelines.planner.pixel_format_choice import of_pictures, raised_by_prefilters
 from pipelines.planner.plan_builder import Choices, make_plan
 from pipelines.planner.plan_checks import (
@@ -46,31 +45,21 @@ from pipelines.planner.plan_checks import (
     track_notes,
 )
 from pipelines.planner.precision_choice import with_arithmetic
-from pipelines.planner.resources import computing_device, cuda_devices
 from pipelines.planner.size_bound import most_disk_bytes
 from pipelines.probe.black_bars import find_bars
 from pipelines.probe.grain_measurement import measure_grain
 from pipelines.probe.probe import probe
-from pipelines.probe.restoration_level import estimate_levels
 
 if TYPE_CHECKING:
     from pipelines.media.cicp import ColorTags, HdrMetadata
     from pipelines.media.video_info import VideoInfo
     from pipelines.plan.encoder_spec import Encoder
-    from pipelines.plan.plan import RestoreLevels
     from pipelines.plan.settings import EncodeSettings, RunSettings
     from pipelines.planner.container_choice import Fit, OutputLocation
 
-__all__ = ["chosen_model", "plan_video"]
+__all__ = ["plan_video"]
 
 
-_RESTORED_FROM = 0.1
-"""The estimated level from which networks for compressed footage are better than those for clean sources
-(docs/choosing.md). The estimate tends to be too low: on four films at CRF 18 to 32 a level of 0.2 to 0.5 is
-better than none, and the estimate is 0.04 to 0.7."""
-_MORE_WORK = 1.2
-"""Largest compute of networks for compressed footage chosen by default, relative to those for clean
-sources."""
 _STILLS = frozenset({".heic", ".heif", ".avif"})
 
 
@@ -89,61 +78,6 @@ def plan_video(
         if str(source) in str(error):
             raise
         raise type(error)(f"{source}: {error}") from error
-
-
-def chosen_model(settings: RunSettings) -> str:
-    """The model in the settings, or the default of the device on which networks would run here."""
-    if settings.model != "auto":
-        return settings.model
-    return default_model(
-        on_gpu=settings.device not in {"auto", "cpu"}
-        or bool(settings.device == "auto" and (cuda_devices() or computing_device(settings.device) != "cpu"))
-    )
-
-
-def _restoring(
-    settings: RunSettings, info: VideoInfo, part: tuple[int, int], *, full: bool
-) -> tuple[str, RestoreLevels, list[str]]:
-    """The networks, the restoration levels for those that take one, and notes on the choice.
-
-    If no network is named, a film with shots above a certain level gets a network for compressed footage.
-    """
-    model = chosen_model(settings)
-    restoring = restoring_model(model) if settings.model == "auto" else None
-    if restoring is None and not any(c.restores for name in model.split(",") for c in find(name.strip())):
-        return model, (), []
-    given = settings.restore != "auto"
-    start, stop = part
-    levels: RestoreLevels = ((start, float(settings.restore)),) if given else ()
-    if not given:
-        # Of the whole film, for any part of it: a trial then looks as the film will.
-        levels = estimate_levels(info, full=full, prefilter=settings.prefilter or "")
-    if not levels:
-        return model, (), []
-    is_part = stop - start < info.frame_count
-    how = "as given" if given else "estimated from the whole film" if is_part else "estimated"
-    said = f"restoration level {_in_words(levels)}, {how}"
-    own = levels_within(levels, start, stop)
-    if restoring is None:
-        return model, own, [said]
-    if max(level for _, level in levels) < _RESTORED_FROM:
-        return model, own, [f"{said}: clean enough for {model}"]
-    width, height = info.upright_size
-    wanted = target_size(width, height, settings.target, even=(False, False))
-    most = max(card.scale for card in find(restoring))
-    if wanted[0] > most * width + 1 or wanted[1] > most * height + 1:
-        share = compute_cost(find(restoring), (width, height), wanted) / compute_cost(
-            find(model), (width, height), wanted
-        )
-        if share > _MORE_WORK:
-            reason = f"{model}, as {restoring} takes {share:.1f} times the work; --model {restoring} insists"
-            return model, own, [f"{said}: {reason}"]
-    return restoring, own, [f"{said}: {restoring}, which takes compression and noise away"]
-
-
-def _in_words(levels: RestoreLevels) -> str:
-    least, most = (pick(level for _, level in levels) for pick in (min, max))
-    return f"{least:.2f}" if len(levels) == 1 else f"{least:.2f} to {most:.2f} over {len(levels)} parts"
 
 
 @dataclass(frozen=True)
@@ -190,7 +124,7 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     if grain:
         # networks enlarge the grain they see: it would be there twice
         settings = replace(settings, prefilter=settings.prefilter or "denoise")
-    model, levels, said_of_level = _restoring(settings, info, part, full=film.is_full)
+    model, levels, said_of_level = choose_networks(settings, info, part, full=film.is_full)
     raised, said_of_raising = raised_by_prefilters(film.format, settings)
     raised_from, film = film.format.name if raised != film.format else "", replace(film, format=raised)
     cards = [find(name.strip()) for name in model.split(",")]

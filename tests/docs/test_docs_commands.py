@@ -15,7 +15,7 @@ import pytest
 
 from models.catalog import lookup
 from pipelines.plan import settings
-from pipelines.planner import video_planner
+from pipelines.planner import network_choice
 from tests import media
 from tests.helpers.command import ROOT
 from tests.helpers.inline import without_processes
@@ -83,7 +83,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shelf: Path) -> Path:
     without_processes(monkeypatch)
     for name, size in (("8k", (192, 144)), ("4k", (160, 120)), ("1440p", (144, 108)), ("1080p", (128, 96))):
         monkeypatch.setitem(settings.BOXES, name, size)
-    monkeypatch.setattr(video_planner, "default_model", lambda **_: "lanczos")
+    monkeypatch.setattr(network_choice, "default_model", lambda **_: "lanczos")
     ready = shelf / "docs-media"
     if not ready.exists():
         ready.mkdir()

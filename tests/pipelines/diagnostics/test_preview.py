@@ -18,7 +18,7 @@ from pipelines.inference.temporal_windows import Window
 from pipelines.inference.upscaler import Upscaler
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.media.video_info import Frame
-from pipelines.planner import video_planner
+from pipelines.planner import network_choice
 from pipelines.planner.video_planner import plan_video
 from tests import media
 from tests.helpers import patches
@@ -132,7 +132,7 @@ def test_unasked_the_network_is_shown_that_a_run_would_take(
     film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, level: float, usual: str
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    monkeypatch.setattr(video_planner, "estimate_levels", lambda *_, **__: ((0, level),))
+    monkeypatch.setattr(network_choice, "estimate_levels", lambda *_, **__: ((0, level),))
     _, result = shown(film, tmp_path, shots=1)
     assert [c.model for c in result.choices] == ["lanczos", usual]
 

@@ -754,10 +754,10 @@ def test_a_muxer_that_fails_only_at_its_trailer_is_found_before_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Case 23."""
-    from pipelines.containers import container_support
+    from pipelines.containers import copied_tracks
 
     source = with_sound(tmp_path / "in.mkv", "pcm_s16le")
-    monkeypatch.setattr(container_support, "_complete_layout", lambda _: None)
+    monkeypatch.setattr(copied_tracks, "_complete_layout", lambda _: None)
     with pytest.raises(
         UsageError, match=r"mp4 can't hold audio stream 1 \(pcm_s16le\).*name an output that ends in \.mkv"
     ):

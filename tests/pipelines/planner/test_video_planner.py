@@ -11,8 +11,9 @@ import pytest
 
 from models.errors import UsageError
 from pipelines.plan.settings import EncodeSettings, RunSettings, TargetSettings
-from pipelines.planner import video_planner
-from pipelines.planner.video_planner import chosen_model, plan_video
+from pipelines.planner import network_choice, video_planner
+from pipelines.planner.network_choice import chosen_model
+from pipelines.planner.video_planner import plan_video
 from pipelines.probe import restoration_level
 from pipelines.probe.probe import probe
 from tests import media
@@ -43,7 +44,7 @@ def film(tmp_path: Path) -> Path:
 def planned(film: Path, monkeypatch: pytest.MonkeyPatch, level: float | None, **settings: Any) -> Any:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.setattr(
-        video_planner, "estimate_levels", lambda *_, **__: () if level is None else ((0, level),)
+        network_choice, "estimate_levels", lambda *_, **__: () if level is None else ((0, level),)
     )
     return plan_video(film, None, RunSettings(target=TargetSettings(scale=2), **settings))
 
@@ -73,7 +74,7 @@ def test_a_longer_cascade_begins_with_a_network_that_restores_unless_it_takes_fa
     film: Path, monkeypatch: pytest.MonkeyPatch, scale: int, networks: list[str]
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    monkeypatch.setattr(video_planner, "estimate_levels", lambda *_, **__: ((0, 0.7),))
+    monkeypatch.setattr(network_choice, "estimate_levels", lambda *_, **__: ((0, 0.7),))
     found = plan_video(film, None, RunSettings(target=TargetSettings(scale=scale)))
     assert [s.card.name for s in found.plan.stages] == networks
     beyond = [
@@ -103,7 +104,7 @@ def test_a_part_of_a_film_gets_the_network_and_the_levels_it_has_in_the_whole_fi
     film: Path, monkeypatch: pytest.MonkeyPatch, part: str, own: tuple[tuple[int, float], ...]
 ) -> None:
     """A trial with --range looks as the film will, and says that all of it was looked at."""
-    monkeypatch.setattr(video_planner, "estimate_levels", lambda *_, **__: PARTS)
+    monkeypatch.setattr(network_choice, "estimate_levels", lambda *_, **__: PARTS)
     found = plan_video(film, None, RunSettings(target=TargetSettings(scale=2), range=part))
     assert found.plan.stages[0].card.family == "real-fast"
     assert (found.plan.stages[0].restore, found.plan.restore_levels) == (
@@ -118,7 +119,7 @@ def test_the_level_is_estimated_of_the_whole_film_as_the_networks_see_it(
 ) -> None:
     asked: list[dict[str, Any]] = []
     monkeypatch.setattr(
-        video_planner, "estimate_levels", lambda _, **options: asked.append(options) or ((0, 0.5),)
+        network_choice, "estimate_levels", lambda _, **options: asked.append(options) or ((0, 0.5),)
     )
     monkeypatch.setattr(video_planner, "measure_grain", lambda _: ((2.0,) * 8, (1.0,), (1.0,)))
     for settings in ({"range": "0.04-0.12", "prefilter": "deblock"}, {"keep_grain": True}):
@@ -164,7 +165,7 @@ def test_full_chroma_goes_through_networks_where_the_result_has_it_and_the_plan_
 def test_behind_a_restoring_network_come_those_for_clean_sources(
     film: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(video_planner, "estimate_levels", lambda *_, **__: ((0, 0.8),))
+    monkeypatch.setattr(network_choice, "estimate_levels", lambda *_, **__: ((0, 0.8),))
     for model, following in (("real-fast", "fast"), ("real", "quality")):
         plan = plan_video(film, None, RunSettings(target=TargetSettings(scale=4), model=model)).plan
         assert [s.card.family for s in plan.stages] == [model, following]
@@ -238,7 +239,7 @@ PARTS = ((0, 0.2), (2, 0.71), (3, 0.45))
 
 
 def test_levels_of_parts_stand_in_the_plan_and_are_told(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(video_planner, "estimate_levels", lambda *_, **__: PARTS)
+    monkeypatch.setattr(network_choice, "estimate_levels", lambda *_, **__: PARTS)
     found = plan_video(film, None, RunSettings(target=TargetSettings(scale=2)))
     assert found.plan.to_json()["restore_levels"] == [list(part) for part in PARTS]
     assert any(
@@ -265,7 +266,7 @@ def test_networks_are_crisp_only_as_far_as_there_is_something_to_restore(
 
 
 def test_parts_have_the_detail_of_their_level(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(video_planner, "estimate_levels", lambda *_, **__: ((0, 0.04), (2, 0.4)))
+    monkeypatch.setattr(network_choice, "estimate_levels", lambda *_, **__: ((0, 0.04), (2, 0.4)))
     settings = RunSettings(target=TargetSettings(scale=2))
     plan = plan_video(film, None, settings).plan
     assert (plan.stages[0].detail, plan.detail_levels) == (0.075, (0.075, 0.75))
@@ -279,13 +280,13 @@ def test_one_part_that_is_damaged_is_enough_for_a_network_that_restores(
     film: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for levels, name in ((((0, 0.02), (2, 0.4)), "real-fast-x2"), (((0, 0.02), (2, 0.08)), "fast-x2")):
-        monkeypatch.setattr(video_planner, "estimate_levels", lambda *_, levels=levels, **__: levels)
+        monkeypatch.setattr(network_choice, "estimate_levels", lambda *_, levels=levels, **__: levels)
         plan = plan_video(film, None, RunSettings(target=TargetSettings(scale=2))).plan
         assert [s.card.name for s in plan.stages] == [name]
         assert bool(plan.restore_levels) == (name == "real-fast-x2")
 
 
 def test_a_level_that_is_given_holds_for_all_parts(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(video_planner, "estimate_levels", lambda *_, **__: PARTS)
+    monkeypatch.setattr(network_choice, "estimate_levels", lambda *_, **__: PARTS)
     plan = plan_video(film, None, RunSettings(target=TargetSettings(scale=2), model="real", restore=0.5)).plan
     assert (plan.stages[0].restore, plan.restore_levels) == (0.5, ())

@@ -57,7 +57,8 @@ def foreign(path: Path, last: float) -> Path:
 def run(
     source: Path, output: Path, network: str, monkeypatch: pytest.MonkeyPatch, **settings: object
 ) -> Path:
-    monkeypatch.setattr("pipelines.planner.video_planner.find", _found)
+    for module in ("network_choice", "video_planner"):
+        monkeypatch.setattr(f"pipelines.planner.{module}.find", _found)
     upscaled(source, output, model=network, **{"scale": 2, "codec": "ffv1", **settings})
     return output
 

@@ -112,9 +112,9 @@ def test_a_device_that_is_not_seen_this_time_costs_no_chunk(
     """Case 42: then `--model auto` takes another network."""
     film, output = film_in(tmp_path), tmp_path / "out.mkv"
     auto = {"scale": 2, "model": "auto", "device": "auto"}
-    monkeypatch.setattr("pipelines.planner.video_planner.cuda_devices", lambda: ["0"])
+    monkeypatch.setattr("pipelines.planner.network_choice.cuda_devices", lambda: ["0"])
     before = begun(film, output, **auto)
-    monkeypatch.setattr("pipelines.planner.video_planner.cuda_devices", list)
+    monkeypatch.setattr("pipelines.planner.network_choice.cuda_devices", list)
     with pytest.raises(UsageError) as error:
         upscaled(film, output, **auto, **CHUNKS)
     assert error.value.exit_code == 2
@@ -137,7 +137,7 @@ def test_the_level_of_an_earlier_run_is_named_as_the_option_that_goes_on_with_it
     """Case 42: another version estimates another level, and maybe that no network is needed for it."""
     film, output = film_in(tmp_path), tmp_path / "out.mkv"
     auto = {"scale": 2, "model": "auto"}
-    where = "pipelines.planner.video_planner.estimate_levels"
+    where = "pipelines.planner.network_choice.estimate_levels"
     monkeypatch.setattr(where, lambda *_, **__: ((0, 0.51),))
     begun(film, output, **auto)
     monkeypatch.setattr(where, lambda *_, **__: ((0, now),))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from pipelines.planner import video_planner
+from pipelines.planner import network_choice
 from tests import media
 from tests.helpers.inline import planned_of, upscaled, without_processes
 from tests.helpers.view import decoded, planes
@@ -36,7 +36,7 @@ def test_every_frame_has_the_level_of_its_part_however_a_film_is_cut_into_chunks
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = media.cfr(tmp_path / "in.mp4", frames=12, size=(64, 48))
-    monkeypatch.setattr(video_planner, "estimate_levels", lambda *_, **__: ((0, 0.1), (5, 0.9)))
+    monkeypatch.setattr(network_choice, "estimate_levels", lambda *_, **__: ((0, 0.1), (5, 0.9)))
 
     def made(name: str, **settings: Any) -> list[av.VideoFrame]:
         events = upscaled(source, tmp_path / f"{name}.mkv", scale=2, model="real-fast", **settings)
