@@ -2205,7 +2205,7 @@ MUTANTS = (
         57, "any answer is a pulse", "pipelines/cluster/scheduler.py",
         "if pulse is not None and pulse != actor.pulse:",
         "if pulse is not None:",
-        f"{_CLUSTER}::test_a_hanging_worker_is_replaced",
+        "tests/pipelines/cluster/test_scheduler.py::test_only_a_pulse_that_moved_on_ends_the_silence",
     ),
     Mutant(
         85, "an infinite chunk is a chunk", "pipelines/plan/settings.py",

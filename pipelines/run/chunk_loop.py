@@ -336,8 +336,9 @@ def _short_of_disk(folder: Path, planned: Planned) -> str:
     free, most = shutil.disk_usage(folder).free, planned.estimated_bytes
     if free < max(_LEAST_FREE_BYTES, most // _SURELY):
         raise OutputError(
-            f"{folder.parent}: {free / 1e9:.2f} GB free, up to {most / 1e9:.2f} GB needed; free some space or"
-            f" choose another -o (vsr plan {planned.input} --measure says how much it takes)"
+            f"{folder.parent}: {free / 1e9:.2f} GB free, up to {max(most, _LEAST_FREE_BYTES) / 1e9:.2f} GB"
+            f" needed; free some space or choose another -o (vsr plan {planned.input} --measure says how much"
+            " it takes)"
         )
     if free < most:
         return (
