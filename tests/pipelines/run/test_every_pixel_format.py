@@ -86,11 +86,16 @@ def shares(frame: av.VideoFrame) -> list[np.ndarray]:
     return made
 
 
+def is_rgb(frame: av.VideoFrame) -> bool:
+    """Whether a frame has colours of R'G'B'."""
+    found = described(frame.format.name)
+    return (found.count > 2 and found.has("rgb")) or found.has("palette")
+
+
 def in_order(frame: av.VideoFrame) -> list[np.ndarray]:
     """`shares`, R'G'B' as green, blue, red."""
     found = shares(frame)
-    rgb = described(frame.format.name).has("rgb") or described(frame.format.name).has("palette")
-    return [found[n] for n in (1, 2, 0, 3)[: len(found)]] if rgb and len(found) > 2 else found
+    return [found[n] for n in (1, 2, 0, 3)[: len(found)]] if is_rgb(frame) else found
 
 
 @pytest.mark.parametrize("name", formats())
@@ -185,6 +190,8 @@ def assert_like(made: list[av.VideoFrame], source: list[av.VideoFrame], scale: i
     assert len(made) == len(source)
     for result, frame in zip(made, source, strict=True):
         assert (result.width, result.height) == (frame.width * scale, frame.height * scale)
+        if is_rgb(result) != is_rgb(frame) and len(components(frame)) > 2:
+            continue  # what becomes of colour is tested elsewhere
         found, right = in_order(result), in_order(frame)
         assert len(found) >= len(right) or np.ptp(right[-1]) == 0, "a plane is missing"
         if len(right) < 3 <= len(found):  # grey with neutral chroma
