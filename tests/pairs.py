@@ -25,6 +25,7 @@ import av
 import numpy as np
 
 from tests import media
+from tests.helpers.command import COPIED_AS_H264
 from tests.helpers.figures import record
 from tests.helpers.forked import told_by_fork, vsr_forked
 from tests.helpers.judge import read, wrong_with
@@ -137,14 +138,7 @@ def _run(seed: int, what: str, source: Path, target: Path, more: tuple[str, ...]
 
 
 QUICK = (
-    "--scale",
-    "1",
-    "--model",
-    "identity",
-    "--codec",
-    "h264",
-    "--preset",
-    "ultrafast",
+    *COPIED_AS_H264,
     "--device",
     "cpu",
     "--deinterlace",

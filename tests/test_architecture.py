@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import ast
 import re
-import subprocess
-import sys
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import media
-from tests.helpers.command import ROOT, environment
+from tests.helpers.command import COPIED_AS_FFV1, ROOT, python
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -399,12 +397,7 @@ def test_the_parent_of_a_run_never_loads_torch_or_ray(tmp_path: Path, command: s
         else [
             "-o",
             str(tmp_path / "out.mkv"),
-            "--scale",
-            "1",
-            "--model",
-            "identity",
-            "--codec",
-            "ffv1",
+            *COPIED_AS_FFV1,
             "--device",
             "cpu",
         ]
@@ -415,26 +408,12 @@ def test_the_parent_of_a_run_never_loads_torch_or_ray(tmp_path: Path, command: s
         "except SystemExit as e: assert not e.code, e.code\n"
         "print('loaded', sorted({'torch', 'ray', 'spandrel', 'safetensors'} & set(sys.modules)))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", program],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = python(program, seconds=120)
     assert done.stdout.splitlines()[-1] == "loaded []", done.stdout + done.stderr
     assert (tmp_path / "out.mkv").exists() == (command == "run")
 
 
 def test_help_loads_neither_media_nor_numbers() -> None:
     program = "import sys\nfrom vsr.cli.main import main\ntry: main(['--help'])\nexcept SystemExit: pass\nprint(sorted({'av', 'numpy', 'torch', 'tqdm'} & set(sys.modules)))\n"
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", program],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = python(program, seconds=60)
     assert done.stdout.splitlines()[-1] == "[]", done.stderr

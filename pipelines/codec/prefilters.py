@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from pipelines.media.video_info import Frame
     from pipelines.plan.plan import Plan
 
-__all__ = ["clean_frames", "clean_luma", "decomb", "dehalo", "graph_filter"]
+__all__ = ["clean_frames", "clean_luma", "decomb", "dehalo"]
 
 
 RunFilters: TypeAlias = "Callable[[Iterable[Frame], tuple[str, ...], PixelFormat], Iterator[Frame]]"
 
 
-def graph_filter(name: str, pixels: PixelFormat) -> str:
+def _graph_filter(name: str, pixels: PixelFormat) -> str:
     """FFmpeg's filter of that name, with its options; empty for the filters of this module."""
     if name == "deblock":
         return "deblock=filter=strong:block=8"
@@ -60,7 +60,7 @@ def clean_frames(
         if name == "deband" and plan.raised_from:
             raising = BitDepthRaiser(pixels, full=plan.color.range == Range.FULL)
             frames, pixels = map(raising, frames), plan.pixels
-        if filtered := graph_filter(name, pixels):
+        if filtered := _graph_filter(name, pixels):
             # FFmpeg's deband does not know 4:2:0, 4:2:2 and 4:4:4 of ten bits.
             frames = (run_planes if name == "deband" else run)(frames, (filtered,), pixels)
         else:
@@ -83,7 +83,7 @@ def clean_luma(
         if name in _OWN:
             luma = _OWN[name](luma, bits, 0)
         elif name != "deband":
-            luma = run(luma, (graph_filter(name, pixels),), pixels)
+            luma = run(luma, (_graph_filter(name, pixels),), pixels)
     return luma
 
 

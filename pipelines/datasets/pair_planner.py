@@ -59,7 +59,6 @@ class PairPlanner:
         """
         self._files, self._settings, self._rng, self._held, self._prefix = files, settings, rng, held, prefix
         self._side = settings.truth_px // settings.scale if taught else settings.truth_px
-        self._taught = taught
         self.seen = Seen([])
         self.described: list[dict[str, Any]] = []
         """Name, fingerprint and findings of each file used."""

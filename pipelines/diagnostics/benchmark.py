@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pipelines.plan.events import Planned
     from pipelines.plan.settings import RunSettings
 
-__all__ = ["Bench", "Step", "bench", "estimate_seconds", "make_clip", "measure_stages"]
+__all__ = ["Bench", "Step", "bench", "estimate_seconds", "make_clip"]
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def bench(
         settings = settings if settings.range else replace(settings, range=f"0-{seconds}")
         planned = plan_video(source, Path(folder), settings)
         yield Step("each stage alone")
-        stages = measure_stages(planned, settings)
+        stages = _measure_stages(planned, settings)
         runs = []
         for number in range(repeats):
             yield Step(f"the whole run, {number + 1} of {repeats}")
@@ -96,7 +96,7 @@ def bench(
         yield _result(planned, stages, runs)
 
 
-def measure_stages(planned: Planned, settings: RunSettings) -> Stages:
+def _measure_stages(planned: Planned, settings: RunSettings) -> Stages:
     """Time each stage alone, in a worker like those of a run, on the first span of a plan."""
     others = {c.index for c in planned.plan.chunks[1:]}
     run = SpanRun(planned.plan, planned.info, settings.execution, WorkerKind.STAGE_TIMER, done=others)

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from models.catalog.lookup import cards, default_model
 from models.errors import VsrError
+from models.sandbox import physical_memory
 from pipelines.diagnostics.dependencies import libraries
-from pipelines.planner.resources import machine_memory, usable_memory
+from pipelines.planner.resources import usable_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -170,7 +171,7 @@ def _ffmpeg() -> Iterator[Finding]:
 
 
 def _memory() -> Finding:
-    total, machine = usable_memory(), machine_memory()
+    total, machine = usable_memory(), physical_memory()
     limit = f", the limit of this container; the machine has {machine / 1e9:.1f}" if total < machine else ""
     text, facts = f"{total / 1e9:.1f} GB of memory{limit}", {"bytes": total, "machine_bytes": machine}
     if total < _AMPLE_MEMORY_BYTES:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 __all__ = [
-    "TILE_PX",
     "WEIGHTS",
     "consecutive_pairs",
     "level_of_clip",
@@ -36,7 +35,7 @@ __all__ = [
 
 
 WEIGHTS = Path(__file__).parents[2] / "models" / "trained" / "restoration-level.safetensors"
-TILE_PX = 128
+_TILE_PX = 128
 GRID_PX = 8
 """Tiles begin at multiples of it, like the blocks of codecs."""
 _PLACES = 8
@@ -228,8 +227,8 @@ def tiles_of_frame(luma: np.ndarray, bits: int = 8, prefilter: str = "") -> list
 
     prefilter: filters applied to them.
     """
-    height, width = (min(TILE_PX, side // GRID_PX * GRID_PX) for side in luma.shape)
-    if min(height, width) < TILE_PX // 2:
+    height, width = (min(_TILE_PX, side // GRID_PX * GRID_PX) for side in luma.shape)
+    if min(height, width) < _TILE_PX // 2:
         return []
     places = [
         (y, x)

@@ -21,10 +21,10 @@ from pipelines.storage.atomic_file import replace, write_atomically
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["SUFFIXES", "Pattern", "pack", "pattern_of", "publish", "unpack"]
+__all__ = ["Pattern", "pack", "pattern_of", "publish", "unpack"]
 
 
-SUFFIXES = frozenset({".png", ".tif", ".tiff", ".exr", ".dpx", ".jpg", ".jpeg", ".webp", ".bmp"})
+_SUFFIXES = frozenset({".png", ".tif", ".tiff", ".exr", ".dpx", ".jpg", ".jpeg", ".webp", ".bmp"})
 _PLACE = re.compile(r"%(?:0(\d{1,2}))?d")
 _LENGTH_BYTES = 8
 
@@ -106,7 +106,7 @@ def pattern_of(path: str | os.PathLike[str]) -> Pattern | None:
     """
     name = os.path.basename(os.fspath(path))
     places = list(_PLACE.finditer(name)) if isinstance(name, str) else []
-    if len(places) != 1 or os.path.splitext(name)[1].lower() not in SUFFIXES or os.path.lexists(path):
+    if len(places) != 1 or os.path.splitext(name)[1].lower() not in _SUFFIXES or os.path.lexists(path):
         return None
     return Pattern(
         Path(os.path.dirname(os.fspath(path))),

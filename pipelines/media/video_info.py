@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NO_PTS",
-    "PICTURE_FORMATS",
     "ROUNDING_SECONDS",
     "Chunk",
     "DecoderSetup",
@@ -241,7 +240,9 @@ class VideoInfo:
     @property
     def is_picture(self) -> bool:
         """Whether this is a single image, not a video."""
-        return self.first_number is None and (self.format in PICTURE_FORMATS or self.format.endswith("_pipe"))
+        return self.first_number is None and (
+            self.format in _PICTURE_FORMATS or self.format.endswith("_pipe")
+        )
 
     @property
     def made_of_pictures(self) -> bool:
@@ -280,7 +281,7 @@ class VideoInfo:
 
 ROUNDING_SECONDS = Fraction(1, 1000)
 """Matroska, FLV, and files made from them round times to this."""
-PICTURE_FORMATS = frozenset(
+_PICTURE_FORMATS = frozenset(
     {"image2", "png_pipe", "jpeg_pipe", "webp_pipe", "tiff_pipe", "bmp_pipe", "exr_pipe", "dpx_pipe"}
 )
 

@@ -46,13 +46,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "add_integers",
-    "as_full",
     "calibration_frames",
     "code_ranges",
     "hidden_units",
     "packed_codes",
     "quantize",
-    "rounded_layer",
     "runnable",
 ]
 
@@ -158,10 +156,10 @@ def _quantized(network: Compact, codes: Tensor, seed: int) -> dict[str, Tensor]:
         head, shape, unit = network.head, (-1, 1, 1), units["head"]
         for full in (True, False):
             offsets, spans = (x.reshape(shape) for x in code_ranges(full=full))
-            seen = F.pad((as_full(codes) if full else codes) - offsets, (1, 1, 1, 1)) + offsets
+            seen = F.pad((_as_full(codes) if full else codes) - offsets, (1, 1, 1, 1)) + offsets
             weight = head.weight / spans
             bias = cast("Tensor", head.bias) - (weight * offsets).sum((1, 2, 3))
-            made = rounded_layer(weight, bias, seen, unit, generator)
+            made = _rounded_layer(weight, bias, seen, unit, generator)
             keep("head.full" if full else "head.limited", made)
             seen = _run(made, seen)
         for name, layer in network.integer_layers.items():
@@ -169,7 +167,7 @@ def _quantized(network: Compact, codes: Tensor, seed: int) -> dict[str, Tensor]:
                 continue
             before, unit = unit, units.get(name, torch.ones(layer.out_channels))
             weight, seen = layer.weight * before.reshape(shape), F.pad(seen, (1, 1, 1, 1))
-            made = rounded_layer(weight, cast("Tensor", layer.bias), seen, unit, generator)
+            made = _rounded_layer(weight, cast("Tensor", layer.bias), seen, unit, generator)
             keep(name, made)
             seen = _run(made, seen)
     return found
@@ -190,7 +188,7 @@ def packed_codes(frame: SampleValues) -> Tensor:
     return torch.cat([F.pixel_unshuffle(luma, 2), chroma], 1)[:1]
 
 
-def as_full(codes: Tensor) -> Tensor:
+def _as_full(codes: Tensor) -> Tensor:
     """The same frames in full range."""
     offsets, spans = code_ranges(full=False)
     to_offsets, to_spans = code_ranges(full=True)
@@ -198,7 +196,7 @@ def as_full(codes: Tensor) -> Tensor:
     return (values * to_spans[:, None, None] + to_offsets[:, None, None]).round().clamp(0, 255)
 
 
-def rounded_layer(
+def _rounded_layer(
     weight: Tensor, bias: Tensor, seen: Tensor, unit: Tensor, generator: torch.Generator
 ) -> dict[str, Tensor]:
     """One layer: weights for the codes it sees, so that it gives its sums in multiples of `unit`.

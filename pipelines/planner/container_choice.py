@@ -26,11 +26,9 @@ __all__ = [
     "Fit",
     "OutputLocation",
     "checked_target",
-    "container_of",
     "fitting_container",
     "output_location",
     "refuse_own_input",
-    "usual_suffix",
 ]
 
 
@@ -92,12 +90,12 @@ def output_location(
         numbered = not still and pattern_of(output) is not None
         named = output.suffix.lower()
     picture = still or numbered
-    suffix = named or usual_suffix(source, settings, picture=picture)
-    container = container_of(suffix, picture=picture, numbered=numbered)
+    suffix = named or _usual_suffix(source, settings, picture=picture)
+    container = _container_of(suffix, picture=picture, numbered=numbered)
     return OutputLocation(output, folder, suffix, bool(named), numbered, picture, container)
 
 
-def usual_suffix(source: Path, settings: RunSettings, *, picture: bool) -> str:
+def _usual_suffix(source: Path, settings: RunSettings, *, picture: bool) -> str:
     """The suffix of an unnamed output, if every track fits."""
     suffix = source.suffix.lower()
     if picture:
@@ -163,7 +161,7 @@ _NOT_WRITTEN = {
 """Why a container is not supported, and what to use instead."""
 
 
-def container_of(suffix: str, *, picture: bool, numbered: bool) -> str:
+def _container_of(suffix: str, *, picture: bool, numbered: bool) -> str:
     """FFmpeg's muxer for a suffix. Raises UsageError for an unsupported one, with the reason."""
     if picture:
         if suffix.lstrip(".") in PICTURE_ENCODERS:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pipelines.plan.plan import RestoreLevels
     from pipelines.plan.settings import RunSettings
 
-__all__ = ["SMALL_NETWORK", "choose_networks", "choose_stages", "chosen_model", "compute_cost"]
+__all__ = ["SMALL_NETWORK", "choose_networks", "choose_stages", "chosen_model"]
 
 
 _RESTORED_FROM = 0.1
@@ -84,7 +84,7 @@ def choose_stages(
     return tuple(stages)
 
 
-def compute_cost(choice: Sequence[Card], size: tuple[int, int], wanted: tuple[int, int]) -> float:
+def _compute_cost(choice: Sequence[Card], size: tuple[int, int], wanted: tuple[int, int]) -> float:
     """GFLOP per frame of a family's cascade from a size, (width, height), to another."""
     done, (width, height) = 0.0, size
     for stage in choose_stages([choice], *size, *wanted):
@@ -206,7 +206,7 @@ def choose_networks(
     wanted = target_size(width, height, settings.target, even=(False, False))
     most = max(card.scale for card in find(restoring))
     if wanted[0] > most * width + 1 or wanted[1] > most * height + 1:
-        share = compute_cost(find(restoring), (width, height), wanted) / compute_cost(
+        share = _compute_cost(find(restoring), (width, height), wanted) / _compute_cost(
             find(model), (width, height), wanted
         )
         if share > _MORE_WORK:

@@ -32,7 +32,6 @@ __all__ = [
     "computing_device",
     "crew_of",
     "cuda_devices",
-    "machine_memory",
     "usable_cores",
     "usable_memory",
     "with_fewer_workers",
@@ -145,15 +144,10 @@ def usable_cores() -> int:
     return max(1, min([visible, *shares]))
 
 
-def machine_memory() -> int:
-    """Bytes of memory of the machine."""
-    return physical_memory()
-
-
 def usable_memory() -> int:
     """Memory available to this process and its children: the machine's, or that of its container."""
     limits = [*_control_group("memory.max"), *_control_group("memory.limit_in_bytes")]
-    return min([machine_memory(), *(int(limit) for limit in limits if limit.isdecimal())])
+    return min([physical_memory(), *(int(limit) for limit in limits if limit.isdecimal())])
 
 
 _CONTROL_GROUPS = Path("/sys/fs/cgroup")

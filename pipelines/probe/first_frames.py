@@ -32,7 +32,6 @@ __all__ = [
     "FirstFrames",
     "dynamic_names",
     "further_pages",
-    "lost_side_data",
     "read_exif",
     "unread_exr_channels",
 ]
@@ -102,7 +101,7 @@ class FirstFrames:
         self.captions |= bool(captions_of(frame))
         self.hdr = self.hdr or static_metadata(frame)
         self.dolby_vision_only |= is_dolby_vision_only(frame)
-        self.lost |= lost_side_data(frame)
+        self.lost |= _lost_side_data(frame)
 
 
 def _timecode_of(frame: VideoFrame) -> str:
@@ -136,7 +135,7 @@ _VIEW_ID = 29
 """AV_FRAME_DATA_VIEW_ID, unknown to PyAV 18: one of the views of MV-HEVC."""
 
 
-def lost_side_data(frame: VideoFrame) -> set[str]:
+def _lost_side_data(frame: VideoFrame) -> set[str]:
     """Side data of a frame that the output will not have."""
     try:
         found = side_data_of(frame)

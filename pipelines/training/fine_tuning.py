@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 
     from models.catalog.card import Card
 
-__all__ = ["LEAST_GAIN_DB", "FineTuningResult", "tune"]
+__all__ = ["FineTuningResult", "tune"]
 
 
 _MINUTES = 10.0
 """Default training time."""
-LEAST_GAIN_DB = 0.05
+_LEAST_GAIN_DB = 0.05
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def tune(
     folder: str | Path,
     *,
     init: str = "fast-x2",
-    least_gain_db: float = LEAST_GAIN_DB,
+    least_gain_db: float = _LEAST_GAIN_DB,
     **options: Unpack[TrainOptions],
 ) -> Iterator[Any]:
     """Fine-tune `init` on `video`, into `folder`.

@@ -22,19 +22,12 @@ import pytest
 
 from pipelines.output.journal import work_folder
 from tests import media
-from tests.helpers.command import Outcome, started, vsr
+from tests.helpers.command import COPIED_AS_H264, Outcome, started, vsr
 from tests.helpers.figures import record
 from tests.helpers.processes import children_of, gone
 
 OPTIONS = (
-    "--scale",
-    "1",
-    "--model",
-    "identity",
-    "--codec",
-    "h264",
-    "--preset",
-    "ultrafast",
+    *COPIED_AS_H264,
     "--chunk-seconds",
     "0.3",
     "--device",

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+COPIED_AS_H264 = ("--scale", "1", "--model", "identity", "--codec", "h264", "--preset", "ultrafast")
+COPIED_AS_FFV1 = ("--scale", "1", "--model", "identity", "--codec", "ffv1")
+"""Options of runs that only decode and encode, for tests of all around them."""
 ROOT = Path(__file__).resolve().parents[2]
 _SECONDS = 180
 
@@ -60,6 +63,18 @@ def environment(**extra: str) -> dict[str, str]:
     """The test's environment with our packages in front and no model of the user's."""
     path = os.pathsep.join(p for p in (str(ROOT), os.environ.get("PYTHONPATH", "")) if p)
     return {**os.environ, "PYTHONPATH": path, "VSR_DATA_HOME": "/nonexistent", **extra}
+
+
+def python(program: str, *, seconds: float = _SECONDS) -> subprocess.CompletedProcess[str]:
+    """Run a program in a new interpreter, in which nothing of ours is loaded yet."""
+    return subprocess.run(
+        [sys.executable, "-P", "-c", program],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
 
 
 def vsr(

@@ -20,7 +20,7 @@ import pytest
 from pipelines.pool.interface import Task, WorkItem
 from pipelines.pool.process_pool import ProcessPool
 from tests import media
-from tests.helpers.command import started
+from tests.helpers.command import COPIED_AS_FFV1, started
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or platform.machine() not in {"x86_64", "aarch64"},
@@ -101,12 +101,7 @@ def test_a_run_on_this_machine_listens_nowhere(tmp_path: Path) -> None:
         source,
         "-o",
         tmp_path / "out.mkv",
-        "--scale",
-        "1",
-        "--model",
-        "identity",
-        "--codec",
-        "ffv1",
+        *COPIED_AS_FFV1,
         "--device",
         "cpu",
         "--json",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +10,7 @@ from models.catalog.card import INTERPOLATORS, Card
 from models.catalog.loader import load_network
 from models.catalog.lookup import cards, default_model, find
 from models.errors import MediaError, UsageError, VsrError
-from tests.helpers.command import environment
+from tests.helpers.command import python
 
 
 def test_the_classical_scalers_are_always_there() -> None:
@@ -89,14 +87,7 @@ def test_a_missing_file_is_named() -> None:
 
 def test_cards_are_read_without_torch() -> None:
     program = "import sys; from models.catalog.lookup import cards, find; cards(); find('lanczos'); print('torch' in sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", program],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
+    done = python(program, seconds=60)
     assert done.stdout.strip() == "False"
 
 

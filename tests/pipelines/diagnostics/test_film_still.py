@@ -15,7 +15,7 @@ import pytest
 from models.errors import MediaError
 from pipelines.diagnostics.film_still import latest_pair, still
 from tests import media
-from tests.helpers.command import started
+from tests.helpers.command import COPIED_AS_H264, started
 
 
 def shown(jpeg: bytes) -> tuple[int, tuple[int, int]]:
@@ -57,14 +57,7 @@ def test_the_pair_of_a_run_under_way_is_one_frame_of_source_and_result(tmp_path:
     film = media.cfr(tmp_path / "a.mp4", frames=48, size=(320, 240))
     output = tmp_path / "out.mp4"
     options = [
-        "--scale",
-        "1",
-        "--model",
-        "identity",
-        "--codec",
-        "h264",
-        "--preset",
-        "ultrafast",
+        *COPIED_AS_H264,
         "--chunk-seconds",
         "0.5",
     ]

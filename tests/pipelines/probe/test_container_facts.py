@@ -31,7 +31,7 @@ from pipelines.probe.probe import probe
 from pipelines.run.chunk_tasks import _pieces, _span_task, open_reader
 from tests import media
 from tests.helpers import spliced
-from tests.helpers.command import vsr
+from tests.helpers.command import COPIED_AS_FFV1, vsr
 from tests.helpers.figures import record
 from tests.helpers.inline import upscaled
 from tests.helpers.view import frames
@@ -561,9 +561,7 @@ def test_hidden_pictures_that_lack_what_they_refer_to_are_no_damage(tmp_path: Pa
 def test_several_edits_come_out_of_a_run(tmp_path: Path) -> None:
     source = media.write(tmp_path / "in.mp4", Film(frames=32, rate=PAL), audio=(media.Audio(seconds=1.28),))
     spliced.with_edits(source, [(0, 12), (20, 12)], PAL)
-    done = vsr(
-        "run", source, "--scale", "1", "--model", "identity", "--codec", "ffv1", "-o", tmp_path / "out.mkv"
-    )
+    done = vsr("run", source, *COPIED_AS_FFV1, "-o", tmp_path / "out.mkv")
     assert done.code == 0, done.err
     assert [c for _, c in as_shown(tmp_path / "out.mkv")[0]] == [c for _, c in as_shown(source)[0]]
 
@@ -633,9 +631,7 @@ def test_what_the_container_crops_is_cut_off_and_said(
 
 def test_a_crop_reaches_the_result(tmp_path: Path) -> None:
     source = spliced.with_clap(media.cfr(tmp_path / "in.mp4"), *map(Fraction, (50, 40, 1, -2)))
-    done = vsr(
-        "run", source, "--scale", "1", "--model", "identity", "--codec", "ffv1", "-o", tmp_path / "out.mkv"
-    )
+    done = vsr("run", source, *COPIED_AS_FFV1, "-o", tmp_path / "out.mkv")
     assert done.code == 0, done.err
     with av.open(str(source)) as before, av.open(str(tmp_path / "out.mkv")) as after:
         for whole, part in zip(before.decode(video=0), after.decode(video=0), strict=True):

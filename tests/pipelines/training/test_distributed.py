@@ -14,15 +14,10 @@ import torch
 
 from models.errors import UsageError
 from pipelines.datasets.batch_loader import BatchSettings, Loader
-from pipelines.datasets.builder import make_dataset
-from pipelines.datasets.crop_selection import CropSettings
-from pipelines.datasets.degradation import DegradeSettings
-from pipelines.datasets.settings import DatasetSettings
 from pipelines.datasets.shards import Shards
 from pipelines.objectives.settings import OptimizerSettings, TrainSettings
 from pipelines.training.train import train
 from pipelines.training.training_events import Stepped, Trained
-from tests.helpers.footage import pictures
 from tests.helpers.ray_processes import children_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.filterwarnings("ignore")]
@@ -31,19 +26,6 @@ TINY = TrainSettings(
     "tiny-x2", 2, network={"width": 32, "depth": 1}, steps=30, validate_every=30, validation_pairs=4, threads=1, precision="fp32",
     checkpoint_seconds=0.0, batch=BatchSettings(pairs=4, truth_px=32), optimizer=OptimizerSettings(warmup_steps=2),
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("peers")
-    settings = DatasetSettings(
-        truth_px=32,
-        shrink=1,
-        degrade=DegradeSettings(clean=0.6),
-        crops=CropSettings(per_frame=8, duplicate_bits=1),
-    )
-    list(make_dataset([pictures(folder / "stills", 8, 200, 260)], folder / "pairs", settings))
-    return folder / "pairs"
 
 
 @pytest.fixture(scope="module")

@@ -51,19 +51,6 @@ def threads() -> Any:
     torch.set_num_threads(before)
 
 
-@pytest.fixture(scope="module")
-def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("train")
-    settings = DatasetSettings(
-        truth_px=32,
-        shrink=1,
-        degrade=DegradeSettings(clean=0.6),
-        crops=CropSettings(per_frame=8, duplicate_bits=1),
-    )
-    list(make_dataset([pictures(folder / "stills", 8, 200, 260)], folder / "pairs", settings))
-    return folder / "pairs"
-
-
 def test_training_learns_what_its_pairs_teach(tmp_path: Path) -> None:
     """Pairs whose truth is eight codes brighter than their input.
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests import media
+from tests.helpers.command import COPIED_AS_FFV1
 
-IDENTITY = ("--scale", "1", "--model", "identity", "--codec", "ffv1", "--device", "cpu")
+IDENTITY = (*COPIED_AS_FFV1, "--device", "cpu")
 
 
 @pytest.fixture

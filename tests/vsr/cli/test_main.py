@@ -19,12 +19,12 @@ from click.testing import CliRunner
 
 from pipelines.output.journal import Journal
 from tests import media
-from tests.helpers.command import ROOT, Outcome, arguments, environment, vsr
+from tests.helpers.command import COPIED_AS_FFV1, ROOT, Outcome, arguments, environment, python, vsr
 from tests.helpers.sameness import assert_same_timing
 from tests.helpers.view import frames
 from vsr.cli.main import cli, main
 
-IDENTITY = ("--scale", "1", "--model", "identity", "--codec", "ffv1", "--device", "cpu")
+IDENTITY = (*COPIED_AS_FFV1, "--device", "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -183,14 +183,7 @@ def test_a_refusal_loads_no_torch_and_starts_no_child(tmp_path: Path) -> None:
         f"try: main(['run', {str(path)!r}])\n"
         "except SystemExit as e: print(e.code, 'torch' in sys.modules)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", program],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = python(program, seconds=60)
     assert done.stdout.split() == ["3", "False"], done.stderr
 
 

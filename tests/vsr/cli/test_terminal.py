@@ -10,12 +10,13 @@ import pytest
 
 from pipelines.plan.events import Note
 from tests import media
+from tests.helpers.command import COPIED_AS_FFV1
 from vsr.cli.terminal import echo
 from vsr.views.progress import Bar
 from vsr.views.text import printable
 
 _ESCAPE = "\x1b]0;PWNED\x07\x9b2J\u202egpj\r"
-IDENTITY = ("--scale", "1", "--model", "identity", "--codec", "ffv1", "--device", "cpu")
+IDENTITY = (*COPIED_AS_FFV1, "--device", "cpu")
 
 
 def obeyed(text: str) -> set[str]:

@@ -13,10 +13,11 @@ from pipelines.plan.option_values import parse_range, parse_rate, parse_tile
 from pipelines.plan.settings import RunSettings, TargetSettings
 from pipelines.run.inputs import find_inputs
 from tests import media
+from tests.helpers.command import COPIED_AS_FFV1
 from vsr.cli import main as command
 from vsr.views.run_summary import Summary
 
-IDENTITY = ("--scale", "1", "--model", "identity", "--codec", "ffv1", "--device", "cpu")
+IDENTITY = (*COPIED_AS_FFV1, "--device", "cpu")
 _LONG = "9" * 5000
 
 
