@@ -19,7 +19,6 @@ from pipelines.codec.decoder import planes_as
 from pipelines.media.demuxer import open_source, packets_of
 from pipelines.media.dynamic_hdr import dynamic_hdr_of
 from pipelines.media.hdr_metadata import agree, static_metadata
-from pipelines.media.image_sequence import pattern_of
 from pipelines.media.pixel_format import planar_format
 from pipelines.output.picture_verification import (
     SEAM_FRAMES,
@@ -31,6 +30,7 @@ from pipelines.output.picture_verification import (
 )
 from pipelines.output.result_contents import Contents, check_passed, check_times
 from pipelines.output.stream_copy import check_stop, is_filler
+from pipelines.plan.output_names import output_pattern
 
 if TYPE_CHECKING:
     import threading
@@ -111,7 +111,7 @@ def result_hash(path: Path, plan: Plan) -> str:
 
     Raises OSError if it can't be read.
     """
-    pattern = pattern_of(path) if plan.encoder.is_sequence else None
+    pattern = output_pattern(path, plan)
     if pattern is None:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -136,7 +136,7 @@ def verify_again(
     except OSError as error:
         raise VerificationError(f"can't be read: {error.strerror}") from error
     if plan.encoder.is_picture:
-        pattern = pattern_of(path) if plan.encoder.is_sequence else None
+        pattern = output_pattern(path, plan)
         for number in range(plan.first_number, plan.first_number + frames):
             check_stop(stop)
             read_picture(

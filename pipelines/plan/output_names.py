@@ -10,16 +10,19 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from models.errors import UsageError
+from pipelines.media.image_sequence import pattern_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from fractions import Fraction
 
+    from pipelines.media.image_sequence import Pattern
     from pipelines.plan.plan import Plan
 
 __all__ = [
     "existing_folder",
     "is_folder",
+    "output_pattern",
     "refuse_place",
     "refuse_unreachable",
     "report_path",
@@ -34,6 +37,11 @@ _DEVICES = frozenset(
     {"CON", "PRN", "AUX", "NUL", *(f"{kind}{n}" for kind in ("COM", "LPT") for n in range(1, 10))}
 )
 """Names that Windows reserves, whatever the suffix."""
+
+
+def output_pattern(output: Path, plan: Plan) -> Pattern | None:
+    """The pattern of an output's numbered images; None if the output is a single file."""
+    return pattern_of(output) if plan.encoder.is_sequence else None
 
 
 def result_name(

@@ -84,7 +84,8 @@ _LEAST_OF_A_FILM = 32
 def refuse_joined_fragments(path: str | os.PathLike[str], format_name: str, index: PacketIndex) -> None:
     """Raise MediaError if two fragmented MP4s were joined byte by byte, and the times begin again.
 
-    FFmpeg hides the frames of the second film whose times it has seen, and reads others from wrong places.
+    FFmpeg hides frames of the second film if it has seen their times already, and reads others from wrong
+    places.
     """
     decoded = [dts for dts in index.dts if dts != NO_PTS] if format_name.startswith("mov") else []
     if any(after < before for before, after in pairwise(decoded)) and (

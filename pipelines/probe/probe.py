@@ -82,10 +82,11 @@ def probe(
     second of an image sequence. Raises MediaError if the file is not a video, or its frames have no valid
     timestamps.
     """
+    pattern = pattern_of(path)
     container = open_source(path)
     try:
         refuse_second_film(path, container.format.name)
-        info, field_order, resizes = _read(container, path, video_stream)
+        info, field_order, resizes = _read(container, path, pattern, video_stream)
     except av.error.FFmpegError as error:
         flaw = flaw_of(path, container.format.name)
         raise MediaError(
@@ -97,7 +98,6 @@ def probe(
         raise MediaError(f"{path}: {WILD_TIMES}") from error
     finally:
         container.close()
-    pattern = pattern_of(path)
     if pattern is not None:
         info = _timed(info, pattern, rate)
     elif rate is not None:
@@ -145,7 +145,7 @@ def fingerprint(path: str | os.PathLike[str]) -> str:
 
 
 def _read(
-    container: InputContainer, path: str | os.PathLike[str], video_stream: int | None
+    container: InputContainer, path: str | os.PathLike[str], pattern: Pattern | None, video_stream: int | None
 ) -> tuple[VideoInfo, int, bool]:
     """Read (facts about the file, the stream's AVFieldOrder, whether inter frames change size)."""
     stream = choose_stream(container, video_stream)

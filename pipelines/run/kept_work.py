@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import UsageError
-from pipelines.media.image_sequence import pattern_of
 from pipelines.output.journal import begun_plan, read_job, refuse_other_chunks, work_folder
 from pipelines.plan.events import AlreadyDone
-from pipelines.plan.output_names import report_path
+from pipelines.plan.output_names import output_pattern, report_path
 from pipelines.run.chunk_loop import plan_as_begun
 from pipelines.run.publishing import refuse_taken
 
@@ -67,7 +66,7 @@ def finished_output(target: Path, plan: Plan, *, of_any_size: bool = False) -> A
     """
     try:
         report = json.loads(report_path(target).read_bytes())
-        pattern = pattern_of(target) if plan.encoder.is_sequence else None
+        pattern = output_pattern(target, plan)
         size = pattern.bytes(plan.numbers) if pattern is not None else target.stat().st_size
         same = not plan.ids.isdisjoint({report["plan"], report.get("asked")}) and (
             of_any_size or report["bytes"] == size

@@ -19,7 +19,7 @@ from pipelines.output.journal import Journal, work_folder
 from pipelines.output.muxer import assemble
 from pipelines.output.verification import result_hash, verify
 from pipelines.plan.events import Event, Finished, Note, Phase, Planned
-from pipelines.plan.output_names import is_folder, report_path
+from pipelines.plan.output_names import is_folder, output_pattern, report_path
 from pipelines.plan.plan import Plan
 from pipelines.plan.plan_id import ID_FORMAT
 from pipelines.run.chunk_loop import LIMITS
@@ -95,7 +95,7 @@ def _is_report(path: Path) -> bool:
 
 def _is_there(target: Path, plan: Plan) -> bool:
     """Whether a file is in the place of the output, other than from an interrupted rename of this run."""
-    pattern = pattern_of(target) if plan.encoder.is_sequence else None
+    pattern = output_pattern(target, plan)
     if not os.path.lexists(target) if pattern is None else set(plan.numbers).isdisjoint(pattern.numbers()):
         return False
     try:
@@ -200,7 +200,7 @@ _TRACKS = {
 
 def _others(target: Path, plan: Plan) -> str:
     """A message about images of the same pattern that are not from this run; empty if there are none."""
-    pattern = pattern_of(target) if plan.encoder.is_sequence else None
+    pattern = output_pattern(target, plan)
     others = [n for n in pattern.numbers() if n not in plan.numbers] if pattern is not None else []
     return (
         f"{len(others)} pictures of the same pattern stay, which are not of this run: {others[0]} to"
@@ -212,7 +212,7 @@ def _others(target: Path, plan: Plan) -> str:
 
 def _give_name(journal: Journal, target: Path, plan: Plan) -> int:
     """Move the verified output to its place, flushed; returns its size in bytes."""
-    pattern = pattern_of(target) if plan.encoder.is_sequence else None
+    pattern = output_pattern(target, plan)
     mark = journal.folder / _PUBLISHING
     if pattern is not None:
         size = publish(journal.result, pattern, mark, _mark(plan.id, None))
