@@ -1757,7 +1757,7 @@ MUTANTS = (
     ),
     Mutant(
         45, "pictures of a finished result are not read", "pipelines/output/verification.py",
-        "    if plan.encoder.is_picture:\n        pattern = pattern_of(path) if", "    if plan.encoder.is_picture:\n        return\n        pattern = pattern_of(path) if",
+        "    if plan.encoder.is_picture:\n        pattern = output_pattern(path, ", "    if plan.encoder.is_picture:\n        return\n        pattern = output_pattern(path,",
         f"{_FULL}::test_a_report_without_a_hash_is_made_up_for_by_decoding[pictures]",
     ),
     Mutant(
