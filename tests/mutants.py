@@ -1295,9 +1295,14 @@ MUTANTS = (
         "tests/models/layers/test_unit_rounding.py::test_the_sum_of_each_kernel_is_within_half_a_step",
     ),
     Mutant(
-        42, "10-bit codes go into a network on 8-bit integers", "pipelines/plan/plan.py",
-        "            and self.pixels.bits == 8\n", "",
-        f"{_INT8}::test_what_is_not_for_8_bit_integers_is_refused",
+        42, "10-bit samples go into integers that show bands", "models/catalog/card.py",
+        "(bits == 10 and ramps >= _LEAST_RAMPS_DB)", "bits == 10",
+        "tests/pipelines/planner/test_precision_choice.py::test_ten_bits_are_computed_on_integers_that_are_near_enough_on_ramps",
+    ),
+    Mutant(
+        42, "10-bit samples are cut to 8 bits, not rounded", "pipelines/inference/fused_cpu.py",
+        "(codes.astype(np.int64) - offset) + span) // (2 * span)", "(codes.astype(np.int64) - offset)) // (2 * span)",
+        f"{_INT8}::test_ten_bits_keep_their_own_beside_a_residual_from_eight",
     ),
     Mutant(
         42, "what a former version did not note is held against its chunks", "pipelines/output/journal.py",

@@ -24,6 +24,7 @@ __all__ = [
 
 
 TRAINED = Path(__file__).parents[1] / "trained"
+_LEAST_RAMPS_DB = 58.0
 COMMERCIAL_WORDS = {
     "yes": "commercial use allowed",
     "no": "no commercial use",
@@ -106,6 +107,14 @@ class Card:
         """PSNR on Set5 lost by rounding to 8-bit integers, in dB; None if the file has no such layers."""
         cost = self.more.get("int8", {}).get("cost_db")
         return None if cost is None else float(cost)
+
+    def suits_int8(self, bits: int) -> bool:
+        """Whether it has layers on 8-bit integers that are precise enough for samples of that many bits.
+
+        For 10 bits, they must be at least 58 dB from fp32 on ramps, so that no bands are visible.
+        """
+        ramps = self.more.get("int8", {}).get("ramps_db", 0.0)
+        return self.int8_cost_db is not None and (bits == 8 or (bits == 10 and ramps >= _LEAST_RAMPS_DB))
 
     @property
     def restores(self) -> bool:

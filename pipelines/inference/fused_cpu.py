@@ -57,7 +57,7 @@ class FusedNetwork:
     def __init__(self, network: LoadedNetwork, bits: int, *, full: bool, dtype: torch.dtype) -> None:
         """bits, full: format of the samples.
 
-        dtype: bfloat16, float32, or uint8 for its layers on 8-bit integers, with 8-bit samples.
+        dtype: bfloat16, float32, or uint8 for its layers on 8-bit integers.
         """
         self._module, self._contract = network.module, network.contract
         self._pack, self._add = (
@@ -118,8 +118,8 @@ class FusedNetwork:
 class Packer:
     """Samples of 4:2:0 frames -> (1,C,H/2,W/2), like `models.layers.yuv_residual.pack`, in channels_last.
 
-    In the network's dtype. uint8: the samples themselves, with a border of one sample of black luma and
-    neutral chroma, in place of a network's zero padding.
+    In the network's dtype. uint8: the samples themselves, rounded to 8 bits, with a border of one sample of
+    black luma and neutral chroma, in place of a network's zero padding.
     """
 
     def __init__(self, bits: int, *, full: bool, dtype: torch.dtype) -> None:
@@ -127,9 +127,11 @@ class Packer:
         codes = np.arange(1 << bits, dtype=np.uint8 if bits <= 8 else np.uint16)
         self._dtype = dtype
         self._border = int(dtype == torch.uint8)
-        self._neutral = [int(code_values(bits, full, chroma=channel >= 4)[0]) for channel in range(6)]
+        self._neutral = [int(code_values(8, full, chroma=channel >= 4)[0]) for channel in range(6)]
         self._values = [
-            codes if self._border else _bits_of(to_float(codes, bits, full, chroma=c).to(dtype))
+            _in_eight_bits(codes, bits, full=full, chroma=c)
+            if self._border
+            else _bits_of(to_float(codes, bits, full, chroma=c).to(dtype))
             for c in (False, True)
         ]
 
@@ -195,6 +197,16 @@ class Adder:
                 *self._rows[kind], *self._columns[kind], self._spans[kind], self._peak, made,
             )  # fmt: skip
             channel += (sub * scale) ** 2
+
+
+def _in_eight_bits(codes: np.ndarray, bits: int, *, full: bool, chroma: bool) -> np.ndarray:
+    """The nearest 8-bit sample of each, halves up, in whole numbers."""
+    (offset, span), (least, eight) = (
+        [int(n) for n in code_values(b, full, chroma=chroma)] for b in (bits, 8)
+    )
+    steps = (2 * eight * (codes.astype(np.int64) - offset) + span) // (2 * span)
+    rounded: np.ndarray = (least + steps).clip(0, 255).astype(np.uint8)
+    return rounded
 
 
 def _bits_of(values: Tensor) -> np.ndarray:

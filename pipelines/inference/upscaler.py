@@ -229,7 +229,7 @@ class Upscaler:
     def _fused_way(self) -> FusedNetwork | None:
         """The direct path with as few memory passes as possible, for networks that support it on a CPU."""
         integers = self._plan.precision == "int8"
-        if integers and not (self._is_direct() and self._networks[0].int8 and self._source.bits == 8):
+        if integers and not (self._is_direct() and self._networks[0].int8 and self._source.bits in {8, 10}):
             raise UsageError(
                 f"--precision int8: {', '.join(n.name for n in self._networks)} can't do that here; leave"
                 " it out"

@@ -231,15 +231,10 @@ class Plan:
     def takes_int8(self) -> bool:
         """Whether its network can run on 8-bit integers.
 
-        It has such layers, is the only one, and goes from 8-bit integers to 8-bit integers.
+        It has such layers, is the only one, and goes from 8-bit or 10-bit samples to the same.
         """
         cards = [stage.card for stage in self.stages if stage.card.name != "identity"]
-        return (
-            len(cards) == 1
-            and cards[0].int8_cost_db is not None
-            and self.keeps_layout
-            and self.pixels.bits == 8
-        )
+        return len(cards) == 1 and cards[0].suits_int8(self.pixels.bits) and self.keeps_layout
 
     @property
     def is_exact(self) -> bool:

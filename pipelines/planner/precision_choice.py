@@ -161,6 +161,8 @@ def _hindrance(plan: Plan) -> str:
         )
     if len(cards) != 1:
         return f"it is for one network alone, and this takes {', '.join(card.name for card in cards)}"
-    if plan.pixels.bits != 8:
-        return f"it is for 8-bit sources, and this one is {plan.pix_fmt}"
+    if plan.pixels.bits == 10 and not cards[0].suits_int8(10):
+        return f"{cards[0].name} is not known to be near enough to fp32 on 10-bit ramps"
+    if plan.pixels.bits not in {8, 10}:
+        return f"it is for sources of 8 or 10 bits, and this one is {plan.pix_fmt}"
     return "it is for left-sited 4:2:0 that is kept as it is, at the full --strength of the network"

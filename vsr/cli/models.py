@@ -181,7 +181,7 @@ def quantize(
     from pipelines.model_files.quantization import add_integers, calibration_frames, runnable
     from pipelines.model_files.quantization import quantize as quantize_network
     from pipelines.plan.output_names import refuse_place
-    from pipelines.quality.rounding_cost import rounding_cost
+    from pipelines.quality.rounding_cost import ramps_db, rounding_cost
 
     found = find(model)
     if len(found) > 1:
@@ -201,7 +201,8 @@ def quantize(
     network = load_network(found[0])
     frames = calibration_frames(data, found[0].scale, training=steps > 0)
     layers = quantize_network(network.module, frames, steps=steps)  # type: ignore[arg-type]
-    costs = [rounding_cost(way, judge or data) for way in runnable(network, layers)]
+    ways = runnable(network, layers)
+    costs = [rounding_cost(way, judge or data) for way in ways]
     cost = max(costs, key=lambda cost: cost.cost_db)
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -216,6 +217,7 @@ def quantize(
             "near_db": round(cost.near_db, 2),
             "judged": judged,
             "count": cost.count,
+            "ramps_db": round(min(ramps_db(way) for way in ways), 2),
             **({"steps": steps} if steps else {}),
         },
     )

@@ -42,22 +42,32 @@ def plan(card: Card, width: int, height: int, precision: str = "int8", **options
     return replace(plan_of(card, width, height, card.scale, **options), precision=precision)
 
 
+def eight_bits(frame: Frame, *, full: bool) -> list[np.ndarray]:
+    """Planes of 10 bits, rounded to 8."""
+    exact = [
+        (plane.astype(float) - offset) * (255 / 1023 if full else 0.25) + offset // 4
+        for plane, offset in zip(frame.planes, (0 if full else 64, 512, 512), strict=True)
+    ]
+    return [np.floor(plane + 0.5).clip(0, 255).astype(np.uint8) for plane in exact]
+
+
 def by_whole_numbers(card: Card, frame: Frame, *, full: bool) -> list[np.ndarray]:
     """The planes of the result, by numpy alone."""
     from models.catalog.loader import load_network
 
     network = load_network(card)
     names = ["head.full" if full else "head.limited", "body.0", "body.1", "tail"]
-    luma, *chroma = frame.planes
+    bits = 8 if frame.planes[0].dtype == np.uint8 else 10
+    luma, *chroma = eight_bits(frame, full=full) if bits == 10 else frame.planes
     packed = np.stack([luma[i::2, j::2] for i in (0, 1) for j in (0, 1)] + chroma)
     neutral = [0 if full else 16] * 4 + [128] * 2
     padded = np.stack([np.pad(p, 1, constant_values=value) for p, value in zip(packed, neutral, strict=True)])
     residual = torch.from_numpy(by_numpy(read_layers(network.int8, names), padded))[None].contiguous(
         memory_format=torch.channels_last
     )
-    made = [np.zeros((p.shape[0] * card.scale, p.shape[1] * card.scale), np.uint8) for p in frame.planes]
+    made = [np.zeros((p.shape[0] * card.scale, p.shape[1] * card.scale), p.dtype) for p in frame.planes]
     rows, columns = chroma[0].shape
-    Adder(card.scale, 8, full=full)(frame.planes, residual, (0, 0), (0, rows, 0, columns), made)
+    Adder(card.scale, bits, full=full)(frame.planes, residual, (0, 0), (0, rows, 0, columns), made)
     return made
 
 
@@ -66,6 +76,17 @@ def test_every_sample_is_that_of_whole_numbers(small: Card, color) -> None:
     frame = picture("yuv420p", 70, 46)
     made = Upscaler(plan(small, 70, 46, color=color, tile=(96, 128)), CPU)([frame])[0]
     for found, expected in zip(made.planes, by_whole_numbers(small, frame, full=color == FULL), strict=True):
+        assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize("color", [BT709, FULL])
+def test_ten_bits_keep_their_own_beside_a_residual_from_eight(small: Card, color) -> None:
+    card = replace(small, more={"int8": {"cost_db": 0.01, "ramps_db": 60.0}})
+    asked = plan(card, 70, 46, color=color, pix_fmt="yuv420p10le")
+    assert asked.takes_int8
+    frame = picture("yuv420p10le", 70, 46)
+    made = Upscaler(asked, CPU)([frame])[0]
+    for found, expected in zip(made.planes, by_whole_numbers(card, frame, full=color == FULL), strict=True):
         assert np.array_equal(found, expected)
 
 
@@ -100,7 +121,7 @@ def test_black_bars_are_the_bicubic_upscale_in_the_same_order(small: Card) -> No
     assert (made.planes[1][:30] == 128).all()
 
 
-@pytest.mark.parametrize(("pix_fmt", "strength"), [("yuv420p10le", 1.0), ("yuv444p", 1.0), ("yuv420p", 0.5)])
+@pytest.mark.parametrize(("pix_fmt", "strength"), [("yuv420p12le", 1.0), ("yuv444p", 1.0), ("yuv420p", 0.5)])
 def test_what_is_not_for_8_bit_integers_is_refused(small: Card, pix_fmt: str, strength: float) -> None:
     asked = replace(plan(small, 64, 48, pix_fmt=pix_fmt), strength=strength)
     assert not asked.takes_int8

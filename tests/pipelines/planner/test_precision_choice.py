@@ -30,13 +30,16 @@ def chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
         source: Path,
         cpu: str = VNNI,
         cost_db: float = 0.05,
+        ramps_db: float = 0.0,
         notes: list[str] | None = None,
         **settings: object,
     ) -> str:
         from models.catalog.loader import load_network
         from models.catalog.lookup import find
 
-        add_integers(Path(card.path), load_network(find(card.path)[0]).int8, {"cost_db": cost_db})
+        add_integers(
+            Path(card.path), load_network(find(card.path)[0]).int8, {"cost_db": cost_db, "ramps_db": ramps_db}
+        )
         (tmp_path / "cpuinfo").write_text(cpu)
         monkeypatch.setattr(precision_choice, "_CPUS", tmp_path / "cpuinfo")
         given = {"target": TargetSettings(scale=2), "model": card.path, "device": "cpu", **settings}
@@ -76,8 +79,11 @@ def test_a_gpu_computes_where_there_is_one(chosen, film: Path, monkeypatch: pyte
     assert chosen(film) != "int8"
 
 
-def test_ten_bits_are_computed_in_floats(chosen, tmp_path: Path) -> None:
-    assert chosen(media.cfr(tmp_path / "ten.mkv", frames=2, codec="ffv1", pix_fmt="yuv420p10le")) == ""
+def test_ten_bits_are_computed_on_integers_that_are_near_enough_on_ramps(chosen, tmp_path: Path) -> None:
+    ten = media.cfr(tmp_path / "ten.mkv", frames=2, codec="ffv1", pix_fmt="yuv420p10le")
+    assert [chosen(ten, ramps_db=decibels) for decibels in (0.0, 57.9, 58.0)] == ["", "", "int8"]
+    twelve = media.cfr(tmp_path / "twelve.mkv", frames=2, codec="ffv1", pix_fmt="yuv420p12le")
+    assert chosen(twelve, ramps_db=99.0) == ""
 
 
 def test_the_plan_says_what_integers_cost_or_why_there_are_none(chosen, film: Path, tmp_path: Path) -> None:
@@ -90,6 +96,6 @@ def test_the_plan_says_what_integers_cost_or_why_there_are_none(chosen, film: Pa
     floats = "computed in floats, not with --precision int8: "
     assert said(film, cost_db=0.06) == f"{floats}they would cost 0.060 dB of PSNR"
     ten = media.cfr(tmp_path / "ten.mkv", frames=2, codec="ffv1", pix_fmt="yuv420p10le")
-    assert said(ten) == f"{floats}it is for 8-bit sources, and this one is yuv420p10le"
+    assert said(ten) == f"{floats}small-x2 is not known to be near enough to fp32 on 10-bit ramps"
     assert said(film, target=TargetSettings(scale=4)).startswith(f"{floats}it is for one network alone")
     assert said(film, precision="fp32") == said(film, cpu="") == said(film, model="lanczos") == ""
