@@ -105,7 +105,7 @@ def fitted(frames: Iterable[Frame], plan: Plan, promise: Promise) -> Iterator[Fr
                 yield replace(frame, dynamic_hdr=None, corrupt=True)
                 continue
             place = bisect.bisect_left(promise.pts, frame.pts)
-            raise promise.refuse(place, f"{error}{_REMEDY}") from error
+            raise promise.change_error(place, f"{error}{_REMEDY}") from error
         # Not in place: what stands in for a damaged frame behind it has the metadata of this one.
         yield replace(frame, dynamic_hdr=own)
 

@@ -44,14 +44,14 @@ class Promise:
     clock: tuple[int, Fraction] = (0, Fraction(1))
     """(pts of the film's first frame, seconds per tick), for messages."""
 
-    def refuse(self, place: int, change: str) -> MediaError:
+    def change_error(self, place: int, change: str) -> MediaError:
         """The error for an expected frame, by its place, that is unlike the film's first one."""
         what, _, remedy = change.partition("; ")
         pts, (first, tick) = self.pts[place], self.clock
         at = f"at frame {self.number + place} ({float((pts - first) * tick):.3f} s, pts {pts})"
         return MediaError(f"{what} {at}; {remedy or 'cut the file there and upscale the parts'}")
 
-    def damage(self, pts: Iterable[int]) -> CorruptError:
+    def damage_error(self, pts: Iterable[int]) -> CorruptError:
         """The error that lists damaged frames, all of which were expected."""
         place = {p: self.number + n for n, p in enumerate(self.pts)}
         numbers = [place[p] for p in pts if p in place]
@@ -111,9 +111,9 @@ def _refuse_unlike(
     if frame.pts != promise.pts[place]:
         raise _not_promised(frame)
     if frame.change:
-        raise promise.refuse(place, frame.change)
+        raise promise.change_error(place, frame.change)
     if frame.corrupt and not conceal:
-        raise promise.damage([frame.pts, *(f.pts for _, f in _corrupt(enumerate(coming)))])
+        raise promise.damage_error([frame.pts, *(f.pts for _, f in _corrupt(enumerate(coming)))])
 
 
 def _missing(pts: int, last: Frame | None, *, conceal: bool) -> Iterator[Frame]:
@@ -137,9 +137,9 @@ def _deliver_by_order(frames: Iterable[Frame], promise: Promise, *, conceal: boo
         if number < promise.first:
             continue
         if frame.change:
-            raise promise.refuse(number - promise.first, frame.change)
+            raise promise.change_error(number - promise.first, frame.change)
         if frame.corrupt and not conceal:
-            raise promise.damage(
+            raise promise.damage_error(
                 [promise.pts[n - promise.first] for n in (number, *(n for n, _ in _corrupt(counted)))]
             )
         last = frame

@@ -69,7 +69,7 @@ class Footage:
                 if frame.corrupt or not known:
                     continue
                 if frame.change:
-                    raise Promise((frame.pts,), number=count, clock=self.info.decoder.clock).refuse(
+                    raise Promise((frame.pts,), number=count, clock=self.info.decoder.clock).change_error(
                         0, frame.change
                     )
                 yield frame

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from models.layers.resampling import resample, upscale_plane
 from pipelines.frames.color_conversion import rgb_to_yuv, to_codes, to_float, yuv_to_rgb
-from pipelines.inference.output_checks import Health, diagnose, health_of_values, refuse
+from pipelines.inference.output_checks import Health, bad_output_error, diagnose, health_of_values
 from pipelines.inference.stage_tiles import tiles_of
 from pipelines.media.cicp import SITING_OFFSETS, Matrix, Range, Siting
 from pipelines.plan.color_tags import chroma_offset
@@ -116,7 +116,7 @@ class Cascade:
                     made = self._through(network, picture, neighbours, precise=True)
                     still = diagnose([_health(picture, made)])
                     if still:
-                        raise refuse(network.name, still)
+                        raise bad_output_error(network.name, still)
                     self._notes.append(f"{network.name} gave {trouble}; the frame was computed again in fp32")
             picture = made if network.classical else self._softened(picture, made, network.contract.kernel)
             neighbours = picture

@@ -17,7 +17,7 @@ import torch
 
 from models.errors import NoMemoryError
 from pipelines.inference.cuda_graph import HEALTH
-from pipelines.inference.output_checks import Health, diagnose, refuse
+from pipelines.inference.output_checks import Health, bad_output_error, diagnose
 from pipelines.inference.transfer_ring import Ring
 
 if TYPE_CHECKING:
@@ -240,7 +240,7 @@ class CudaPipeline:
         (again,) = self._ring.drain()
         still = diagnose([Health(*map(float, row)) for row in again.arrays[3]])
         if still:
-            raise refuse(self.network.name, still)
+            raise bad_output_error(self.network.name, still)
         self.stills.forget()
         self.notes.append(f"{self.network.name} gave {trouble}; the frame was computed again in fp32")
         yield flight.view.ticket, again.arrays[:3]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-__all__ = ["Health", "diagnose", "health_of_codes", "health_of_values", "refuse"]
+__all__ = ["Health", "bad_output_error", "diagnose", "health_of_codes", "health_of_values"]
 
 
 _EVERY = 8
@@ -60,7 +60,7 @@ def diagnose(tiles: list[Health]) -> str:
     return f"a brightness that is off by {shift:.0%}" if shift > _SHIFT else ""
 
 
-def refuse(name: str, trouble: str) -> VerificationError:
+def bad_output_error(name: str, trouble: str) -> VerificationError:
     """The error to raise if fp32 does not help."""
     return VerificationError(
         f"{name} gave {trouble}, in fp32 too; its weights are damaged, or no network for such pictures:"

@@ -25,7 +25,7 @@ from pipelines.inference.cuda_pipeline import CudaPipeline, View
 from pipelines.inference.device import computing_dtype, traits
 from pipelines.inference.fused_cpu import FusedNetwork
 from pipelines.inference.grain_synthesis import GrainMaker
-from pipelines.inference.output_checks import diagnose, health_of_codes, refuse
+from pipelines.inference.output_checks import bad_output_error, diagnose, health_of_codes
 from pipelines.inference.stage_tiles import tiles_of
 from pipelines.inference.temporal_windows import Window, alone
 from pipelines.inference.tile_cache import TileCache
@@ -341,7 +341,7 @@ class Upscaler:
             if not found:
                 break
             if precise:
-                raise refuse(network.name, found)
+                raise bad_output_error(network.name, found)
             trouble = found
         if trouble:
             self.notes.append(f"{network.name} gave {trouble}; the tile was computed again in fp32")

@@ -125,7 +125,7 @@ def refuse_changes(info: VideoInfo, plan: Plan) -> None:
     """Raise MediaError if properties of the whole film change within the range."""
     for place, change in info.changes:
         if plan.start_frame <= place < plan.stop_frame:
-            raise Promise(info.pts[place : place + 1], number=place, clock=info.decoder.clock).refuse(
+            raise Promise(info.pts[place : place + 1], number=place, clock=info.decoder.clock).change_error(
                 0, change
             )
 
@@ -134,7 +134,7 @@ def refuse_damage(info: VideoInfo, plan: Plan) -> None:
     """Raise CorruptError if frame counting found damaged frames in the range, unless damage is concealed."""
     found = [info.pts[place] for place in info.damaged if plan.start_frame <= place < plan.stop_frame]
     if found and plan.on_corrupt == "fail":
-        raise Promise(info.pts).damage(found)
+        raise Promise(info.pts).damage_error(found)
 
 
 def refuse_unsignalled(plan: Plan) -> None:

@@ -145,10 +145,9 @@ def info_text(info: VideoInfo) -> str:
             why = "flagged" if info.scan.found == "pictures" else "some pictures look"
             order += f" by its pictures, though {why} {info.scan.doubt} field first"
         lines.append(f"  scan      {order}{f', {info.scan.pulldown} telecine' if info.scan.pulldown else ''}")
-    lines += [
-        f"  refused   {Promise(info.pts[n : n + 1], number=n, clock=info.decoder.clock).refuse(0, change)}"
-        for n, change in info.changes
-    ]
+    for n, change in info.changes:
+        promise = Promise(info.pts[n : n + 1], number=n, clock=info.decoder.clock)
+        lines.append(f"  refused   {promise.change_error(0, change)}")
     return "\n".join(map(printable, [*lines, *(f"  note      {n}" for n in info.notes)]))
 
 
