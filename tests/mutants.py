@@ -37,6 +37,7 @@ class Mutant:
 
 
 _JOB = "tests/pipelines/run/test_job.py"
+_MOV_BOXES = "tests/pipelines/containers/test_mov_boxes.py"
 _DYNAMIC = "tests/pipelines/run/test_dynamic_hdr.py"
 _SYSTEMS = "tests/end_to_end/test_other_systems.py"
 _DEVICES = "tests/pipelines/inference/test_device.py"
@@ -585,6 +586,36 @@ MUTANTS = (
         23, "exact times are promised in a container that loses a track", "pipelines/planner/plan_checks.py",
         ' and not incompatible_streams(info, "mp4")', "",
         f"{_TRACKS}::test_a_remedy_for_rounded_times_is_named_only_where_every_track_fits",
+    ),
+    Mutant(
+        25, "data that lasts into a part is lost", "pipelines/containers/range_cut.py",
+        "if start < self._window[0] and end <= self._window[0]:", "if start < self._window[0]:",
+        f"{_TRACKS}::test_samples_of_data_that_last_into_a_part_are_kept_and_no_longer_than_it",
+    ),
+    Mutant(
+        24, "subtitles without a duration are over when a part begins", "pipelines/containers/range_cut.py",
+        "self._in_force[packet.stream_index] = packet", "pass",
+        f"{_TRACKS}::test_a_subtitle_that_is_up_when_a_part_begins_is_kept",
+    ),
+    Mutant(
+        24, "a subtitle that was up is forgotten where none follows", "pipelines/containers/range_cut.py",
+        "        yield from self._released()\n\n    def _released", "        yield from ()\n\n    def _released",
+        f"{_TRACKS}::test_a_subtitle_that_is_up_when_a_part_begins_is_kept",
+    ),
+    Mutant(
+        24, "PCM of a part is taken by whole packets", "pipelines/containers/range_cut.py",
+        "if not samples or samples.denominator != 1 or packet.size % samples:", "if True:",
+        f"{_TRACKS}::test_pcm_of_a_part_is_cut_to_the_sample",
+    ),
+    Mutant(
+        25, "a second film of a part begins anywhere", "pipelines/containers/range_cut.py",
+        "if start >= self._window[0] and packet.is_keyframe:", "if start >= self._window[0]:",
+        f"{_TRACKS}::test_a_second_film_of_a_part_begins_with_a_key_frame_and_can_be_decoded",
+    ),
+    Mutant(
+        25, "a second film of a part loses what its last frames refer to", "pipelines/containers/range_cut.py",
+        "shown_ticks(packet) >= first and decoded < self._window[1]", "shown_ticks(packet) >= first and start < self._window[1]",
+        f"{_TRACKS}::test_a_second_film_of_a_part_begins_with_a_key_frame_and_can_be_decoded",
     ),
     Mutant(
         21, "subtitles may begin before the film", "pipelines/output/stream_copy.py",
@@ -1475,8 +1506,28 @@ MUTANTS = (
         f"{_DYNAMIC}::test_a_result_that_does_not_say_that_it_is_dolby_vision_is_noticed",
     ),
     Mutant(
+        25, "formats that FFmpeg does not know are not described", "pipelines/output/muxer.py",
+        "_describe(target, source, info.stream_index, written)", "pass",
+        f"{_MOV_BOXES}::test_a_track_of_a_format_that_ffmpeg_does_not_know_keeps_its_description",
+    ),
+    Mutant(
+        25, "track IDs of references stay those of the source", "pipelines/containers/mov_boxes.py",
+        "new_ids[number] for number in old if number in new_ids", "number.to_bytes(4, 'big') for number in old",
+        f"{_MOV_BOXES}::test_a_track_of_a_format_that_ffmpeg_does_not_know_keeps_its_description",
+    ),
+    Mutant(
+        25, "lost descriptions are not noticed", "pipelines/output/result_contents.py",
+        "if box_within(tracks[entry.output_index], *way) != box_within(entry.description, *way):", "if False:",
+        f"{_MOV_BOXES}::test_a_description_that_was_lost_is_noticed",
+    ),
+    Mutant(
+        23, "MOV takes tracks that nothing describes", "pipelines/containers/container_support.py",
+        "and not described_by(source, track)", "and False",
+        f"{_MOV_BOXES}::test_what_only_its_own_container_describes_is_refused_for_mov",
+    ),
+    Mutant(
         96, "chunks of a MOV stay where they were", "pipelines/containers/mov_boxes.py",
-        "struct.pack_into(kind, moov, at, place + by)", "pass",
+        "struct.pack_into(kind, table, at, place + by if place > index else place)", "pass",
         f"{_DYNAMIC}::test_a_dolby_vision_record_stands_beside_whatever_else_a_track_has",
     ),
     Mutant(
@@ -2424,7 +2475,7 @@ MUTANTS = (
     ),
     Mutant(
         23, "tracks have no codec but those that FFmpeg knows", "pipelines/probe/stream_choice.py",
-        "return dict(zip(tracks, names, strict=True)) if len(names) == len(tracks) else {}", "return {}",
+        "return {s.index: name for s, name in zip(tracks, names, strict=True)}", "return {}; return {}",
         f"{_TEXTS}::test_webvtt_by_matroska_s_own_name_which_ffmpeg_does_not_know_is_converted",
     ),
     Mutant(

@@ -4,7 +4,8 @@ container_support.py  which streams a container can hold
 container_tags.py     which tags, flags and timecodes it can hold, and how they are copied
 copied_tracks.py      tracks for packets copied from the source
 matroska_shape.py     writes the shape of a sample into a finished Matroska file
-mov_boxes.py          inserts a box into the sample entry of a finished MOV
+mov_boxes.py          edits the index of a finished MP4 or MOV
+range_cut.py          packets of the other tracks that belong to a range
 subtitle_text.py      converts text subtitles for another container
-track_times.py        times of passed-through packets: none missing, none that steps back
+track_times.py        times of passed-through packets: none missing, none that steps back, cut to a range
 """

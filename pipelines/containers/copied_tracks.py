@@ -11,13 +11,22 @@ from av.bitstream import BitStreamFilterContext
 
 from pipelines.containers.container_tags import copy_tags
 from pipelines.containers.track_times import KEEPS_MILLISECONDS
+from pipelines.media.file_bytes import movie_tracks
 
 if TYPE_CHECKING:
-    from av.container import OutputContainer
+    from av.container import InputContainer, OutputContainer
     from av.stream import Stream as AnyStream
 
 
-__all__ = ["REWRAPPED", "add_copied_stream", "codec_of", "is_bare_aac", "is_unframed_audio"]
+__all__ = [
+    "REWRAPPED",
+    "add_copied_stream",
+    "codec_of",
+    "described_by",
+    "is_bare_aac",
+    "is_plain_pcm",
+    "is_unframed_audio",
+]
 
 
 REWRAPPED = frozenset({"pcm_dvd", "pcm_bluray", "s302m"})
@@ -41,7 +50,8 @@ def add_copied_stream(output: OutputContainer, source: AnyStream) -> AnyStream:
     except (av.error.FFmpegError, ValueError, AttributeError):
         # No decoder for it here: copy the parameters alone, its codec among them; the name only has to be of
         # the same kind.
-        name = {"audio": "aac", "video": "h264"}.get(source.type, "subrip")
+        timed = "mov_text" if output.format.name in {"mp4", "mov"} else "subrip"
+        name = {"audio": "aac", "video": "h264"}.get(source.type, timed)
         if name not in output.supported_codecs:  # its refusal would be of that name
             raise
         stream = output.add_mux_stream(name)
@@ -107,6 +117,22 @@ def is_unframed_audio(codec: str) -> bool:
     Only its bytes as a whole are preserved.
     """
     return codec.startswith(("pcm_", "adpcm_"))
+
+
+def is_plain_pcm(stream: AnyStream) -> bool:
+    """Whether every sample of a sound track has bytes of its own, in the order of time."""
+    codec = codec_of(stream)
+    return codec.startswith("pcm_") and codec not in REWRAPPED
+
+
+def described_by(source: InputContainer, stream: AnyStream) -> bytes:
+    """The `trak` box that describes a track of a codec that FFmpeg does not know; empty if there is none.
+
+    Only MP4 and MOV describe samples of any format, so only they can pass that on to one another.
+    """
+    if codec_of(stream) or not source.format.name.startswith("mov"):
+        return b""
+    return movie_tracks(source.name.removeprefix("file:")).get(stream.id, b"")
 
 
 def is_bare_aac(stream: AnyStream) -> bool:

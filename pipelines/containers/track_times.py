@@ -19,8 +19,8 @@ __all__ = [
     "KEEPS_MILLISECONDS",
     "MonotonicClock",
     "clip_start",
-    "cut_to",
     "decode_ticks",
+    "rescaled",
     "shown_ticks",
     "with_decode_times",
 ]
@@ -92,38 +92,22 @@ class MonotonicClock:
         Its presentation time changes only if it would be before its decode time.
         """
         base, own = Fraction(packet.stream.time_base or 1), Fraction(packet.time_base)
-        decoded = _rescaled(decode_ticks(packet), own, base)
+        decoded = rescaled(decode_ticks(packet), own, base)
         earliest = self._last.get(packet.stream_index, decoded - 1) + self._least
         if decoded < earliest:
-            shown = decoded if packet.pts is None else _rescaled(packet.pts, own, base)
-            duration = _rescaled(packet.duration or 0, own, base)
+            shown = decoded if packet.pts is None else rescaled(packet.pts, own, base)
+            duration = rescaled(packet.duration or 0, own, base)
             packet.time_base = base
             packet.dts, packet.pts, packet.duration = earliest, max(shown, earliest), duration
             decoded = earliest
         self._last[packet.stream_index] = decoded
 
 
-def _rescaled(ticks: int, base: Fraction, to: Fraction) -> int:
+def rescaled(ticks: int, base: Fraction, to: Fraction) -> int:
     """Ticks in another time base, rounded as in FFmpeg: to nearest, halves away from zero."""
     up, down = base.numerator * to.denominator, base.denominator * to.numerator
     whole = (2 * abs(ticks) * up + down) // (2 * down)
     return whole if ticks >= 0 else -whole
-
-
-def cut_to(packet: Packet, window: tuple[Fraction, Fraction], base: Fraction) -> bool:
-    """Move a packet into the window's time; False if it is outside."""
-    pts = packet.pts if packet.pts is not None else decode_ticks(packet)
-    start, end = pts * base, (pts + (packet.duration or 0)) * base
-    kind = packet.stream.type
-    if start >= window[1] or (start < window[0] and (kind != "subtitle" or end <= window[0])):
-        return False
-    shift = round(window[0] / base)
-    moved = pts - shift
-    packet.pts, packet.dts = moved, decode_ticks(packet) - shift
-    clip_start(packet, 0)  # a subtitle that was already up
-    if kind == "subtitle" and end > window[1]:
-        packet.duration = round((window[1] - window[0]) / base) - (packet.pts or 0)
-    return True
 
 
 def clip_start(packet: Packet, start: int) -> bool:

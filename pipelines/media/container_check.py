@@ -11,13 +11,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from pipelines.media.file_bytes import FileBytes, Flaw, broken_at, cut_short
+from pipelines.media.file_bytes import FileBytes, Flaw, broken_at, cut_short, top_boxes
 from pipelines.media.matroska import CLUSTER, EBML, matroska_flaw, top_elements
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 __all__ = ["appended_film", "flaw_of", "header_bytes", "lacks_index", "tells_lengths"]
 
@@ -60,7 +56,7 @@ def header_bytes(path: str | os.PathLike[str]) -> int:
             return max((size for name, size in top_elements(file) if name != CLUSTER), default=0)
         if head[4:8] in _FIRST_BOXES:
             return max(
-                (size for name, size in _boxes(file) if name in {b"moov", b"meta", b"moof", b"udta"}),
+                (size for name, _, size in top_boxes(file) if name in {b"moov", b"meta", b"moof", b"udta"}),
                 default=0,
             )
     return 0
@@ -75,7 +71,7 @@ def lacks_index(path: str | os.PathLike[str]) -> bool:
     with open(path, "rb", buffering=0) as handle:
         file = FileBytes(handle.fileno())
         return file.read(0, 8)[4:8] in _FIRST_BOXES and not {b"moov", b"moof"} & {
-            name for name, _ in _boxes(file)
+            name for name, _, _ in top_boxes(file)
         }
 
 
@@ -85,32 +81,16 @@ def appended_film(path: str | os.PathLike[str], *, fragments: bool = False) -> i
     FFmpeg and players show the first one only. fragments: in a file with fragments, which may repeat their
     `moov`; else 0 for those.
     """
-    at, begins, kinds = 0, 0, []
+    begins, kinds = 0, []
     with open(path, "rb", buffering=0) as handle:
-        for kind, size in _boxes(FileBytes(handle.fileno())):
+        for kind, at, _ in top_boxes(FileBytes(handle.fileno())):
             if kind == b"ftyp" and b"moov" in kinds:
                 begins = begins or at
             kinds.append(kind)
-            at += size
     return begins if kinds.count(b"moov") > 1 and (b"moof" in kinds) == fragments else 0
 
 
 _FIRST_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip", b"styp", b"pnot"})
-
-
-def _boxes(file: FileBytes) -> Iterator[tuple[bytes, int]]:
-    """(kind, length) of an MP4 file's boxes, as far as they are valid."""
-    at = 0
-    while at + 8 <= file.size:
-        head = file.read(at, 16)
-        size = int.from_bytes(head[:4], "big")
-        if size == 1:
-            size = int.from_bytes(head[8:16], "big")
-        size = size or file.size - at
-        if size < 8:
-            return
-        yield head[4:8], size
-        at += size
 
 
 def _mp4(file: FileBytes) -> Flaw | None:
@@ -147,15 +127,17 @@ def _mpegts(file: FileBytes) -> Flaw | None:
                         "is broken: its last packets are out of step with the first, so bytes are missing"
                         " between them"
                     )
+                # Of a packet without its number, the frames themselves tell whether one is cut.
                 begun = file.read(file.size - part + lead, 3)
-                flags = int.from_bytes(begun[1:], "big") if part >= lead + 3 else -1
+                is_nameless = part < lead + 3
+                flags = -1 if is_nameless else int.from_bytes(begun[1:], "big")
                 text = f"ends early: in the middle of a packet, {part} of {length} bytes are there"
                 # Bit 14: the packet begins a new picture or block of sound.
                 return Flaw(
                     text,
                     at_the_end=True,
-                    spared=flags > 0 and bool(flags & 0x4000),
-                    cut_track=flags & 0x1FFF if flags > 0 else -1,
+                    spared=is_nameless or bool(flags & 0x4000),
+                    cut_track=-1 if is_nameless else flags & 0x1FFF,
                 )
     return None
 

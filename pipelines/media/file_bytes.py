@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["FileBytes", "Flaw", "broken_at", "cut_short", "find_box", "sample_entry"]
+__all__ = [
+    "FileBytes",
+    "Flaw",
+    "box_within",
+    "broken_at",
+    "cut_short",
+    "find_box",
+    "movie_tracks",
+    "sample_entry",
+    "sample_format",
+    "top_boxes",
+]
 
 
 @dataclass(frozen=True)
@@ -53,6 +64,66 @@ def cut_short(size: int, declared: int) -> Flaw:
 def broken_at(at: int) -> Flaw:
     """The flaw of a file with unknown data at a position."""
     return Flaw(f"is broken at byte {at}; what stood there is lost")
+
+
+def top_boxes(file: FileBytes) -> Iterator[tuple[bytes, int, int]]:
+    """(kind, first byte, length) of an MP4 or MOV file's boxes, as far as they are valid."""
+    at = 0
+    while at + 8 <= file.size:
+        head = file.read(at, 16)
+        size = int.from_bytes(head[:4], "big")
+        if size == 1:
+            size = int.from_bytes(head[8:16], "big")
+        size = size or file.size - at
+        if size < 8:
+            return
+        yield head[4:8], at, size
+        at += size
+
+
+def movie_tracks(path: str | os.PathLike[str]) -> dict[int, bytes]:
+    """Track ID -> `trak` box of an MP4 or MOV, in order; empty for another file, or a compressed index.
+
+    Raises OSError.
+    """
+    found: dict[int, bytes] = {}
+    with open(path, "rb", buffering=0) as handle:
+        file = FileBytes(handle.fileno())
+        for kind, start, size in top_boxes(file):
+            if kind != b"moov" or found:
+                continue
+            moov, at = file.read(start, size), 8
+            while at + 8 <= len(moov):
+                length, name = struct.unpack_from(">I4s", moov, at)
+                header = box_within(moov[at : at + length], b"tkhd") if name == b"trak" else b""
+                if len(header) >= 32:
+                    found[_track_id(header)] = moov[at : at + length]
+                at += max(length, 8)
+    return found
+
+
+def _track_id(header: bytes) -> int:
+    """The track ID in a `tkhd` box, whose times have 32 or 64 bits (ISO/IEC 14496-12 clause 8.3.2)."""
+    return int.from_bytes(header[28:32] if header[8] else header[20:24], "big")
+
+
+def box_within(data: bytes | bytearray, *way: bytes) -> bytes:
+    """The box that is reached from a box by a way of names; empty if there is none."""
+    begin, end = 0, len(data)
+    try:
+        for name in way:
+            begin, end = find_box(data, name, begin + 8, end)
+    except ValueError:
+        return b""
+    return bytes(data[begin:end])
+
+
+def sample_format(trak: bytes) -> str:
+    """Four characters that name the format of a track's samples, fit for one line of text."""
+    name = box_within(trak, b"mdia", b"minf", b"stbl", b"stsd")[20:24]
+    return (
+        name.decode("ascii", "replace").strip() if name.isascii() and name.strip().isalnum() else name.hex()
+    )
 
 
 def find_box(data: bytes | bytearray, name: bytes, start: int, end: int) -> tuple[int, int]:

@@ -70,6 +70,8 @@ class Stream:
     drift: float = 0.0
     """Of PCM: the largest difference in seconds between the time of a packet and that of its samples, counted
     from the first packet."""
+    longest: float = 0.0
+    """Seconds of the longest of its first packets."""
 
 
 @dataclass(frozen=True)

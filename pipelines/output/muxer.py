@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import heapq
 import io
+import itertools
 import os
 from dataclasses import replace
 from fractions import Fraction
@@ -23,9 +24,9 @@ from pipelines.containers.container_support import (
     stream_time_bases,
 )
 from pipelines.containers.container_tags import OWN_TAGS, copy_tags, film_timecode
-from pipelines.containers.copied_tracks import REWRAPPED, add_copied_stream, codec_of
+from pipelines.containers.copied_tracks import REWRAPPED, add_copied_stream, codec_of, described_by
 from pipelines.containers.matroska_shape import reserve, write_shape
-from pipelines.containers.mov_boxes import add_to_sample_entry, disable_tracks
+from pipelines.containers.mov_boxes import add_to_sample_entry, describe_tracks, disable_tracks
 from pipelines.containers.subtitle_text import add_text_track, converted, is_converted
 from pipelines.media.demuxer import file_url, open_memory, open_source, packets_of
 from pipelines.media.hdr_metadata import configuration_box, with_metadata
@@ -161,7 +162,18 @@ def write_result(
     written = _as_written(list(passed.values()), plan.encoder.container)
     if plan.encoder.container in {"mp4", "mov"}:
         _keep_off(target, source, written)
+        _describe(target, source, info.stream_index, written)
     return written
+
+
+def _describe(target: Path, source: InputContainer, film: int, written: Sequence[Passed]) -> None:
+    """Describe the tracks of formats that FFmpeg does not know as the source does."""
+    places = {source.streams[entry.source_index].id: entry.output_index for entry in written}
+    taken = set(places.values())
+    places[source.streams[film].id] = next(n for n in itertools.count() if n not in taken)
+    describe_tracks(
+        target, {entry.output_index: entry.description for entry in written if entry.description}, places
+    )
 
 
 def _keep_off(target: Path, source: InputContainer, written: Sequence[Passed]) -> None:
@@ -248,6 +260,7 @@ def _prepare(
                 is_cover=is_cover,
                 codec=codec,
                 is_annex_b=not is_cover and is_annex_b(stream),
+                description=described_by(source, stream) if plan.encoder.container in {"mp4", "mov"} else b"",
             )
     if video is None:
         raise VerificationError("the source no longer has the stream that was upscaled")

@@ -18,12 +18,14 @@ from pipelines.containers.track_times import KEEPS_MILLISECONDS
 from pipelines.media.bitstream import nal_length_size
 from pipelines.media.chroma_siting import chroma_siting
 from pipelines.media.cicp import Siting
+from pipelines.media.file_bytes import box_within, movie_tracks
 from pipelines.media.hdr_metadata import configuration_of
 from pipelines.output.stream_copy import joined_units, start_shift
 from pipelines.plan.timeline import timeline
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from av.container import InputContainer
     from av.packet import Packet
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from pipelines.output.stream_copy import Passed
     from pipelines.plan.plan import Plan
 
-__all__ = ["UNHEARD_DRIFT", "Contents", "check_passed", "check_times"]
+__all__ = ["UNHEARD_DRIFT", "Contents", "check_descriptions", "check_passed", "check_times"]
 
 
 _BLOCK = 1 << 18
@@ -186,6 +188,18 @@ def check_passed(seen: Contents, passed: Sequence[Passed], shift: Fraction, plan
             )
         if entry.type == "audio" and entry.output_index in seen.firsts and entry.first_seconds is not None:
             _check_heard(seen, entry, float(shift), plan.encoder.container)
+
+
+def check_descriptions(path: Path, passed: Sequence[Passed]) -> None:
+    """Check what tells the format of tracks that FFmpeg does not know, in an MP4 or MOV."""
+    described = [entry for entry in passed if entry.description]
+    tracks = list(movie_tracks(path).values()) if described else []
+    way = (b"mdia", b"minf", b"stbl", b"stsd")
+    for entry in described:
+        if box_within(tracks[entry.output_index], *way) != box_within(entry.description, *way):
+            raise VerificationError(
+                f"{entry.type} stream {entry.source_index}: its sample description is not that of the source"
+            )
 
 
 def _check_heard(seen: Contents, entry: Passed, shift: float, container: str) -> None:

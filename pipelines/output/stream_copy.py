@@ -12,11 +12,11 @@ import av
 
 from models.errors import CorruptError, Interrupted
 from pipelines.containers.copied_tracks import REWRAPPED, codec_of, is_bare_aac
+from pipelines.containers.range_cut import RangeCut
 from pipelines.containers.subtitle_text import ConsecutiveEvents, OverlappingEvents, coded_text, plain_text
 from pipelines.containers.track_times import (
     MonotonicClock,
     clip_start,
-    cut_to,
     decode_ticks,
     shown_ticks,
     with_decode_times,
@@ -75,6 +75,8 @@ class Passed:
     """Source codec of subtitles that are converted to plain text."""
     is_annex_b: bool = False
     """NAL units of the source have start codes; the output may have lengths instead."""
+    description: bytes = b""
+    """The `trak` box of the source, where only that tells what the packets are."""
     digest: Any = field(default_factory=hashlib.sha256)
 
     def note_times(self, packet: Packet) -> None:
@@ -146,14 +148,17 @@ class _StreamCopy:
     ) -> None:
         self._source, self._output, self._plan, self._info = source, output, plan, info
         self._passed = passed
-        self._window, self._shift = copied_window(plan, info), start_shift(plan, info)
+        window, self._shift = copied_window(plan, info), start_shift(plan, info)
+        self._cut = RangeCut(window) if window is not None else None
         self._clock = EpochClock(source)
+        self._told: dict[int, int] = {}
+        """Stream -> decode time of its last packet in the source."""
         self._last: dict[int, int] = {}
-        """Stream -> decode time of its last packet."""
+        """Stream -> decode time of its last packet in the output."""
         self._order = MonotonicClock(output, plan.encoder.container)
         self._films = {index for index, entry in passed.items() if entry.type == "video"}
         earliest = info.pts[plan.start_frame] * info.time_base - self._shift
-        self._start = Fraction(0) if self._window is not None else min(Fraction(0), earliest)
+        self._start = Fraction(0) if window is not None else min(Fraction(0), earliest)
         """Seconds in the output before which nothing is seen."""
         self._texts = {
             index: (ConsecutiveEvents if entry.codec == "mov_text" else OverlappingEvents)(self._base(index))
@@ -170,29 +175,44 @@ class _StreamCopy:
             if not packet.size:
                 continue
             self._clock.see(packet)
-            if packet.stream_index in self._passed and self._is_wanted(packet):
-                entry = self._passed[packet.stream_index]
-                for made in self._converted(packet, entry):
-                    yield self._noted(made, entry)
+            if packet.stream_index in self._passed:
+                self._complete_times(packet)
+                for kept in self._cut.take(packet) if self._cut is not None else self._shifted(packet):
+                    yield from self._finished(kept)
+        for kept in self._cut.rest() if self._cut is not None else ():
+            yield from self._finished(kept)
         for index, rest in self._texts.items():
             for event in rest.rest():
                 entry = self._passed[index]
                 yield self._noted(_as_text(event, self._base(index), entry.codec), entry)
 
-    def _is_wanted(self, packet: Packet) -> bool:
-        """Give a packet its times in the output; False if it is left out."""
-        offset, base = self._clock.shift_ticks(packet.stream), Fraction(packet.time_base)
+    def _finished(self, packet: Packet) -> Iterator[Packet]:
+        """The packets of the output for one with the times of the output."""
+        entry = self._passed[packet.stream_index]
+        if self._is_wanted(packet):
+            for made in self._converted(packet, entry):
+                yield self._noted(made, entry)
+
+    def _complete_times(self, packet: Packet) -> None:
+        """Give a packet the times it lacks, by the clock of its part of the recording."""
+        offset = self._clock.shift_ticks(packet.stream)
         if packet.pts is not None:
             packet.pts += offset
         packet.dts = packet.dts + offset if packet.dts is not None else packet.pts
         if packet.dts is None:
-            packet.pts = packet.dts = self._last.get(packet.stream_index, 0)
-        if self._window is not None and not cut_to(packet, self._window, base):
-            return False
-        if self._window is None and self._shift:
-            ticks = round(self._shift / base)
-            packet.pts = None if packet.pts is None else packet.pts - ticks
-            packet.dts = packet.dts - ticks
+            packet.pts = packet.dts = self._told.get(packet.stream_index, 0)
+        self._told[packet.stream_index] = decode_ticks(packet)
+
+    def _shifted(self, packet: Packet) -> Iterator[Packet]:
+        """A packet of a whole film, with its times in the output."""
+        ticks = round(self._shift / Fraction(packet.time_base))
+        packet.pts = None if packet.pts is None else packet.pts - ticks
+        packet.dts = decode_ticks(packet) - ticks
+        yield packet
+
+    def _is_wanted(self, packet: Packet) -> bool:
+        """Whether a packet with the times of the output is seen or heard there."""
+        base = Fraction(packet.time_base)
         if packet.stream.type == "subtitle" and not clip_start(packet, math.ceil(self._start / base)):
             return False
         now = decode_ticks(packet)

@@ -28,7 +28,7 @@ from pipelines.output.picture_verification import (
     result_decoder,
     verify_pictures,
 )
-from pipelines.output.result_contents import Contents, check_passed, check_times
+from pipelines.output.result_contents import Contents, check_descriptions, check_passed, check_times
 from pipelines.output.stream_copy import check_stop, is_filler
 from pipelines.plan.output_names import output_pattern
 
@@ -95,6 +95,7 @@ def verify(
         container.close()
     error, shift = check_times(found, plan, info)
     check_passed(found, passed, shift, plan)
+    check_descriptions(path, passed)
     return Report(
         len(found.pts),
         float(error),

@@ -18,6 +18,8 @@ from pipelines.planner.licences import licence_notes
 from pipelines.planner.pixel_format_choice import lost_bits, result_format
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from pipelines.media.pixel_format import PixelCrop, PixelFormat
     from pipelines.media.video_info import VideoInfo
     from pipelines.plan.plan import Plan
@@ -111,14 +113,34 @@ def target_messages(plan: Plan) -> list[str]:
     return said
 
 
-def range_notes(info: VideoInfo, settings: RunSettings) -> list[str]:
-    """A note if a range reaches beyond the end, which may be a mistake."""
-    stop = settings.seconds[1] if settings.seconds is not None else None
-    if stop is None or stop <= info.seconds + info.time_base:
+_LONG_PACKET = 0.1
+"""Seconds of sound that a listener misses."""
+
+
+def range_notes(info: VideoInfo, settings: RunSettings, left_out: Container[int] = ()) -> list[str]:
+    """Notes on a range beyond the end, which may be a mistake, and on tracks that begin later than it.
+
+    left_out: indexes of streams.
+    """
+    if settings.seconds is None:
         return []
-    return [
-        f"--range {settings.range}: the video ends at {clock(float(info.seconds))}, and so does the result"
-    ]
+    start, stop = settings.seconds
+    said = []
+    if stop is not None and stop > info.seconds + info.time_base:
+        said.append(
+            f"--range {settings.range}: the video ends at {clock(float(info.seconds))}, and so does the"
+            " result"
+        )
+    kept = [s for s in info.streams if start and s.index not in left_out and s.packet_count]
+    for stream in kept:
+        if stream.type == "video" and not stream.is_cover:
+            said.append(f"video stream {stream.index} begins with its first key frame in the range")
+        elif stream.type == "audio" and stream.longest > _LONG_PACKET and not stream.codec.startswith("pcm_"):
+            said.append(
+                f"audio stream {stream.index} ({stream.codec}) has packets of {stream.longest:.2f} s and"
+                " begins with its first whole one in the range"
+            )
+    return said
 
 
 def refuse_changes(info: VideoInfo, plan: Plan) -> None:

@@ -172,8 +172,8 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     needless = [(s, why) for s, why in enhancement_layers(info) if s not in {m for m, _ in fit.misfits}]
     left_out = frozenset(s.index for s, _ in (*fit.misfits, *needless))
     notes = (
-        *info.notes, *range_notes(info, settings), *said_of_level, *said_of_arithmetic, *choice.notes,
-        *target_messages(plan), *said_of_raising,
+        *info.notes, *range_notes(info, settings, left_out), *said_of_level, *said_of_arithmetic,
+        *choice.notes, *target_messages(plan), *said_of_raising,
         *fields.notes, *track_notes(info, fit, left_out, place, image_messages), *said_of_bars,
         *said_of_grain, *said_of_dynamic, *plan_warnings(info, fit.plan, moved=bool(fit.note)),
         *([f"assumed {', '.join(film.assumed)}"] if film.assumed else []),

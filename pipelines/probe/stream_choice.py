@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from av.stream import Disposition
 
 from models.errors import MediaError, UsageError
+from pipelines.media.file_bytes import movie_tracks, sample_format
 from pipelines.media.matroska import codec_ids
 from pipelines.media.video_info import Stream
 
@@ -59,7 +60,7 @@ def _name(container: InputContainer) -> str:
 
 def other_streams(container: InputContainer, film: VideoStream, seen: PacketWalk) -> tuple[Stream, ...]:
     """All streams but the film, in the order of the file."""
-    own_names = _matroska_names(container)
+    own_names = _own_names(container)
     return tuple(
         Stream(
             index=s.index,
@@ -71,28 +72,32 @@ def other_streams(container: InputContainer, film: VideoStream, seen: PacketWalk
             packet_count=seen.counts.get(s.index, 0),
             is_cover=bool(s.disposition & Disposition.attached_pic),
             drift=float(seen.others.drift.get(s.index, 0)),
+            longest=max((p.duration for p in seen.others.first.get(s.index, ())), default=0)
+            * float(s.time_base or 0),
         )
         for s in container.streams
         if s.index != film.index
     )
 
 
-def _matroska_names(container: InputContainer) -> dict[int, str]:
-    """Matroska's names of codecs by index of stream; empty if FFmpeg found other tracks."""
-    tracks = [
-        s.index
-        for s in container.streams
-        if s.type in {"video", "audio", "subtitle"} and not s.disposition & Disposition.attached_pic
-    ]
-    if not container.format.name.startswith("matroska") or all(
-        container.streams[n].codec_context for n in tracks
-    ):
+def _own_names(container: InputContainer) -> dict[int, str]:
+    """The container's names of formats that FFmpeg does not know, by index of stream.
+
+    Empty for a Matroska file in which FFmpeg found other tracks.
+    """
+    tracks = [s for s in container.streams if not s.disposition & Disposition.attached_pic]
+    unknown = {s.index for s in tracks if getattr(s, "codec_context", None) is None}
+    if container.format.name.startswith("mov") and unknown:
+        boxes = movie_tracks(_name(container))
+        return {s.index: sample_format(boxes[s.id]) for s in tracks if s.index in unknown and s.id in boxes}
+    tracks = [s for s in tracks if s.type in {"video", "audio", "subtitle"}]
+    if not container.format.name.startswith("matroska") or not unknown & {s.index for s in tracks}:
         return {}
     names = codec_ids(_name(container))
-    return dict(zip(tracks, names, strict=True)) if len(names) == len(tracks) else {}
+    return {s.index: name for s, name in zip(tracks, names, strict=True)} if len(names) == len(tracks) else {}
 
 
 def _codec_name(stream: object, own_name: str) -> str:
     """own_name: the container's name, for codecs that FFmpeg does not know."""
     context = getattr(stream, "codec_context", None)
-    return str(getattr(context, "name", "") or getattr(stream, "name", "") or own_name or "unknown")
+    return str(getattr(context, "name", "") or own_name or getattr(stream, "name", "") or "unknown")

@@ -873,3 +873,118 @@ def test_a_remedy_for_rounded_times_is_named_only_where_every_track_fits(tmp_pat
         notes = plan_video(source, tmp_path / "out.mkv", run_settings(**H264)).info.notes
         (said,) = [note for note in notes if "keeps times to 1 ms" in note]
         assert ("name an output that ends in .mp4" in said) == fits
+
+
+# --- parts
+
+
+def beside(path: Path, codec: str, packets: tuple[tuple[int, int, bytes], ...]) -> Path:
+    """Two seconds of film beside packets of (start ms, duration ms, data)."""
+    film = replace(SMALL, frames=50)
+    options = {"mpegts_m2ts_mode": "1"} if path.suffix == ".m2ts" else {}
+    output = media._open(
+        path, {".ts": "mpegts", ".m2ts": "mpegts", ".mkv": "matroska"}.get(path.suffix), options
+    )
+    stream, track = media._add_film(output, film), output.add_mux_stream(codec)
+    track.time_base = Fraction(1, 1000)
+    output.start_encoding()
+    made = media.packets_of(stream, film)
+    for start, length, data in packets:
+        packet = av.Packet(len(data))
+        packet.update(data)
+        packet.stream, packet.time_base, packet.is_keyframe = track, Fraction(1, 1000), True
+        packet.pts, packet.dts, packet.duration = start, start, length
+        made.append(packet)
+    media._mux(output, made)
+    output.close()
+    return path
+
+
+def lengths(path: Path, kind: str) -> list[tuple[int, int, bytes]]:
+    """(start ms, duration ms, payload) of the packets of the first track of a kind that is no film."""
+    with av.open(str(path)) as container:
+        track = next(s for s in container.streams if s.type == kind and s.index)
+        ms = 1000 * Fraction(track.time_base)
+        return [
+            (round(p.pts * ms), round((p.duration or 0) * ms), bytes(p))
+            for p in container.demux(track)
+            if p.size
+        ]
+
+
+def test_samples_of_data_that_last_into_a_part_are_kept_and_no_longer_than_it(tmp_path: Path) -> None:
+    """Case 25: places and movement of a second, of which the part shows some."""
+    source = beside(tmp_path / "in.mp4", "bin_data", tuple((500 * n, 500, bytes([n] * 9)) for n in range(4)))
+    upscaled(source, tmp_path / "out.mp4", **H264, range="0.72-1.44")
+    assert lengths(tmp_path / "out.mp4", "data") == [(0, 280, bytes([1] * 9)), (280, 440, bytes([2] * 9))]
+
+
+@pytest.mark.parametrize(
+    ("codec", "name", "length"),
+    [("hdmv_pgs_subtitle", "in.m2ts", 0), ("dvb_subtitle", "in.ts", 0), ("subrip", "in.mkv", 400)],
+)
+def test_a_subtitle_that_is_up_when_a_part_begins_is_kept(
+    tmp_path: Path, codec: str, name: str, length: int
+) -> None:
+    """Case 24: those without a duration stay until the next one."""
+    given = [f"text {n}".encode() for n in range(4)]
+    if codec == "hdmv_pgs_subtitle":
+        given = [b"\x16\0\x0b\0\x40\0\x30\x10\0" + bytes([n]) + b"\x80\0\0\0\x80\0\0" for n in range(4)]
+    elif codec == "dvb_subtitle":
+        given = [b"\x20\0\x0f\x10\0\1\0\2" + bytes([5, n << 4]) + b"\x0f\x80\0\1\0\0\xff" for n in range(4)]
+    source = beside(
+        tmp_path / name, codec, tuple((100 + 500 * n, length, data) for n, data in enumerate(given))
+    )
+    whole = [data for _, _, data in lengths(source, "subtitle")]
+    for part, shown in (("0.72-1.44", [(0, 1), (380, 2)]), ("1.6-", [(0, 3)]), ("1.72-", [(0, 3)])):
+        upscaled(source, tmp_path / f"{part}.mkv", range=part)
+        assert [(t, d) for t, _, d in lengths(tmp_path / f"{part}.mkv", "subtitle")] == [
+            (t, whole[n]) for t, n in shown
+        ]
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".mkv"])
+@pytest.mark.parametrize(
+    ("name", "codec", "block"), [("in.mkv", "pcm_s16le", 9600), ("in.mov", "pcm_s24le", 1024)]
+)
+def test_pcm_of_a_part_is_cut_to_the_sample(
+    tmp_path: Path, name: str, codec: str, block: int, suffix: str
+) -> None:
+    """Case 24: no sound of a long packet is lost, and none goes on after the film."""
+    source = with_sound(tmp_path / name, codec, block)
+    upscaled(source, tmp_path / f"out{suffix}", **settings_for(suffix), range="0.12-0.32")
+    width = 2 * int(codec[5:7]) // 8
+    assert joined(tmp_path / f"out{suffix}") == joined(source)[5760 * width : 15360 * width]
+
+
+def test_a_second_film_of_a_part_begins_with_a_key_frame_and_can_be_decoded(tmp_path: Path) -> None:
+    """Case 25."""
+    source = two_films(tmp_path / "in.mkv")
+    for suffix in (".mkv", ".mp4"):
+        output = tmp_path / f"out{suffix}"
+        events = upscaled(source, output, **settings_for(suffix), range="0.12-0.52")
+        assert "video stream 1 begins with its first key frame in the range" in planned_of(events).info.notes
+        with av.open(str(output)) as container:
+            packets = [p for p in container.demux(video=1) if p.size]
+        assert packets[0].is_keyframe
+        assert float(packets[0].pts * packets[0].time_base) == pytest.approx(0.2, abs=1e-3)
+        with av.open(str(output)) as container:
+            assert [f.pts is not None for f in container.decode(video=1)] == [True] * len(packets)
+        with av.open(str(source)) as container:
+            wanted = [f.to_ndarray() for f in container.decode(video=1)][8 : 8 + len(packets)]
+        with av.open(str(output)) as container:
+            assert all(
+                (f.to_ndarray() == w).all() for f, w in zip(container.decode(video=1), wanted, strict=True)
+            )
+
+
+def test_sound_in_long_packets_is_said_to_begin_with_a_whole_one(tmp_path: Path) -> None:
+    """Case 24."""
+    source = with_sound(tmp_path / "in.avi", "adpcm_ms", block_size="8192")
+    with av.open(str(source)) as container:
+        longest = max(float((p.duration or 0) * p.time_base) for p in container.demux(audio=0))
+    events = upscaled(source, tmp_path / "out.mkv", range="0.12-0.4")
+    said = any(
+        "begins with its first whole one in the range" in note for note in planned_of(events).info.notes
+    )
+    assert said == (longest > 0.1)
