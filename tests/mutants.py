@@ -1526,6 +1526,12 @@ MUTANTS = (
         f"{_MOV_BOXES}::test_what_only_its_own_container_describes_is_refused_for_mov",
     ),
     Mutant(
+        85, "a TS that ends after two bytes of a packet is broken", "pipelines/media/container_check.py",
+        "spared=is_nameless or bool(flags & 0x4000)", "spared=bool(flags & 0x4000) and not is_nameless",
+        "tests/pipelines/media/test_container_check.py"
+        "::test_a_ts_that_ends_inside_a_packet_is_taken_where_its_last_frame_is_whole",
+    ),
+    Mutant(
         96, "chunks of a MOV stay where they were", "pipelines/containers/mov_boxes.py",
         "struct.pack_into(kind, table, at, place + by if place > index else place)", "pass",
         f"{_DYNAMIC}::test_a_dolby_vision_record_stands_beside_whatever_else_a_track_has",

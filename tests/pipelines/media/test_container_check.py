@@ -374,3 +374,28 @@ def test_a_film_appended_to_an_mp4_is_told_of(tmp_path: Path) -> None:
     assert info.frame_count == 6
     assert any(f"a second film stands behind the first, from byte {len(first)} on" in n for n in info.notes)
     assert not any("second film" in n for n in probe(tmp_path / "a.mp4").notes)
+
+
+@pytest.mark.parametrize("rest", [1, 2, 3, 100])
+@pytest.mark.parametrize("codec", ["libx264", "mpeg2video"])
+def test_a_ts_that_ends_inside_a_packet_is_taken_where_its_last_frame_is_whole(
+    tmp_path: Path, codec: str, rest: int
+) -> None:
+    """Case 85: of a packet of one or two bytes even its track is unknown; the last frame tells."""
+    film = media.Film(frames=8, codec=codec, b_frames=0, gop=4, size=(96, 64))
+    whole = media.write(tmp_path / "in.ts", film, container="mpegts")
+    data = whole.read_bytes()
+    # More packets, of nothing, and a part of one more.
+    filler = b"\x47\x1f\xff\x10" + b"\xff" * 184
+    cut = tmp_path / "cut.ts"
+    cut.write_bytes(data + filler + filler[:rest])
+    info = probe(cut)
+    assert info.flaw == ""
+    assert info.frame_count == 8
+    assert any(f"in the middle of a packet, {rest} of 188 bytes" in note for note in info.notes)
+    with av.open(str(whole)) as container:
+        last = max(p.pos for p in container.demux(video=0) if p.size)
+    for at in range((last // 188 + 1) * 188, len(data) - 188, 188):
+        cut.write_bytes(data[:at] + data[at : at + rest])
+        info = probe(cut)
+        assert info.flaw or info.frame_count == 7, at
