@@ -305,6 +305,16 @@ MUTANTS = (
         "tests/pipelines/run/test_early_refusals.py::test_a_disk_that_is_too_small_is_refused_before_a_crf_is_searched",
     ),
     Mutant(
+        24, "keys of any name take the cover's place", "pipelines/containers/container_support.py",
+        "keys = ANY_KEYS if not covers and", "keys = ANY_KEYS if",
+        "tests/pipelines/output/test_muxer.py::test_cover_art_is_kept_beside_tags_that_mp4_has_no_place_for",
+    ),
+    Mutant(
+        88, "a device that is not there is planned for", "pipelines/planner/video_planner.py",
+        "    refuse_missing_device(settings)\n", "",
+        "tests/pipelines/run/test_early_refusals.py::test_a_device_that_is_not_there_is_refused_before_anything_is_made",
+    ),
+    Mutant(
         91, "ONNX files may name other files", "models/catalog/onnx_module.py", "options.add_session_config_entry(*_NO_EXTERNAL_DATA)", "pass",
         f"{_ONNX}::test_weights_in_another_file_are_not_looked_for",
     ),

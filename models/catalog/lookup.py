@@ -157,6 +157,10 @@ def foreign(path: Path, *target: str) -> str:
     This runs in a sandboxed process, so that the main process stays free of torch. Raises MediaError if the
     file is not a network.
     """
+    if path.suffix.lower() not in _WEIGHTS:
+        raise MediaError(
+            f"{path}: is no weights file; expected one that ends in {', '.join(sorted(_WEIGHTS))}"
+        )
     reader = "onnx_reader" if path.suffix.lower() == ".onnx" else "third_party"
     command = [sys.executable, "-P", "-m", f"models.catalog.{reader}", str(path.resolve()), *target]
     result = subprocess.run(command, capture_output=True, text=True, check=False)

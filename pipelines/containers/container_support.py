@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import av
 
 from models.errors import UsageError
-from pipelines.containers.container_tags import film_timecode, lost_keys
+from pipelines.containers.container_tags import ANY_KEYS, film_timecode, lost_keys
 from pipelines.containers.copied_tracks import add_copied_stream, codec_of, described_by, is_bare_aac
 from pipelines.containers.subtitle_text import is_converted
 from pipelines.media.demuxer import open_source
@@ -47,16 +47,23 @@ def dolby_vision_record(plan: Plan) -> bytes:
 
 
 def container_options(
-    container: str, time_bases: Iterable[Fraction], tags: Mapping[str, str] | None = None
+    container: str,
+    time_bases: Iterable[Fraction],
+    tags: Mapping[str, str] | None = None,
+    *,
+    covers: bool = False,
 ) -> dict[str, str]:
-    """Muxer options of an output. time_bases: of all its tracks. tags: of the file as a whole."""
+    """Muxer options of an output. time_bases: of all its tracks. tags: of the file as a whole.
+
+    covers: it gets cover art, which FFmpeg writes only beside iTunes tags, not beside keys of any name.
+    """
     if container not in {"mp4", "mov"}:
         return {}
     # Edit lists, which say where a track begins, count in this clock; its default of 1 ms would move tracks
     # against each other.
     common = math.lcm(*(b.denominator for b in time_bases))
     # Keys of any name lie where fewer players look for titles, so only where there are such.
-    keys = "+use_metadata_tags" if lost_keys(tags or {}, {}, container, "") else ""
+    keys = ANY_KEYS if not covers and lost_keys(tags or {}, {}, container, "") else ""
     return {"movflags": f"+faststart{keys}", **({"movie_timescale": str(common)} if common < 1 << 31 else {})}
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from pipelines.media.video_info import VideoInfo
 
-__all__ = ["OWN_TAGS", "copy_tags", "film_timecode", "lost_keys", "lost_tags"]
+__all__ = ["ANY_KEYS", "OWN_TAGS", "copy_tags", "film_timecode", "lost_keys", "lost_tags"]
 
 
 OWN_TAGS = frozenset(
@@ -43,8 +43,12 @@ _OF_THE_FILE = frozenset({"vendor_id", "creation_time", "handler_name"})
 """Tags of a track about the program and time that wrote the old file: no loss."""
 
 
+ANY_KEYS = "+use_metadata_tags"
+"""FFmpeg's flag of MP4 and MOV for tags with any name."""
+
+
 def lost_keys(
-    tags: Mapping[str, str], track_tags: Mapping[str, str], container: str, flags: str = "+use_metadata_tags"
+    tags: Mapping[str, str], track_tags: Mapping[str, str], container: str, flags: str = ANY_KEYS
 ) -> list[str]:
     """Keys of tags of a file, and of a track, that are lost when written and read again.
 
@@ -83,9 +87,11 @@ def lost_tags(info: VideoInfo, container: str, left_out: Container[int] = ()) ->
     The keys of the file, and those of each track. left_out: indexes of streams.
     """
     found = []
+    covers = any(s.is_cover and s.index not in left_out for s in info.streams)
+    flags = "" if covers else ANY_KEYS
     source = open_source(info.path)
     try:
-        for key in lost_keys(source.metadata, {}, container):
+        for key in lost_keys(source.metadata, {}, container, flags):
             found.append(f"{key} = {source.metadata[key]}")
         for stream in info.streams:
             if (
@@ -97,11 +103,11 @@ def lost_tags(info: VideoInfo, container: str, left_out: Container[int] = ()) ->
                 tags = {
                     k: v for k, v in tags.items() if k not in _OF_THE_FILE and (k, v) != ("language", "und")
                 }
-                flags = _lost_flags(source.streams[stream.index].disposition, container)
-                found += [f"{flag} (flag of {stream.type} stream {stream.index})" for flag in flags]
+                lost = _lost_flags(source.streams[stream.index].disposition, container)
+                found += [f"{flag} (flag of {stream.type} stream {stream.index})" for flag in lost]
                 found += [
                     f"{key} = {tags[key]} (of {stream.type} stream {stream.index})"
-                    for key in lost_keys({}, tags, container)
+                    for key in lost_keys({}, tags, container, flags)
                 ]
     finally:
         source.close()

@@ -15,6 +15,7 @@ import torch
 from models.errors import UsageError
 from models.layers.int8 import int8_is_exact
 from pipelines.codec.encoder_builds import encoder_builds
+from pipelines.plan.settings import missing_device
 
 if TYPE_CHECKING:
     from pipelines.plan.plan import Plan
@@ -83,7 +84,6 @@ TRAITS = {
 """Kind -> capabilities. hip is AMD's ROCm, which torch calls cuda: its convolutions ran at a twentieth of
 their speed in channels_last (ROCm/rocm-libraries#2567, pytorch#170780), and cuDNN's fused ones are not
 available."""
-_WORDS = {"cuda": "CUDA", "xpu": "Intel (XPU)", "mps": "Apple (MPS)"}
 
 
 def device_kind(device: torch.device) -> str:
@@ -110,10 +110,7 @@ def choose_device(wanted: str) -> torch.device:
         return found or torch.device("cpu")
     if wanted == "cpu" or (found is not None and found.type == wanted):
         return torch.device(wanted)
-    raise UsageError(
-        f"--device {wanted}: no {_WORDS[wanted]} device can be used here; leave --device out, or run `vsr run"
-        " --device cpu`"
-    )
+    raise missing_device(wanted)
 
 
 def _accelerator() -> torch.device | None:

@@ -139,7 +139,10 @@ def write_result(
     plan, info = parts.plan, parts.info
     # Not a `with`: on an exception that would write a trailer and make a half file playable.
     options = container_options(
-        plan.encoder.container, [plan.time_base, *stream_time_bases(source)], source.metadata
+        plan.encoder.container,
+        [plan.time_base, *stream_time_bases(source)],
+        source.metadata,
+        covers=any(s.is_cover and s.index not in dropped for s in info.streams),
     )
     box = _dolby_vision_box(plan)
     if box:

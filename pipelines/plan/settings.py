@@ -37,6 +37,7 @@ __all__ = [
     "RunSettings",
     "TargetSettings",
     "detail_at",
+    "missing_device",
 ]
 
 
@@ -60,6 +61,15 @@ CODEC_ALIASES = {
     "prores_ks": "prores",
 }  # fmt: skip
 """Other names of codecs and their encoders -> ours."""
+
+
+def missing_device(wanted: str) -> UsageError:
+    """The error for one of DEVICES that can't be used here."""
+    words = {"cuda": "CUDA", "xpu": "Intel (XPU)", "mps": "Apple (MPS)"}
+    return UsageError(
+        f"--device {wanted}: no {words.get(wanted, wanted)} device can be used here; leave --device out, or"
+        " give --device cpu"
+    )
 
 
 @dataclass(frozen=True)

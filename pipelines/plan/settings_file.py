@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import tomllib
 import types
 import typing
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from models.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["build_settings", "merge", "read_settings"]
 
@@ -55,15 +56,26 @@ def build_settings(kind: type[T], table: dict[str, Any], where: str = "settings"
     hints = typing.get_type_hints(kind)
     unknown = sorted(set(table) - set(hints))
     if unknown:
-        raise UsageError(f"{where}: unknown key {unknown[0]!r}; expected one of {', '.join(sorted(hints))}")
+        raise UsageError(f"{where}: unknown key {unknown[0]!r}; {_remedy(unknown[0], hints)}")
     values = {key: _coerce(hints[key], value, f"{where}: {key}") for key, value in table.items()}
     return kind(**values)
+
+
+def _remedy(key: str, hints: Mapping[str, Any]) -> str:
+    """Where a key belongs, or the one that is probably meant; else all keys."""
+    tables = {name: hint for name, hint in hints.items() if dataclasses.is_dataclass(hint)}
+    for name, hint in tables.items():
+        if key in {field.name for field in dataclasses.fields(hint)}:
+            return f"it belongs into the table [{name}]"
+    near = difflib.get_close_matches(key, hints, n=1)
+    return f"did you mean {near[0]}?" if near else f"expected one of {', '.join(sorted(hints))}"
 
 
 def _coerce(hint: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         if not isinstance(value, dict):
-            raise UsageError(f"{where}: expected a table")
+            keys = ", ".join(field.name for field in dataclasses.fields(hint))
+            raise UsageError(f"{where}: expected a table with some of {keys}")
         return build_settings(hint, value, where)
     options = typing.get_args(hint) if typing.get_origin(hint) in {typing.Union, types.UnionType} else (hint,)
     for option in options:

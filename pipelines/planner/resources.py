@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from models.errors import VsrError
 from models.sandbox import physical_memory
 from pipelines.codec.graphics_driver import encoder_hardware, makers_here, output_of_tool
+from pipelines.plan.settings import missing_device
 from pipelines.storage.cache_folder import read_cached, write_cached
 from pipelines.storage.child_call import ChildFailedError, call_in_child
 
@@ -25,13 +26,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pipelines.plan.plan import Plan
-    from pipelines.plan.settings import ExecutionSettings
+    from pipelines.plan.settings import ExecutionSettings, RunSettings
 
 __all__ = [
     "Crew",
     "computing_device",
     "crew_of",
     "cuda_devices",
+    "refuse_missing_device",
     "usable_cores",
     "usable_memory",
     "with_fewer_workers",
@@ -221,6 +223,14 @@ def computing_device(device: str) -> str:
         return "cpu"
     kind, _ = _accelerator()
     return kind if device in {"auto", {"hip": "cuda"}.get(kind, kind)} else "cpu"
+
+
+def refuse_missing_device(settings: RunSettings) -> None:
+    """Raise UsageError if the run is to compute here, on a device that is not there."""
+    if settings.cluster is None and settings.device not in {"auto", "cpu"}:
+        is_there = settings.device == "cuda" and cuda_devices()
+        if not is_there and computing_device(settings.device) == "cpu":
+            raise missing_device(settings.device)
 
 
 def _torch_build() -> str:

@@ -45,6 +45,7 @@ from pipelines.planner.plan_checks import (
     track_notes,
 )
 from pipelines.planner.precision_choice import with_arithmetic
+from pipelines.planner.resources import refuse_missing_device
 from pipelines.planner.size_bound import most_disk_bytes
 from pipelines.probe.black_bars import find_bars
 from pipelines.probe.grain_measurement import measure_grain
@@ -71,6 +72,7 @@ def plan_video(
     output: file or folder; None puts it next to the input. Raises UsageError, MediaError.
     """
     refuse_own_input(source, output)  # before the source is looked through
+    refuse_missing_device(settings)
     info = info or probe(source, video_stream=settings.video_stream, rate=settings.frame_rate)
     try:
         return _plan(source, output, settings, info)

@@ -85,13 +85,13 @@ def find_inputs(
             _refuse_none(videos, path, "no video and no picture in this folder", recursive=recursive)
             pairs = [(p, p.parent.relative_to(path)) for p in videos]
         elif _is_pattern(path):
-            several = True
             videos = [
                 p
                 for p in map(Path, sorted(glob.glob(str(path), recursive=True)))
                 if p.is_file() and _is_wanted(p)
             ]
             _refuse_none(videos, path, "no file is called like that", recursive=True)
+            several = several or len(videos) > 1
             pairs = [(p, Path()) for p in videos]
         else:
             pairs = [(path, Path())]

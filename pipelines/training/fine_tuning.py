@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from models.catalog.loader import load_network
 from models.catalog.lookup import find
-from models.errors import UsageError
+from models.errors import Interrupted, UsageError
 from pipelines.datasets.batch_loader import BatchSettings
 from pipelines.datasets.builder import make_dataset
 from pipelines.datasets.crop_selection import CropSettings
@@ -25,6 +25,7 @@ from pipelines.datasets.recompression import coding_of
 from pipelines.datasets.settings import DatasetSettings
 from pipelines.datasets.shards import Shards
 from pipelines.objectives.settings import OptimizerSettings, TrainSettings
+from pipelines.plan.events import Note
 from pipelines.probe.probe import probe
 from pipelines.storage.atomic_file import write_atomically
 from pipelines.training.train import TrainOptions, refuse_begun, train
@@ -78,13 +79,18 @@ def tune(
     if not options.get("resume", False):
         refuse_begun(target / "run")  # before minutes are spent on its data
     data = target / "data"
+    yield Note(f"first pairs are made of the whole film; after that it trains for {minutes:g} minutes")
+    stop = options.get("stop")
     for made in make_dataset([video], data, _data_settings(video, card)):
         if isinstance(made, DatasetDone) and not made.validation_pairs:
+            rejected = ", ".join(f"{count} {reason}" for reason, count in made.rejected.items() if count)
             raise UsageError(
-                f"{video}: is too short to hold out a part to judge by; per-title tuning needs some seconds"
-                " of film"
+                f"{video}: no crop of the part that is held out to judge by is worth it (rejected of the"
+                f" film: {rejected or 'none'}); take a longer film, or one with more detail"
             )
         yield made
+        if stop is not None and stop():
+            raise Interrupted("stopped while pairs were made; the same command makes what is missing")
     weights = ""
     for event in train(_train_settings(video, card, init, minutes), [data], target / "run", **options):
         yield event

@@ -61,9 +61,15 @@ class FilePath(click.Path):
         super().__init__(path_type=Path)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Refuse impossible names, and paths that can't be accessed."""
+        """Refuse impossible names, paths that can't be accessed, and URLs."""
+        from models.errors import UsageError
         from pipelines.plan.output_names import refuse_unreachable
+        from pipelines.storage.object_store import is_url
 
+        if isinstance(value, str) and is_url(value) and not os.path.lexists(value):
+            raise UsageError(
+                f"{value}: only vsr run takes addresses (with --allow-url); download the file first"
+            )
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
         refuse_unreachable(path)
         return path
@@ -180,7 +186,11 @@ def run_options(
             "--crop-bars", is_flag=True, default=None, help="Crop black bars present throughout the film."
         ),
         *([model] if one_model else []),
-        click.option("--codec", type=CodecName(), help="Video codec of the output; default: hevc."),
+        click.option(
+            "--codec",
+            type=CodecName(),
+            help="Video codec of the output; default: hevc. Names of encoders, such as x264, are understood.",
+        ),
         click.option(
             "--encoder",
             type=click.Choice(["auto", "software", "nvenc", "qsv", "amf", "videotoolbox"]),

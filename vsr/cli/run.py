@@ -343,18 +343,26 @@ def _with_rate(planned: Planned, settings: RunSettings, *, as_json: bool) -> Pla
 
 
 @click.command()
+@click.argument("name", required=False, metavar="[NAME]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
-def presets(as_json: bool) -> None:
-    """List the settings files that come with vsr, for --config.
+def presets(name: str | None, as_json: bool) -> None:
+    """List the settings files that come with vsr, for --config; or print one of them.
 
-    Shows the purpose, speed and output size of each. To make your own, copy one and change it: the files
+    Shows the purpose, speed and output size of each. To make your own, save one and change it: the files
     explain every setting.
 
+    \b
     Example: vsr presets
+             vsr presets movie-4k > mine.toml
     """
     import json
 
+    from vsr.presets import config_file
     from vsr.presets import presets as known
+
+    if name is not None:
+        echo(config_file(name).read_text(encoding="utf-8").rstrip())
+        return
 
     for preset in known():
         if as_json:

@@ -206,7 +206,8 @@ def _line(job: dict[str, Any]) -> str:
     now = job["progress"]
     parts = [job["id"], f"{job['state']:<9}", job["path"]]
     if job["state"] == "running" and now is not None and now["frames"]:
-        parts.append(f"{100 * now['done'] // now['frames']} %, {now['fps']:.2f} fps")
+        speed = f", {now['fps']:.2f} fps" if now["fps"] else ""
+        parts.append(f"{100 * now['done'] // now['frames']} %{speed}")
         if now["seconds_left"]:
             parts.append(f"{duration(now['seconds_left'])} left")
     parts += [job["error"]] if job["error"] else [job["output"]] if job["state"] == "finished" else []

@@ -92,7 +92,10 @@ def dataset(
 @click.option(
     "--minutes",
     type=FiniteRange(0.05),
-    help=("Training time in minutes, instead of the steps in CONFIG; default with --per-title: 10."),
+    help=(
+        "Training time in minutes, instead of the steps in CONFIG; default with --per-title: 10, after the"
+        " pairs are made of the film."
+    ),
 )
 @click.option(
     "--set",

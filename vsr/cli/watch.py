@@ -63,7 +63,7 @@ def watch(
 
     Outputs go to the folder given by -o. If the command is started again, finished videos are skipped. A file
     that fails is reported once and does not stop the rest; it is tried again after it has changed. Outputs,
-    hidden files and (without -r) subfolders are skipped.
+    hidden files and (without -r) subfolders are skipped; empty files wait until they have content.
 
     \b
     Example: vsr watch incoming/ -o upscaled/

@@ -59,7 +59,9 @@ def preview_text(preview: Preview) -> str:
     ]
     lines += dict.fromkeys(c.terms for c in preview.choices if c.terms)
     lines.append("time and size of the whole film are estimated as by vsr plan --measure")
-    lines += busy_line(preview.choices[-1].seconds, preview.choices[-1].share)
+    last = preview.choices[-1]
+    name = f"{last.model}: " if len(preview.choices) > 1 else ""
+    lines += [f"{name}{line}" for line in busy_line(last.seconds, last.share)]
     return "\n".join(
         [
             *lines,

@@ -100,7 +100,8 @@ class Roots:
             )
         if name not in self._folders:
             raise OutsideError(
-                f"{shown}: begins with the name of no root; expected one of {', '.join(self._folders)}"
+                f"{shown}: begins with the name of no root; expected one of {', '.join(self._folders)}, such"
+                f" as {next(iter(self._folders), 'ROOT')}/{shown}"
             )
         if any(
             p in {"", ".", ".."}

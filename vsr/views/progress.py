@@ -64,11 +64,12 @@ class Bar:
         elif isinstance(event, Finished):
             self.close()
             made = "" if event.made == event.frames else f"{event.made} of them now, "
+            speed = f"{made}{event.fps:.2f} fps" if event.made else "all made by an earlier run"
             limit = f", limited by {event.limiting}" if event.limiting else ""
             kept = f"; with {', '.join(event.kept)}" if event.kept else ""
             self._say(
                 f"{event.output}: {counted(event.frames, 'frame')}, {size_text(event.bytes)},"
-                f" {made}{event.fps:.2f} fps{limit}{kept}; verified"
+                f" {speed}{limit}{kept}; verified"
             )
         elif isinstance(event, AlreadyDone):
             self._say(f"{event.output}: already done")

@@ -306,3 +306,21 @@ def test_huge_and_broken_tags_do_no_harm(tmp_path: Path) -> None:
     assert after.metadata["title"] == "ä日本語\N{PILE OF POO}"
     assert after.of("audio")[0].metadata["title"] == "\u202eעברית right to left"
     assert_same_timing(output, source)
+
+
+@pytest.mark.usefixtures("inline")
+def test_cover_art_is_kept_beside_tags_that_mp4_has_no_place_for(tmp_path: Path) -> None:
+    """Case 24: FFmpeg writes cover art beside iTunes tags, or tags of any name, not both."""
+    source = media.write(
+        tmp_path / "in.mkv",
+        media.Film(frames=4, size=(64, 48)),
+        attachments=(("cover.jpg", "image/jpeg", media.jpeg()),),
+        metadata={"title": "kept", "mood": "calm"},
+    )
+    output = tmp_path / "out.mp4"
+    events = upscaled(source, output, **H264)
+    (cover,) = [t for t in view(output).tracks if t.is_cover]
+    assert cover.payloads == [hashlib.sha256(media.jpeg()).hexdigest()]
+    assert any("can't hold these tags: " in note and "calm" in note for note in planned_of(events).info.notes)
+    with av.open(str(output)) as container:
+        assert container.metadata["title"] == "kept"

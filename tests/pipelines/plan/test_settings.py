@@ -176,3 +176,22 @@ def test_presets_of_the_encoders_themselves_are_accepted() -> None:
     for codec, preset in (("hevc", "placebo"), ("av1", "13"), ("prores", "4444xq"), ("ffv1", "archive")):
         assert EncodeSettings(codec=codec, preset=preset).preset == preset
     assert EncodeSettings(encoder="nvenc", preset="p7").preset == "p7"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('to = "4k"', "unknown key 'to'; it belongs into the table [target]"),
+        ("crf = 20", "unknown key 'crf'; it belongs into the table [encode]"),
+        ('target = "4k"', "target: expected a table with some of to, scale"),
+        ('modle = "fast"', "unknown key 'modle'; did you mean model?"),
+        ("[encode]\ncodecs = 1", "encode: unknown key 'codecs'; did you mean codec?"),
+    ],
+)
+def test_a_key_at_the_wrong_place_is_answered_with_the_right_one(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=re.escape(said)):
+        read_settings(RunSettings, path)

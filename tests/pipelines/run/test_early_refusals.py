@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from models.errors import OutputError, UsageError
+from models.catalog.lookup import foreign
+from models.errors import MediaError, OutputError, UsageError
 from pipelines.diagnostics import preview
-from pipelines.planner import video_planner
+from pipelines.planner import resources, video_planner
 from pipelines.run import chunk_loop, job
 from pipelines.training.fine_tuning import tune
 from tests import media
@@ -134,3 +135,38 @@ def test_a_report_that_can_not_be_written_is_refused_before_the_work_it_is_of(
         main([text.format(tmp_path) for text in given])
     assert ended.value.code == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_a_device_that_is_not_there_is_refused_before_anything_is_made(
+    film: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setattr(resources, "computing_device", lambda _: "cpu")
+    monkeypatch.setattr(video_planner, "probe", no_look)
+    with pytest.raises(SystemExit) as ended:
+        main([command, str(film), "-o", str(tmp_path / "out.mkv"), "--device", "cuda"])
+    assert ended.value.code == 2
+    assert "--device cuda: no CUDA device can be used here" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4"]
+
+
+@pytest.mark.parametrize("command", ["plan", "preview", "probe"])
+def test_an_address_where_only_files_go_is_said_to_be_one(
+    capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([command, "https://example.org/film.mp4"])
+    assert ended.value.code == 2
+    assert "https://example.org/film.mp4: only vsr run takes addresses" in capsys.readouterr().err
+
+
+def test_a_film_is_no_weights_file(film: Path) -> None:
+    with pytest.raises(
+        MediaError, match=r"is no weights file; expected one that ends in \.bin, \.ckpt, \.onnx"
+    ):
+        foreign(film)

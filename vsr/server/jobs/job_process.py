@@ -208,6 +208,7 @@ class JobProcess:
             self._queue.end(job.id, ["running"], "cancelled")
         elif code > 0 and code not in _INTERRUPTED:
             text, exit_code = self._error or (self._roots.redacted(_last_line(self._errors)), code)
+            text = _in_settings(text)
             self._queue.end(job.id, ["running"], "failed", error=text, exit_code=exit_code)
         elif job.request == "pause":
             self._queue.change(job.id, ["running"], state="paused", request=None)
@@ -251,6 +252,20 @@ def result_of(job: QueuedJob) -> Path | None:
     """The output of a finished job, if it still exists."""
     path = Path(job.output) if job.state == "finished" and job.output else None
     return path if path is not None and path.is_file() else None
+
+
+_IN_SETTINGS = (
+    ("give --overwrite", "submit it with overwrite=true"),
+    ("another -o", "another output=ROOT/NAME"),
+)
+"""Remedies of the command that a job does not have -> the settings that it has."""
+
+
+def _in_settings(text: str) -> str:
+    """An error of the command, with remedies that a job has."""
+    for option, setting in _IN_SETTINGS:
+        text = text.replace(option, setting)
+    return text
 
 
 def _last_line(file: IO[bytes]) -> str:

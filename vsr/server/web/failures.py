@@ -89,7 +89,9 @@ def answer_failures(app: FastAPI, roots: Roots) -> None:
         del request
         status, exit_code = next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), (422, 1))
         text = (
-            "there is no such job; vsr jobs lists them" if isinstance(error, UnknownJobError) else str(error)
+            f"{error}: there is no such job; vsr jobs lists them"
+            if isinstance(error, UnknownJobError)
+            else str(error)
         )
         return answer(status, text, getattr(error, "exit_code", exit_code))
 
