@@ -20,7 +20,7 @@ from pipelines.storage.atomic_file import write_atomically
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Remote", "Url", "digest", "is_url", "parse_json", "staged_path"]
+__all__ = ["Remote", "Url", "digest", "is_url", "parse_json", "refuse_url", "staged_path"]
 
 
 _IN = ("s3", "gs", "https")
@@ -38,6 +38,12 @@ class Url(str):
 def is_url(text: str) -> bool:
     """Whether it looks like a URL that could be downloaded."""
     return re.match(r"[a-z][a-z0-9+.-]*://", text) is not None
+
+
+def refuse_url(text: str) -> None:
+    """Raise UsageError for a URL that is not the name of a file, where only files are taken."""
+    if isinstance(text, str) and is_url(text) and not os.path.lexists(text):
+        raise UsageError(f"{text}: only vsr run takes addresses (with --allow-url); download the file first")
 
 
 def staged_path(url: Url, folder: Path) -> Path:

@@ -62,14 +62,10 @@ class FilePath(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Refuse impossible names, paths that can't be accessed, and URLs."""
-        from models.errors import UsageError
         from pipelines.plan.output_names import refuse_unreachable
-        from pipelines.storage.object_store import is_url
+        from pipelines.storage.object_store import refuse_url
 
-        if isinstance(value, str) and is_url(value) and not os.path.lexists(value):
-            raise UsageError(
-                f"{value}: only vsr run takes addresses (with --allow-url); download the file first"
-            )
+        refuse_url(value)
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
         refuse_unreachable(path)
         return path
@@ -186,11 +182,7 @@ def run_options(
             "--crop-bars", is_flag=True, default=None, help="Crop black bars present throughout the film."
         ),
         *([model] if one_model else []),
-        click.option(
-            "--codec",
-            type=CodecName(),
-            help="Video codec of the output; default: hevc. Names of encoders, such as x264, are understood.",
-        ),
+        click.option("--codec", type=CodecName(), help="Of the video; default: hevc. x265 means hevc, too."),
         click.option(
             "--encoder",
             type=click.Choice(["auto", "software", "nvenc", "qsv", "amf", "videotoolbox"]),
