@@ -2421,7 +2421,7 @@ MUTANTS = (
     ),
     Mutant(
         29, "keys of any name are left out", "pipelines/containers/container_support.py",
-        'keys = "+use_metadata_tags" if', 'keys = "" if',
+        "keys = ANY_KEYS if not covers", 'keys = "" if not covers',
         f"{_TAGS}::test_keys_of_any_name_and_names_of_tracks_are_kept",
     ),
     Mutant(
