@@ -159,6 +159,12 @@ MUTANTS = (
         "::test_fields_behind_many_whole_frames_are_found_where_nothing_can_be_sought",
     ),
     Mutant(
+        30, "codecs are named that do not hold the pixels", "pipelines/planner/encoder_options.py",
+        " and _has_format(replace(settings, codec=other), source)", "",
+        "tests/pipelines/planner/test_encoder_choice.py"
+        "::test_a_size_that_hevc_does_not_hold_is_refused_with_codecs_that_hold_its_pixels_too",
+    ),
+    Mutant(
         63, "the second of two joined films is left out", "pipelines/probe/film_end.py",
         "    if found is not None:\n", "    if False:\n", _SECOND,
     ),

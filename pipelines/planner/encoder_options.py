@@ -124,7 +124,7 @@ def choose_encoder(settings: EncodeSettings, source: PixelFormat, target: Encode
 
 def _software_encoder(settings: EncodeSettings, source: PixelFormat, target: EncoderTarget) -> Encoder:
     codec, name = settings.codec, SOFTWARE_ENCODERS[settings.codec]
-    _check_size(codec, target.width, target.height)
+    _check_size(settings, source, target.width, target.height)
     options = _quality_options(settings, name)
     pix_fmt = settings.pixel_format or lossless_format(settings, source)
     options |= _own_options(settings, options, target, pix_fmt)
@@ -253,10 +253,15 @@ def _ffv1_slices(width: int, height: int, pix_fmt: str) -> int:
     return 16
 
 
-def _check_size(codec: str, width: int, height: int) -> None:
+def _check_size(settings: EncodeSettings, source: PixelFormat, width: int, height: int) -> None:
+    codec = settings.codec
     if _holds(codec, width, height):
         return
-    others = " or ".join(other for other in SOFTWARE_ENCODERS if _holds(other, width, height))
+    others = " or ".join(
+        other
+        for other in SOFTWARE_ENCODERS
+        if _holds(other, width, height) and _has_format(replace(settings, codec=other), source)
+    )
     narrowest = _NARROWEST.get(SOFTWARE_ENCODERS[codec], 1)
     if width < narrowest and others:
         raise UsageError(
@@ -265,6 +270,14 @@ def _check_size(codec: str, width: int, height: int) -> None:
         )
     remedy = f"choose a smaller --to, or --codec {others}" if others else "choose a smaller --to"
     raise UsageError(f"{codec} can't hold {width}x{height}; {remedy}")
+
+
+def _has_format(settings: EncodeSettings, source: PixelFormat) -> bool:
+    """Whether a codec has a pixel format for a source."""
+    try:
+        return bool(settings.pixel_format or lossless_format(settings, source))
+    except UsageError:
+        return False
 
 
 def _holds(codec: str, width: int, height: int) -> bool:

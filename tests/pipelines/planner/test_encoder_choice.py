@@ -4,6 +4,7 @@ makes.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -255,3 +256,26 @@ def test_gpus_and_drivers_are_read_from_what_systems_list() -> None:
         == listed_by_windows("", "amf")
         == ""
     )
+
+
+@pytest.mark.parametrize(
+    ("pix_fmt", "size", "codecs"),
+    [
+        ("yuv420p", (34, 64), {"h264", "av1", "prores", "ffv1"}),
+        ("yuv422p", (34, 64), {"h264", "prores", "ffv1"}),
+        ("gbrap", (34, 64), {"h264", "prores", "ffv1"}),
+        ("yuv444p12le", (34, 64), {"prores", "ffv1"}),
+        ("yuv444p16le", (34, 64), {"prores", "ffv1"}),
+        ("yuv420p", (20000, 64), {"ffv1"}),
+    ],
+)
+def test_a_size_that_hevc_does_not_hold_is_refused_with_codecs_that_hold_its_pixels_too(
+    pix_fmt: str, size: tuple[int, int], codecs: set[str]
+) -> None:
+    with pytest.raises(UsageError) as refused:
+        chosen(EncodeSettings(codec="hevc"), pix_fmt, size)
+    named = re.search(r"--codec (\w+(?: or \w+)*)", str(refused.value))
+    assert named is not None
+    assert set(named[1].split(" or ")) == codecs
+    for codec in codecs:
+        assert chosen(EncodeSettings(codec=codec), pix_fmt, size).codec == codec
