@@ -1695,7 +1695,7 @@ MUTANTS = (
     ),
     Mutant(
         67, "any size is tried", "pipelines/planner/encoder_options.py",
-        "    _check_size(codec, target.width, target.height)\n", "",
+        "    _check_size(settings, source, target.width, target.height)\n", "",
         "tests/pipelines/codec/test_encoder.py::test_what_a_codec_or_container_can_t_is_refused",
     ),
     Mutant(
