@@ -686,7 +686,7 @@ MUTANTS = (
     ),
     Mutant(
         21, "LPCM is passed on as it is", "pipelines/containers/copied_tracks.py",
-        "_add_pcm(output, source)\n            if codec_of(source) in REWRAPPED\n            else output", "output",
+        "    if codec_of(source) in REWRAPPED:\n        return _add_pcm(output, source)\n", "",
         f"{_TRACKS}::test_lpcm_of_discs_is_rewrapped_with_the_same_samples",
     ),
     Mutant(
@@ -1546,6 +1546,17 @@ MUTANTS = (
         "spared=is_nameless or bool(flags & 0x4000)", "spared=bool(flags & 0x4000) and not is_nameless",
         "tests/pipelines/media/test_container_check.py"
         "::test_a_ts_that_ends_inside_a_packet_is_taken_where_its_last_frame_is_whole",
+    ),
+    Mutant(
+        23, "LATM is passed on as it is", "pipelines/output/stream_copy.py",
+        "yield from _unwrapped(packet, self._latm.setdefault(packet.stream_index, LatmReader()))", "yield packet",
+        "tests/pipelines/containers/test_latm.py::test_the_access_units_of_latm_are_kept_bit_for_bit",
+    ),
+    Mutant(
+        23, "lengths of 255 bytes and more are cut", "pipelines/containers/latm.py",
+        "length += part", "length += 0",
+        "tests/pipelines/containers/test_latm.py"
+        "::test_explicit_sbr_two_units_and_packets_without_a_configuration_are_read",
     ),
     Mutant(
         96, "chunks of a MOV stay where they were", "pipelines/containers/mov_boxes.py",

@@ -3,6 +3,7 @@
 container_support.py  which streams a container can hold
 container_tags.py     which tags, flags and timecodes it can hold, and how they are copied
 copied_tracks.py      tracks for packets copied from the source
+latm.py               AAC of a broadcast in LATM: its access units
 matroska_shape.py     writes the shape of a sample into a finished Matroska file
 mov_boxes.py          edits the index of a finished MP4 or MOV
 range_cut.py          packets of the other tracks that belong to a range

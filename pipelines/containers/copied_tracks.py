@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import av
 from av.bitstream import BitStreamFilterContext
 
 from pipelines.containers.container_tags import copy_tags
+from pipelines.containers.latm import ADTS_SILENCE, decoder_config
 from pipelines.containers.track_times import KEEPS_MILLISECONDS
+from pipelines.media.demuxer import open_memory, open_source
 from pipelines.media.file_bytes import movie_tracks
 
 if TYPE_CHECKING:
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "LATM",
     "REWRAPPED",
     "add_copied_stream",
     "codec_of",
@@ -34,6 +38,12 @@ REWRAPPED = frozenset({"pcm_dvd", "pcm_bluray", "s302m"})
 supports: the same samples are written as plain PCM packets."""
 
 
+LATM = "aac_latm"
+"""AAC of broadcasts in the framing of MPEG-4 audio: the same access units are written without it."""
+_MOST_WITHOUT_CONFIG = 200
+"""Packets among which one must have the configuration; broadcasts repeat it several times a second."""
+
+
 _DEFAULT_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 """By number of channels, as in `av_channel_layout_default`."""
 
@@ -41,11 +51,7 @@ _DEFAULT_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.
 def add_copied_stream(output: OutputContainer, source: AnyStream) -> AnyStream:
     """Add a track with the codec parameters of the source's, for copied packets."""
     try:
-        stream = (
-            _add_pcm(output, source)
-            if codec_of(source) in REWRAPPED
-            else output.add_stream_from_template(source, opaque=True)
-        )  # type: ignore[type-var]
+        stream = _added(output, source)
         _complete_layout(stream)
     except (av.error.FFmpegError, ValueError, AttributeError):
         # No decoder for it here: copy the parameters alone, its codec among them; the name only has to be of
@@ -57,6 +63,32 @@ def add_copied_stream(output: OutputContainer, source: AnyStream) -> AnyStream:
         stream = output.add_mux_stream(name)
         _copy_tagged(output, source, stream)
     copy_tags(source, stream)
+    return stream  # type: ignore[no-any-return]
+
+
+def _added(output: OutputContainer, source: AnyStream) -> Any:
+    if codec_of(source) in REWRAPPED:
+        return _add_pcm(output, source)
+    if codec_of(source) == LATM:
+        return _add_aac(output, source)
+    return output.add_stream_from_template(source, opaque=True)  # type: ignore[type-var]
+
+
+def _add_aac(output: OutputContainer, source: AnyStream) -> AnyStream:
+    """Add a track for the access units of LATM. Raises ValueError if its configuration is not found."""
+    context: Any = source.codec_context
+    container = open_source(source.container.name.removeprefix("file:"))  # type: ignore[attr-defined]
+    try:
+        packets = itertools.islice(container.demux(container.streams[source.index]), _MOST_WITHOUT_CONFIG)
+        config = decoder_config([bytes(packet) for packet in packets if packet.size])
+    finally:
+        container.close()
+    if not config:
+        raise ValueError("its LATM has no configuration that is understood")
+    with open_memory(ADTS_SILENCE, "aac") as template:
+        stream: Any = output.add_stream_from_template(template.streams[0], opaque=True)  # type: ignore[type-var]
+    stream.codec_context.extradata, stream.codec_context.sample_rate = config, context.rate
+    stream.codec_context.layout = context.layout
     return stream  # type: ignore[no-any-return]
 
 

@@ -24,7 +24,7 @@ from pipelines.containers.container_support import (
     stream_time_bases,
 )
 from pipelines.containers.container_tags import OWN_TAGS, copy_tags, film_timecode
-from pipelines.containers.copied_tracks import REWRAPPED, add_copied_stream, codec_of, described_by
+from pipelines.containers.copied_tracks import LATM, REWRAPPED, add_copied_stream, codec_of, described_by
 from pipelines.containers.matroska_shape import reserve, write_shape
 from pipelines.containers.mov_boxes import add_to_sample_entry, describe_tracks, disable_tracks
 from pipelines.containers.subtitle_text import add_text_track, converted, is_converted
@@ -254,7 +254,7 @@ def _prepare(
             added = add_copied_stream(output, stream)
             is_cover, codec = (
                 stream.index in covers,
-                codec_of(added if codec_of(stream) in REWRAPPED else stream),
+                codec_of(added if codec_of(stream) in {*REWRAPPED, LATM} else stream),
             )
             passed[stream.index] = Passed(
                 stream.index,

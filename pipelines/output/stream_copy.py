@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import av
 
 from models.errors import CorruptError, Interrupted
-from pipelines.containers.copied_tracks import REWRAPPED, codec_of, is_bare_aac
+from pipelines.containers.copied_tracks import LATM, REWRAPPED, codec_of, is_bare_aac
+from pipelines.containers.latm import LatmReader
 from pipelines.containers.range_cut import RangeCut
 from pipelines.containers.subtitle_text import ConsecutiveEvents, OverlappingEvents, coded_text, plain_text
 from pipelines.containers.track_times import (
@@ -151,6 +152,7 @@ class _StreamCopy:
         window, self._shift = copied_window(plan, info), start_shift(plan, info)
         self._cut = RangeCut(window) if window is not None else None
         self._clock = EpochClock(source)
+        self._latm: dict[int, LatmReader] = {}
         self._told: dict[int, int] = {}
         """Stream -> decode time of its last packet in the source."""
         self._last: dict[int, int] = {}
@@ -232,6 +234,11 @@ class _StreamCopy:
             yield from (_as_text(event, base, entry.codec) for event in found)
         elif adts and is_bare_aac(packet.stream) and _payload(packet) == bytes(packet):
             self._refuse_damage(packet, entry)
+        elif codec_of(packet.stream) == LATM:
+            try:
+                yield from _unwrapped(packet, self._latm.setdefault(packet.stream_index, LatmReader()))
+            except ValueError:
+                self._refuse_damage(packet, entry)
         elif codec_of(packet.stream) in REWRAPPED:
             try:
                 yield _as_pcm(packet, self._output.streams[entry.output_index])
@@ -277,6 +284,19 @@ def _damaged(info: VideoInfo, entry: Passed, seconds: float) -> CorruptError:
         f"{info.path}: audio stream {entry.source_index} is damaged at {seconds:.3f} s; --on-corrupt conceal"
         " would leave out what is damaged"
     )
+
+
+def _unwrapped(packet: Packet, reader: LatmReader) -> Iterator[Packet]:
+    """The access units of a packet of LATM, one after the other. Raises ValueError if it is damaged."""
+    units = reader.units(bytes(packet))
+    for number, data in enumerate(units):
+        unit: Packet = av.Packet(len(data))
+        unit.update(data)
+        unit.stream, unit.time_base, unit.is_keyframe = packet.stream, packet.time_base, True
+        length = (packet.duration or 0) // len(units)
+        unit.pts = unit.dts = shown_ticks(packet) + number * length
+        unit.duration = length
+        yield unit
 
 
 def _as_pcm(packet: Packet, target: AnyStream) -> Packet:

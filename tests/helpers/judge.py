@@ -296,7 +296,7 @@ def _is_remade(track: Track, result: Media) -> bool:
 
 def _of_track(before: Track, after: Track, source: Media, result: Media, said: str) -> Iterator[str]:
     name = f"{before.kind} stream {before.index} ({before.codec})"
-    disc = before.codec in {"pcm_dvd", "pcm_bluray", "s302m"}
+    disc = before.codec in {"pcm_dvd", "pcm_bluray", "s302m", "aac_latm"}
     if not disc and _SAME_CODEC.get(after.codec, after.codec) != _SAME_CODEC.get(before.codec, before.codec):
         yield f"{name}: is {after.codec or 'unknown'} in the result"
     if (

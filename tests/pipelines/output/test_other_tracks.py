@@ -474,29 +474,6 @@ def test_every_sound_track_ends_when_its_source_does(
         check_passed(found, [entry], Fraction(0), plan)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".mov"])
-def test_aac_in_latm_is_refused_before_work_without_a_remedy_that_fails(tmp_path: Path, suffix: str) -> None:
-    """Case 23: broadcasts in DVB; no container but theirs holds it as it is."""
-    film = replace(SMALL, time_base=media.TICKS)
-    source = media.write(
-        tmp_path / "in.ts",
-        film,
-        audio=(media.Audio(seconds=0.4),),
-        container="mpegts",
-        muxer_options={"mpegts_flags": "latm"},
-    )
-    with pytest.raises(
-        UsageError,
-        match=r"can't hold audio stream 1 \(aac_latm\): [^;]*; leave it out with --drop-incompatible",
-    ):
-        plan_video(source, tmp_path / f"out{suffix}", run_settings(**settings_for(suffix)))
-    planned = plan_video(
-        source, tmp_path / f"out{suffix}", run_settings(**settings_for(suffix), drop_incompatible=True)
-    )
-    assert planned.left_out == {1}
-    assert planned.dropped[0].startswith("audio stream 1 (aac_latm)")
-
-
 @pytest.mark.parametrize("name", [b"apac", b"mhm1"])
 def test_sound_that_has_no_decoder_here_is_passed_on_or_refused_before_work(
     tmp_path: Path, name: bytes
