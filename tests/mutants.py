@@ -1292,11 +1292,6 @@ MUTANTS = (
         f"{_INT8}::test_a_cpu_that_is_not_exact_is_refused",
     ),
     Mutant(
-        42, "weights are trained with another rounding than they get", "models/layers/rounding_in_loop.py",
-        "whole - (rank < surplus).float() + ", "whole + ",
-        "tests/models/layers/test_rounding_in_loop.py::test_it_computes_as_on_integers",
-    ),
-    Mutant(
         42, "a CPU that lacks the integers of an earlier run is not told", "pipelines/output/plan_differences.py",
         'if old.get("precision") == "int8" != new.get("precision"):', "if False:",
         f"{_LOST}::test_integers_go_on_where_a_cpu_computes_them_and_another_cpu_is_told_so",

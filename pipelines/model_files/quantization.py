@@ -1,9 +1,9 @@
 """`quantize`: converts a plain network to 8-bit integers, using activations for given frames.
 
-Each activation channel gets a unit in which its highest value fits. Weights are rounded one input at a time,
-and the effect of each rounding is compensated by the remaining inputs (Frantar et al. 2022, arXiv:2210.17323,
-there for language models); or they are trained (`rounding_training`). Layers are not fitted to the float
-network's sums on rounded inputs: noise in the inputs would attenuate the fit and soften the frames.
+No training. Each activation channel gets a unit in which its highest value fits. Weights are rounded one
+input at a time, and the effect of each rounding is compensated by the remaining inputs (Frantar et al. 2022,
+arXiv:2210.17323, there for language models). Layers are not fitted to the float network's sums on rounded
+inputs: noise in the inputs would attenuate the fit and soften the frames.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ from pipelines.frames.video_reader import Footage
 from pipelines.media.cicp import code_values
 from pipelines.media.file_types import find_inputs
 from pipelines.model_files.card_writer import to_toml
-from pipelines.model_files.rounding_training import train_rounding
 from pipelines.probe.probe import probe
 from pipelines.storage.atomic_file import write_atomically
 
@@ -58,8 +57,8 @@ __all__ = [
 _EXTREME = 0.5
 """Share of the highest activation on black and white noise that the integer range covers at least; the
 sharpest image of Urban100 reaches about that share in most channels."""
-_FRAMES, _TRAINING_FRAMES = 64, 256
-"""Most frames that layers are rounded with, and trained with."""
+_FRAMES = 64
+"""Most frames that layers are rounded with."""
 _SIDE_PX = 128
 """Side of the part of a frame that is used, from its middle."""
 _PLACES = 1500
@@ -68,34 +67,24 @@ _DAMPING = 1e-2
 """Relative to the mean square of inputs, added to all, so that rarely active inputs keep their weights."""
 
 
-def quantize(
-    network: nn.Module, frames: Sequence[SampleValues], *, steps: int = 0, seed: int = 0
-) -> dict[str, Tensor]:
+def quantize(network: nn.Module, frames: Sequence[SampleValues], *, seed: int = 0) -> dict[str, Tensor]:
     """Make the tensors that a network's file needs for 8-bit integers, next to its weights.
 
     For a `Compact`, its integer layers, as read by `models.layers.int8.read_layers`. For a `Restoring`, with
     weights that depend on the level, only activation units (`models.layers.unit_rounding`).
 
-    frames: 8-bit, one each, all of one size. steps: of training with rounding in the loop, for a `Compact`;
-    0: none. Raises UsageError for other networks.
+    frames: 8-bit, one each, all of one size. Raises UsageError for other networks.
     """
-    codes = torch.cat([packed_codes(frame) for frame in frames])
-    if isinstance(network, Restoring) and not steps:
+    if isinstance(network, Restoring):
+        codes = torch.cat([packed_codes(frame) for frame in frames])
         return {
             f"{name}.{layer}": unit
             for name, (level, detail) in network.sets.items()
             for layer, unit in hidden_units(network.at(level, detail), codes).items()
         }
     if not isinstance(network, Compact):
-        raise UsageError(
-            "rounding in the loop of training is for the architecture compact; leave --steps out"
-            if steps
-            else "int8 is for networks of the architectures compact and restoring"
-        )
-    if steps:
-        units = hidden_units(network, codes)
-        return train_rounding(network, codes, code_ranges(full=False), units, steps=steps)
-    return _quantized(network, codes, seed)
+        raise UsageError("int8 is for networks of the architectures compact and restoring")
+    return _quantized(network, frames, seed)
 
 
 def runnable(network: LoadedNetwork, found: Mapping[str, Tensor]) -> list[LoadedNetwork]:
@@ -140,7 +129,7 @@ def _extremes(side: int) -> Tensor:
     return codes
 
 
-def _quantized(network: Compact, codes: Tensor, seed: int) -> dict[str, Tensor]:
+def _quantized(network: Compact, frames: Sequence[SampleValues], seed: int) -> dict[str, Tensor]:
     """Make the layers `head.limited`, `head.full`, `body.N` and `tail`.
 
     The first layer takes codes: its weights hold their offset and span, which differ by range.
@@ -152,6 +141,7 @@ def _quantized(network: Compact, codes: Tensor, seed: int) -> dict[str, Tensor]:
         found.update({f"{name}.{part}": tensor for part, tensor in layer.items()})
 
     with torch.inference_mode():
+        codes = torch.cat([packed_codes(frame) for frame in frames])
         units = hidden_units(network, codes)
         head, shape, unit = network.head, (-1, 1, 1), units["head"]
         for full in (True, False):
@@ -255,21 +245,20 @@ def _run(layer: dict[str, Tensor], seen: Tensor) -> Tensor:
     return made.relu_().round_().clamp_max_(255)
 
 
-def calibration_frames(sources: Iterable[Path], scale: int, *, training: bool = False) -> list[SampleValues]:
+def calibration_frames(sources: Iterable[Path], scale: int) -> list[SampleValues]:
     """The middles of pictures and of a few frames of each video, evenly from all there are.
 
-    training: take more. They are shrunk by the network's scale first, which makes them as sharp as what it
-    may be given, so that edges fit into the range of integers. Raises UsageError where none is large enough.
+    They are shrunk by the network's scale first, which makes them as sharp as what it may be given, so that
+    edges fit into the range of integers. Raises UsageError where none is large enough.
     """
-    most = _TRAINING_FRAMES if training else _FRAMES
     infos = [probe(path) for path in find_inputs(sources)]
-    infos = infos[:: max(1, len(infos) // most)]
+    infos = infos[:: max(1, len(infos) // _FRAMES)]
     frames: list[SampleValues] = []
     for info in infos:
         footage, count = Footage(info), info.frame_count
         if min(footage.width, footage.height) < _SIDE_PX * scale:
             continue
-        wanted = 1 if info.is_picture else max(1, min(count, most // len(infos)))
+        wanted = 1 if info.is_picture else max(1, min(count, _FRAMES // len(infos)))
         places = [(n * count // wanted, n * count // wanted + 1) for n in range(wanted)]
         taken = [next(footage.frames())] if info.is_picture else [f for _, f in frames_at(info, places)]
         for frame in taken:
@@ -281,7 +270,7 @@ def calibration_frames(sources: Iterable[Path], scale: int, *, training: bool = 
             f"{', '.join(map(str, sources))}: no picture and no video of {_SIDE_PX * scale} pixels or more on"
             " either side"
         )
-    return frames[:: max(1, len(frames) // most)][:most]
+    return frames[:: max(1, len(frames) // _FRAMES)][:_FRAMES]
 
 
 def _shrunk(codes: SampleValues, scale: int) -> SampleValues:

@@ -145,14 +145,6 @@ def export(
     metavar="FILE",
     help="Output file, a .safetensors; default: the network's own file.",
 )
-@click.option(
-    "--steps",
-    type=click.IntRange(0, 1_000_000),
-    default=0,
-    show_default=True,
-    help="Train that many steps with rounding in the loop, so that the integers do what the network does in"
-    " fp32; a few hundred. Networks of the architecture compact.",
-)
 @click.option("--overwrite", is_flag=True, help="Replace an existing output.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def quantize(
@@ -160,7 +152,6 @@ def quantize(
     data: tuple[Path, ...],
     judge: tuple[Path, ...],
     output: Path | None,
-    steps: int,
     overwrite: bool,
     as_json: bool,
 ) -> None:
@@ -199,8 +190,8 @@ def quantize(
         )
     refuse_place("-o", output, (*data, *judge))
     network = load_network(found[0])
-    frames = calibration_frames(data, found[0].scale, training=steps > 0)
-    layers = quantize_network(network.module, frames, steps=steps)  # type: ignore[arg-type]
+    frames = calibration_frames(data, found[0].scale)
+    layers = quantize_network(network.module, frames)  # type: ignore[arg-type]
     ways = runnable(network, layers)
     costs = [rounding_cost(way, judge or data) for way in ways]
     cost = max(costs, key=lambda cost: cost.cost_db)
@@ -218,7 +209,6 @@ def quantize(
             "judged": judged,
             "count": cost.count,
             "ramps_db": round(min(ramps_db(way) for way in ways), 2),
-            **({"steps": steps} if steps else {}),
         },
     )
     if as_json:

@@ -16,17 +16,10 @@ from models.architectures.restoring import Restoring
 from models.catalog.loader import load_network
 from models.catalog.lookup import find
 from models.errors import UsageError
-from models.layers.unit_rounding import layers_from_units
 from models.layers.yuv_residual import pack
 from pipelines.frames.sample_values import SampleValues, to_values
 from pipelines.model_files.card_writer import NetworkFacts, export
-from pipelines.model_files.quantization import (
-    add_integers,
-    hidden_units,
-    packed_codes,
-    quantize,
-    runnable,
-)
+from pipelines.model_files.quantization import add_integers, quantize, runnable
 from tests.helpers.integers import card_with_integers, network, pictures
 
 if TYPE_CHECKING:
@@ -124,18 +117,3 @@ def test_the_integer_range_has_room_for_edges_sharper_than_any_in_the_frames(
     roomy = error(quantize(made, flat[:4]), made, sharp)
     monkeypatch.setattr("pipelines.model_files.quantization._EXTREME", 0.0)
     assert roomy < 0.7 * error(quantize(made, flat[:4]), made, sharp)
-
-
-def test_training_with_rounding_in_the_loop_comes_nearer_to_the_network_in_fp32() -> None:
-    made, frames = network(), pictures(8)
-    plain = made.state_dict()
-    before = {name: tensor.clone() for name, tensor in plain.items()}
-    codes = torch.cat([packed_codes(frame) for frame in frames[:6]])
-    untrained = error(layers_from_units(made.integer_layers, hidden_units(made, codes)), made, frames[7])
-    assert error(quantize(made, frames[:6], steps=60), made, frames[7]) < 0.9 * untrained
-    assert all(torch.equal(tensor, before[name]) for name, tensor in plain.items())
-
-
-def test_networks_of_many_levels_are_not_trained() -> None:
-    with pytest.raises(UsageError, match="leave --steps out"):
-        quantize(Restoring(scale=2, width=32, depth=2), pictures(), steps=1)
