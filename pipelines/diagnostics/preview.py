@@ -92,12 +92,12 @@ class Choice:
 
 @dataclass(frozen=True)
 class Preview:
-    """Event, the last one: all results."""
+    """The last event of `preview`: all results."""
 
     input: str
     folder: str
     planned: Planned
-    """Of the first network."""
+    """Plan with the first network."""
     choices: tuple[Choice, ...]
     moments: tuple[PreviewMoment, ...] = field(default_factory=tuple)
 

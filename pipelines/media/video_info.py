@@ -105,7 +105,7 @@ class DecoderSetup:
     pix_fmt: str | None
     bits_per_coded_sample: int
     reorder_depth: int
-    """Frames that the decoder may hold back; a fresh H.264 decoder that assumes too few drops frames."""
+    """Frames that the decoder may hold back. If a fresh H.264 decoder assumes too few, it drops frames."""
     facts: FrameFacts | None = None
     """Expected properties of every frame; None: those of the first decoded one."""
     clock: tuple[int, Fraction] = (0, Fraction(1))

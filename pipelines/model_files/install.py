@@ -181,7 +181,8 @@ def install_model(
 def remove(name: str) -> list[Path]:
     """Delete a network that `install_model` or `fetch` installed; returns its files.
 
-    Raises UsageError for a shipped one, OutputError.
+    Raises UsageError if the network is shipped, unknown or ambiguous, and OutputError if a file can't be
+    deleted.
     """
     known = [c for c in cards() if c.name == name] or [c for c in cards() if c.family == name]
     own = [c for c in known if c.path and Path(c.path).parent == user_folder()]

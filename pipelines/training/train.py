@@ -108,7 +108,7 @@ def train(
 
 
 def refuse_begun(folder: str | Path) -> None:
-    """Raise UsageError if a training was begun in a folder, which only `resume` continues."""
+    """Raise UsageError if a folder already contains a training; only `resume` continues one."""
     paths = (Path(folder) / name for name in ("checkpoint.pt", "log.jsonl"))
     begun = next((path for path in paths if path.is_file() and path.stat().st_size), None)
     if begun is not None:

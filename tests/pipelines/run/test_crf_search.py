@@ -203,8 +203,8 @@ def test_what_can_not_be_reached_is_refused_with_what_can(
 @pytest.mark.parametrize(
     ("settings", "name", "said"),
     [
-        ({"codec": "ffv1"}, "out.mkv", "ffv1 has no CRF"),
-        ({"codec": "prores"}, "out.mov", "prores has no CRF"),
+        ({"codec": "ffv1", "preset": "balanced"}, "out.mkv", "ffv1 has no CRF"),
+        ({"codec": "prores", "preset": "balanced"}, "out.mov", "prores has no CRF"),
         ({}, "frame_%05d.png", "pictures have no CRF"),
         ({"encoder_options": {"qp": "20"}}, "out.mp4", "--encoder-option qp sets the rate itself"),
         (
