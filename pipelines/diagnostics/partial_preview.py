@@ -32,7 +32,7 @@ __all__ = ["Unfinished", "look"]
 
 @dataclass(frozen=True)
 class Unfinished:
-    """Event, the last one: progress of the run, and the frames that were shown."""
+    """The last event of `look`: progress of the run, and the frames that were shown."""
 
     input: str
     folder: str

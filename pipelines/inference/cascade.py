@@ -220,7 +220,7 @@ class Cascade:
         return replace(picture, luma=luma, chroma=chroma, alpha=alpha)
 
     def _softened(self, before: Picture, made: Picture, kernel: str) -> Picture:
-        """Blend the network's output with the classical one of the same stage (`Plan.strength`)."""
+        """Blend the network's output with that of a classical filter at the same size (`Plan.strength`)."""
         strength = self._plan.strength
         if strength == 1:
             return made

@@ -41,7 +41,7 @@ class Fetching:
 
 @dataclass(frozen=True)
 class Fetched:
-    """Event, the last one of a network."""
+    """The last event of `fetch`: the installed network."""
 
     card: Card
     new: bool

@@ -213,7 +213,9 @@ class RunSettings:
     """GPUs of each cluster worker; fractions let workers share a GPU. None: 1; on a private cluster the GPUs
     divided by the workers."""
     cpus_per_worker: float | None = None
-    """CPU cores of each cluster worker; None: the available cores divided by the workers."""
+    """CPU cores of each cluster worker. None: with GPUs, those of a machine divided by the workers on its
+    GPUs; without, all of a machine, at most 8; on a private cluster, the available cores divided by the
+    workers."""
     mixed_hardware: bool = False
     """Accept workers of other numerics classes; the bytes then depend on which worker made which chunk."""
     chunk_seconds: float | None = None
@@ -359,8 +361,8 @@ class RunSettings:
 def detail_at(level: float, wanted: float | Literal["auto"]) -> float:
     """Return how crisp a network is at a restoration level.
 
-    wanted: "auto": 0.75, and less towards level 0: crisp weights ask back what an encoder took, and a clean
-    source has lost nothing.
+    wanted: "auto": 0.75, and less towards level 0: crisp weights restore detail that an encoder removed, and
+    a clean source has lost none.
     """
     return round(_DETAIL * min(1.0, level / _CRISP_FROM_LEVEL), 4) if wanted == "auto" else wanted
 

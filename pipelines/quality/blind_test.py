@@ -48,7 +48,7 @@ class BlindTrial:
 
 @dataclass(frozen=True)
 class BlindTest:
-    """Event, the last one: the complete test."""
+    """The last event of `blind_test`: the complete test."""
 
     id: str
     """The same for the same images."""

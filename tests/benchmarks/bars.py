@@ -367,7 +367,7 @@ def main() -> None:
                 print(" | ".join(one), file=sys.stderr, flush=True)
                 rows.append(one)
             print(f"({name}: {time.monotonic() - began:.0f} s)", file=sys.stderr, flush=True)
-            tell(name, table(("what", "measured", "bar", "holds"), rows), given.write)
+            tell(name, table(("what", "measured", "limit", "met"), rows), given.write)
 
 
 if __name__ == "__main__":

@@ -91,20 +91,20 @@ def main() -> None:
                 large = _run(session, _LARGE, scale.chunks // 12, 0.3, 6000)
                 megabyte = (large["cpu"] / (scale.chunks // 12) - chunk) / 11.6
                 rows += [
-                    ("its CPU, a MB either way", f"{1000 * megabyte:.1f} ms", "", ""),
-                    ("its CPU at rest", f"{1000 * rest:.0f} ms a second", "", ""),
+                    ("the driver's CPU time per MB sent or received", f"{1000 * megabyte:.1f} ms", "", ""),
+                    ("the driver's CPU time at rest", f"{1000 * rest:.0f} ms a second", "", ""),
                 ]
                 driver = Driver(chunk, megabyte, 0.0, rest)
             if "reports" in given.only:
                 report = _messages(session, scale.reports)
-                rows.append(("its CPU, a report of progress", f"{1000 * report:.2f} ms", "", ""))
+                rows.append(("the driver's CPU time per progress report", f"{1000 * report:.2f} ms", "", ""))
                 driver = (
                     Driver(driver.chunk, driver.megabyte, report, driver.rest) if driver is not None else None
                 )
-    beside = f"Load of the machine when it began, and at the end: {load:.1f} and {os.getloadavg()[0]:.1f} (the work itself is in the latter)."
+    beside = f"Load average before and after the measurement: {load:.1f} and {os.getloadavg()[0]:.1f} (the latter includes the measurement itself)."
     tell(
         "cluster",
-        f"{table(('what', 'measured', 'bar', 'holds'), rows)}\n{below}\n{beside}",
+        f"{table(('what', 'measured', 'limit', 'met'), rows)}\n{below}\n{beside}",
         given.write and given.write / "cluster.md",
     )
     if driver is not None and driver.report:
@@ -252,7 +252,7 @@ def crowd(session: Any, scale: Scale) -> tuple[list[Row], float, float]:
     what = f"{scale.crowd} workers, {scale.chunks:,} chunks of 200 KB each way"
     return [
         (f"{what}: the driver's CPU", f"{1000 * each:.1f} ms a chunk", "<= 5 ms", "yes" if each <= 0.005 else "no"),
-        ("its memory, after a fifth of them and at the end", f"{found['before']:.0f} and {found['after']:.0f} MB", "the same", _same(found)),
+        ("the driver's memory, after a fifth of the chunks and at the end", f"{found['before']:.0f} and {found['after']:.0f} MB", "the same", _same(found)),
         ("bytes through the object store / (in + out)", f"{stored:.3f}", "<= 1.1", "yes" if stored <= 1.1 else "no"),
     ], each, found["rest"]  # fmt: skip
 

@@ -266,7 +266,7 @@ def main() -> None:
         for row in (*measure(size, calls, Path(folder)), tests()):
             print(" | ".join(row), file=sys.stderr, flush=True)
             rows.append(row)
-    tell("gpu", table(("what", "measured", "bar", "holds"), rows), given.write)
+    tell("gpu", table(("what", "measured", "limit", "met"), rows), given.write)
 
 
 if __name__ == "__main__":

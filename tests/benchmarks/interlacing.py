@@ -34,13 +34,21 @@ def verdict(made: Clip) -> str:
     return scan.order + ("?" if scan.doubt else "")
 
 
+_FLAGS = (
+    "not flagged as interlaced",
+    "flagged as interlaced",
+    "flagged correctly",
+    "flagged in the other order",
+)
+
+
 def confusion(found: dict[Clip, str]) -> list[tuple[str, ...]]:
     """Rows of the table: how many clips of each kind were taken for what."""
     rows = []
     for kind, orders in (("progressive", {"progressive"}), ("interlaced", {"top", "bottom"})):
-        for flags in ("not flagged as interlaced", "flagged as it is", "flagged otherwise"):
+        for flags in _FLAGS:
             clips = [c for c in found if c.order in orders and _flags(c) == flags]
-            for name, is_unseen in (("tuned on", False), ("not tuned on", True)):
+            for name, is_unseen in (("chosen with these clips", False), ("not chosen with these", True)):
                 some = [c for c in clips if (c.number >= FIRST_UNSEEN) == is_unseen]
                 right = sum(found[c].strip("?") == c.order for c in some)
                 whole = sum(found[c].strip("?") == "progressive" for c in some)
@@ -68,7 +76,9 @@ def confusion(found: dict[Clip, str]) -> list[tuple[str, ...]]:
 def _flags(made: Clip) -> str:
     if made.flag == "progressive":
         return "not flagged as interlaced"
-    return "flagged as it is" if made.flag == made.order else "flagged otherwise"
+    if made.order == "progressive":
+        return "flagged as interlaced"
+    return "flagged correctly" if made.flag == made.order else "flagged in the other order"
 
 
 def main() -> int:
@@ -95,11 +105,11 @@ def main() -> int:
     head = (
         "pictures",
         "flags",
-        "seeds",
+        "thresholds",
         "clips",
         "interlaced, right order",
         "taken for progressive",
-        "of them in doubt",
+        "of these, reported as in doubt",
     )
     tell("interlacing", table(head, confusion(found)), given.write)
     false = sum(found[c].strip("?") != "progressive" for c in found if c.order == "progressive")

@@ -95,7 +95,11 @@ output_template = click.option(
     "--cpus-per-worker",
     type=float,
     metavar="N",
-    help="CPU cores for each cluster worker; default: those available divided by the workers.",
+    help=(
+        "CPU cores for each cluster worker; default with GPUs: those of a machine divided by the workers on"
+        " its GPUs; without GPUs: all of a machine, at most 8; with --cluster local: those available"
+        " divided by the workers."
+    ),
 )
 @click.option(
     "--mixed-hardware",

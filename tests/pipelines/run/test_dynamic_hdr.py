@@ -267,7 +267,7 @@ def test_a_dolby_vision_record_stands_beside_whatever_else_a_track_has(tmp_path:
 
 
 def test_the_active_area_of_dolby_vision_grows_with_the_picture(tmp_path: Path) -> None:
-    """Case 96: level 5 counts pixels; all else of an RPU stays, and its CRC-32 is that of the new one."""
+    """Case 96: level 5 is given in pixels; all else of an RPU stays, and its CRC-32 is that of the new one."""
     source = media.hdr10(tmp_path / "in.mkv", FRAMES, suffix=lambda n: unit(n, area=(0, 0, 8, 9)))
     upscaled(source, tmp_path / "out.mkv", **{**DRAFT, "scale": 2, "model": "bicubic"})
     assert rpus(tmp_path / "out.mkv") == [unit(n, area=(0, 0, 16, 18))[4:] for n in range(FRAMES)]
