@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -102,6 +103,10 @@ def compare(
     from models.errors import UsageError, VerificationError
     from pipelines.plan.output_names import refuse_place
 
+    # Before torch is loaded. Its loops are short here, and its threads would spin between them: on a busy
+    # machine nine tenths of the CPU time.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
     if scores:
         _say_scores(files, as_json=as_json)
         return
@@ -153,12 +158,8 @@ def _show(
     from pipelines.quality.frame_alignment import Misaligned
     from vsr.pages.compare_page import finding_table
     from vsr.views.json_lines import JsonLines
-    from vsr.views.progress_bar import bar
-    from vsr.views.remaining_time import Pace
-    from vsr.views.text import duration
 
-    drawn: Any = None
-    pace, said = Pace(), False
+    progress = _Progress()
     last = time.monotonic()
     try:
         for event in events:
@@ -173,20 +174,46 @@ def _show(
                     last = time.monotonic()
                     JsonLines().write("progress", {"frames": event.frames, "total": event.total})
             elif isinstance(event, Measured):
-                drawn = bar(event.total, "frame", sys.stderr) if drawn is None else drawn
-                drawn.update(event.frames - drawn.n)
-                pace.add(time.monotonic(), event.frames)
-                if not said and pace.rate:
-                    said = True
-                    drawn.write(
-                        f"{counted(event.total, 'frame')} to measure, about"
-                        f" {duration(event.total / pace.rate)} in all",
-                        file=sys.stderr,
-                    )
+                progress.show(event)
     finally:
-        if drawn is not None:
-            drawn.close()
+        progress.close()
     raise AssertionError("a comparison ends with what was found")
+
+
+class _Progress:
+    """A bar over the measured frames, with an estimate of the whole time once the pace is known."""
+
+    def __init__(self) -> None:
+        from vsr.views.remaining_time import Pace
+
+        self._pace, self._began = Pace(), time.monotonic()
+        self._is_estimated = False
+        self._bar: Any = None
+
+    def show(self, event: Measured) -> None:
+        """Advance the bar."""
+        from vsr.views.progress_bar import bar
+        from vsr.views.remaining_time import comparison_seconds
+        from vsr.views.text import duration
+
+        if self._bar is None:
+            self._bar = bar(event.total, "frame", sys.stderr)
+        self._bar.update(event.frames - self._bar.n)
+        now = time.monotonic()
+        self._pace.add(now, event.frames)
+        if not self._is_estimated and self._pace.rate:
+            self._is_estimated = True
+            whole = comparison_seconds(now - self._began, event.frames, event.total, self._pace.rate)
+            self._bar.write(
+                f"{counted(event.total, 'frame')} to measure, about {duration(whole)} in all", file=sys.stderr
+            )
+        if event.frames >= event.total:
+            self._bar.set_postfix_str("looking for the worst moments", refresh=sys.stderr.isatty())
+
+    def close(self) -> None:
+        """Remove the bar."""
+        if self._bar is not None:
+            self._bar.close()
 
 
 def _finish(found: Compared | BlindTest, report: Path | None, *, as_json: bool) -> None:

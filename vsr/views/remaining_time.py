@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 
-__all__ = ["Pace"]
+__all__ = ["Pace", "comparison_seconds"]
 
 
 _WINDOW_SECONDS = 600.0
@@ -74,3 +74,16 @@ class Pace:
             return seen
         share = self._worked / _BLENDING_SECONDS
         return 1 / (share / seen + (1 - share) / self._expected)
+
+
+_WORST_FRAMES = 50
+"""Frames that take as long to measure as the worst moments take to find and draw, after the last one."""
+
+
+def comparison_seconds(spent: float, done: int, total: int, rate: float) -> float:
+    """Estimated seconds of a whole comparison.
+
+    spent: since it began, including the time to open the files. done, total: measured frames. rate: frames
+    per second.
+    """
+    return spent + (total - done + _WORST_FRAMES) / rate

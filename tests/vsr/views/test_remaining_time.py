@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vsr.views.remaining_time import Pace
+from vsr.views.remaining_time import Pace, comparison_seconds
 
 RECORDED = Path(__file__).parent / "recorded_run.json"
 
@@ -153,3 +153,50 @@ def test_an_estimate_that_was_made_before_is_the_rate_until_the_pace_takes_over(
     assert [seen[s] for s in range(6)] == [10.0] * 6
     assert 5 < (seen[30] or 0) < 10
     assert seen[120] == pytest.approx(5.0)
+
+
+COMPARED = [
+    0.29,
+    0.4,
+    0.49,
+    0.58,
+    0.68,
+    0.81,
+    0.9,
+    1.01,
+    1.17,
+    1.35,
+    1.47,
+    1.58,
+    1.7,
+    1.79,
+    1.89,
+    2.05,
+    2.2,
+    2.37,
+    2.52,
+    2.68,
+    2.82,
+    2.9,
+    2.98,
+    3.06,
+    3.14,
+]
+"""CPU seconds after every sixth of the 144 frames of a comparison of 320x180 and 640x360; the last is the end of
+the measurement."""
+COMPARED_SECONDS = 4.07
+"""With the worst moments."""
+
+
+@pytest.mark.parametrize("slower", [3, 6, 20])
+def test_the_time_of_a_comparison_has_its_beginning_and_the_worst_moments_in_it(slower: int) -> None:
+    """On a film whose frames take so many times as long, when the pace is known first."""
+    pace, total = Pace(), 144
+    for number, seconds in enumerate(COMPARED):
+        done = min(total, 6 * number + 1)
+        pace.add(seconds * slower, done)
+        if pace.rate is not None:
+            found = comparison_seconds(seconds * slower, done, total, pace.rate)
+            assert found == pytest.approx(COMPARED_SECONDS * slower, rel=0.25)
+            return
+    raise AssertionError("no pace")
