@@ -174,7 +174,7 @@ MUTANTS = (
     ),
     Mutant(
         63, "joined Matroska is decoded by the first headers", "pipelines/probe/film_end.py",
-        "if video_headers(path, begins, stop) != first:", "if False:", _SECOND,
+        "if track_headers(path, begins, stop) != first:", "if False:", _SECOND,
     ),
     Mutant(
         63, "joined Matroska begins anew at zero", "pipelines/media/timestamps.py",

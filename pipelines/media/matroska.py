@@ -24,7 +24,7 @@ __all__ = [
     "joined_films",
     "matroska_flaw",
     "top_elements",
-    "video_headers",
+    "track_headers",
 ]
 
 
@@ -242,16 +242,21 @@ def codec_ids(path: str | os.PathLike[str]) -> list[str]:
     ]
 
 
-def video_headers(path: str | os.PathLike[str], at: int, stop: int) -> list[tuple[bytes, ...]]:
-    """CodecID and CodecPrivate of the video tracks of the film between two bytes of a file.
+_FLAC_SHAPE = slice(18, 21)
+"""Rate, channels and bits in FLAC's header; what else stands there differs from file to file."""
+
+
+def track_headers(path: str | os.PathLike[str], at: int, stop: int) -> list[tuple[bytes, bytes]]:
+    """CodecID and CodecPrivate of the video and audio tracks of the film between two bytes of a file.
 
     Empty if they are stored after the frames. Raises OSError.
     """
     with open(path, "rb") as file:
         file.seek(at)
         head = file.read(min(_HEAD_BYTES, stop - at))
-    return [
-        (*elements(entry, _CODEC_ID), *elements(entry, _CODEC_PRIVATE))
-        for entry in elements(head, *_TRACK_PATH)
-        if b"\1" in elements(entry, _TRACK_TYPE)
-    ]
+    found = []
+    for entry in elements(head, *_TRACK_PATH):
+        codec, private = (next(elements(entry, name), b"") for name in (_CODEC_ID, _CODEC_PRIVATE))
+        if next(elements(entry, _TRACK_TYPE), b"") in {b"\1", b"\2"}:
+            found.append((codec, private[_FLAC_SHAPE] if codec == b"A_FLAC" else private))
+    return found

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from models.errors import CorruptError, MediaError
 from pipelines.codec.decoder import decode
 from pipelines.media.container_check import appended_film, flaw_of
-from pipelines.media.matroska import joined_films, video_headers
+from pipelines.media.matroska import joined_films, track_headers
 from pipelines.media.video_info import NO_PTS
 
 if TYPE_CHECKING:
@@ -64,9 +64,9 @@ def refuse_second_film(path: str | os.PathLike[str], format_name: str) -> None:
     """
     if format_name.startswith("matroska"):
         places = [*joined_films(path), os.path.getsize(path)]
-        first = video_headers(path, 0, places[0])
+        first = track_headers(path, 0, places[0])
         for begins, stop in pairwise(places):
-            if video_headers(path, begins, stop) != first:
+            if track_headers(path, begins, stop) != first:
                 raise _joined(path, begins)
     beginning = _BEGINNINGS.get(format_name)
     if beginning is None or os.path.getsize(path) < _LEAST_OF_A_FILM:

@@ -26,6 +26,7 @@ _KINDS: dict[str, tuple[str, dict[str, object], dict[str, str]]] = {
     "fragments": ("mp4", {}, {"movflags": "frag_keyframe+empty_moov"}),
     "CMAF": ("mp4", {}, {"movflags": "cmaf"}),
     "other headers in Matroska": ("mkv", {}, {}),
+    "other headers of sound in Matroska": ("mkv", {}, {}),
 }
 
 
@@ -40,14 +41,16 @@ def test_a_second_film_that_ffmpeg_does_not_read_is_refused_with_how_to_part_the
 ) -> None:
     """The demuxer ends behind the first film without a word, or returns garbage."""
     suffix, traits, muxer = _KINDS[kind]
-    other = {"pix_fmt": "yuv444p"} if "headers" in kind else {}
+    other = {"pix_fmt": "yuv444p"} if "other headers in" in kind else {}
+    sounds = ("aac", "flac") if "sound" in kind else ("", "")
     first, second = (
         media.write(
             tmp_path / f"{frames}.{suffix}",
             media.Film(**{"frames": frames, "gop": 6, **traits, **more}),  # type: ignore[arg-type]
+            audio=(media.Audio(codec=sound),) if sound else (),
             muxer_options=muxer or None,
         )
-        for frames, more in ((_FIRST, {}), (_SECOND, other))
+        for frames, more, sound in ((_FIRST, {}, sounds[0]), (_SECOND, other, sounds[1]))
     )
     size = first.stat().st_size
     both = _joined(tmp_path / f"both.{suffix}", first, second)
@@ -63,7 +66,8 @@ def test_a_second_film_that_ffmpeg_does_not_read_is_refused_with_how_to_part_the
 @pytest.mark.usefixtures("inline")
 @pytest.mark.parametrize("live", [False, True], ids=["lengths", "live"])
 @pytest.mark.parametrize(
-    ("suffix", "codec", "sound"), [("mkv", "libx264", "aac"), ("webm", "libvpx-vp9", "libopus")]
+    ("suffix", "codec", "sound"),
+    [("mkv", "libx264", "aac"), ("webm", "libvpx-vp9", "libopus"), ("mkv", "libx264", "flac")],
 )
 def test_matroska_joined_byte_by_byte_keeps_every_picture_with_its_sound(
     tmp_path: Path, suffix: str, codec: str, sound: str, *, live: bool
