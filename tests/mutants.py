@@ -166,7 +166,7 @@ MUTANTS = (
     ),
     Mutant(
         63, "the second of two joined films is left out", "pipelines/probe/film_end.py",
-        "    if found is not None:\n", "    if False:\n", _SECOND,
+        "    if begins:\n", "    if False:\n", _SECOND,
     ),
     Mutant(
         63, "joined fragments are one film", "pipelines/probe/film_end.py",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import mmap
 import os
 import re
@@ -33,6 +34,7 @@ __all__ = [
     "flaw_of_film",
     "refuse_joined_fragments",
     "refuse_second_film",
+    "refuse_unopened_second_film",
 ]
 
 
@@ -46,6 +48,7 @@ _BEGINNINGS = {
     "wtv": re.compile(re.escape(bytes.fromhex("b7d800203749da11a64e0007e95ead8d"))),
     "nut": re.compile(rb"nut/multimedia container\0"),
     "apng": re.compile(rb"\x89PNG\r\n\x1a\n"),
+    "mxf": re.compile(rb"\x06\x0e\x2b\x34\x02\x05\x01\x01\r\x01\x02\x01\x01\x02[\1-\4]\0"),
     "rm": re.compile(rb"\.RMF\0\0\0[\x10-\x20]"),
     "flv": re.compile(rb"FLV\x01[\0-\x07]\0\0\0\x09\0{4}"),
     "ivf": re.compile(rb"DKIF\0\0\x20\0"),
@@ -53,8 +56,18 @@ _BEGINNINGS = {
 }
 """By demuxer: the first bytes of a file, long enough to stand nowhere else in it.
 
-These demuxers read the first of two films that were joined byte by byte, and end there or return garbage
-behind it; they report neither. MP4 has `appended_film`. Others read on."""
+These demuxers read the first of two films that were joined byte by byte, and end there, or return garbage or
+times that stand still behind it; they report neither. MP4 has `appended_film`. Others read on."""
+
+
+def refuse_unopened_second_film(path: str | os.PathLike[str]) -> None:
+    """Raise MediaError if a file can't be opened because a second film was joined to it byte by byte."""
+    if os.path.isfile(path):
+        with open(path, "rb") as file:
+            head = file.read(_LEAST_OF_A_FILM)
+        for name, beginning in _BEGINNINGS.items():
+            if beginning.match(head):
+                refuse_second_film(path, name)
 
 
 def refuse_second_film(path: str | os.PathLike[str], format_name: str) -> None:
@@ -72,9 +85,10 @@ def refuse_second_film(path: str | os.PathLike[str], format_name: str) -> None:
     if beginning is None or os.path.getsize(path) < _LEAST_OF_A_FILM:
         return
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        found = beginning.search(content, 1)
-    if found is not None:
-        raise _joined(path, found.start())
+        found = next(itertools.islice(beginning.finditer(content), 1, None), None)
+        begins = found.start() if found is not None else 0
+    if begins:
+        raise _joined(path, begins)
 
 
 _LEAST_OF_A_FILM = 32

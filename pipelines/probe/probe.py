@@ -36,6 +36,7 @@ from pipelines.probe.film_end import (
     flaw_of_film,
     refuse_joined_fragments,
     refuse_second_film,
+    refuse_unopened_second_film,
 )
 from pipelines.probe.first_frames import dynamic_names, further_pages, read_exif, unread_exr_channels
 from pipelines.probe.frame_times import (
@@ -83,7 +84,11 @@ def probe(
     timestamps.
     """
     pattern = pattern_of(path)
-    container = open_source(path)
+    try:
+        container = open_source(path)
+    except MediaError:
+        refuse_unopened_second_film(path)
+        raise
     try:
         refuse_second_film(path, container.format.name)
         info, field_order, resizes = _read(container, path, pattern, video_stream)

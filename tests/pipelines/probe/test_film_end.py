@@ -23,6 +23,7 @@ _KINDS: dict[str, tuple[str, dict[str, object], dict[str, str]]] = {
     "Y4M": ("y4m", {"codec": "wrapped_avframe", "b_frames": 0}, {}),
     "animated PNG": ("apng", {"codec": "apng", "pix_fmt": "gray", "b_frames": 0}, {}),
     "WTV": ("wtv", {"codec": "mpeg2video", "rate": Fraction(25)}, {}),
+    "MXF": ("mxf", {"codec": "mpeg2video", "rate": Fraction(25)}, {}),
     "fragments": ("mp4", {}, {"movflags": "frag_keyframe+empty_moov"}),
     "CMAF": ("mp4", {}, {"movflags": "cmaf"}),
     "other headers in Matroska": ("mkv", {}, {}),
