@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
 
+from pipelines.diagnostics.run_time import run_seconds
 from vsr.views.remaining_time import Pace, comparison_seconds
 
 RECORDED = Path(__file__).parent / "recorded_run.json"
@@ -200,3 +202,19 @@ def test_the_time_of_a_comparison_has_its_beginning_and_the_worst_moments_in_it(
             assert found == pytest.approx(COMPARED_SECONDS * slower, rel=0.25)
             return
     raise AssertionError("no pace")
+
+
+@pytest.mark.parametrize("frames", [240, 1440, 7200, 172_800])
+def test_the_bar_at_a_tenth_and_the_estimate_say_the_same_from_ten_seconds_to_two_hours(frames: int) -> None:
+    """A film at 24 fps whose frames take 0.35 s, a fifth more or less over some minutes, on a clock made here."""
+    a_frame = 0.35
+    estimated = run_seconds(frames, a_frame / 1.1)
+    pace, now, at_a_tenth = Pace(1 / a_frame), 4.0, 0.0
+    for done in range(1, frames + 1):
+        now += a_frame * (1 + 0.2 * math.sin(now / 90))
+        pace.add(now, done)
+        if not at_a_tenth and 10 * done >= frames:
+            assert pace.rate is not None
+            at_a_tenth = now + (frames - done) / pace.rate
+    assert estimated == pytest.approx(now, rel=0.15)
+    assert at_a_tenth == pytest.approx(now, rel=0.15)
