@@ -160,7 +160,7 @@ MUTANTS = (
     ),
     Mutant(
         30, "codecs are named that do not hold the pixels", "pipelines/planner/encoder_options.py",
-        " and _has_format(replace(settings, codec=other), source)", "",
+        " and _has_format(other, settings.pixel_format, source)", "",
         "tests/pipelines/planner/test_encoder_choice.py"
         "::test_a_size_that_hevc_does_not_hold_is_refused_with_codecs_that_hold_its_pixels_too",
     ),

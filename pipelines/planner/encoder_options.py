@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import av
 
@@ -22,6 +22,7 @@ from pipelines.plan.encoder_spec import (
     encoder_name,
     refuse_pair,
 )
+from pipelines.plan.settings import EncodeSettings
 from pipelines.planner.hardware_options import (
     LAMBDA_A_STEP,
     hardware_formats,
@@ -29,9 +30,6 @@ from pipelines.planner.hardware_options import (
     largest_side,
 )
 from pipelines.planner.pixel_format_choice import lossless_format
-
-if TYPE_CHECKING:
-    from pipelines.plan.settings import EncodeSettings
 
 __all__ = ["EncoderTarget", "choose_encoder", "preset_crf", "without_b_frames"]
 
@@ -260,7 +258,7 @@ def _check_size(settings: EncodeSettings, source: PixelFormat, width: int, heigh
     others = " or ".join(
         other
         for other in SOFTWARE_ENCODERS
-        if _holds(other, width, height) and _has_format(replace(settings, codec=other), source)
+        if _holds(other, width, height) and _has_format(other, settings.pixel_format, source)
     )
     narrowest = _NARROWEST.get(SOFTWARE_ENCODERS[codec], 1)
     if width < narrowest and others:
@@ -272,10 +270,10 @@ def _check_size(settings: EncodeSettings, source: PixelFormat, width: int, heigh
     raise UsageError(f"{codec} can't hold {width}x{height}; {remedy}")
 
 
-def _has_format(settings: EncodeSettings, source: PixelFormat) -> bool:
-    """Whether a codec has a pixel format for a source."""
+def _has_format(codec: str, given: str | None, source: PixelFormat) -> bool:
+    """Whether a codec has a pixel format for a source. given: --pixel-format."""
     try:
-        return bool(settings.pixel_format or lossless_format(settings, source))
+        return bool(given or lossless_format(EncodeSettings(codec=codec), source))
     except UsageError:
         return False
 
