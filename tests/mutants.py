@@ -1554,6 +1554,16 @@ MUTANTS = (
         "::test_explicit_sbr_two_units_and_packets_without_a_configuration_are_read",
     ),
     Mutant(
+        85, "any number of workers is begun", "pipelines/plan/option_values.py",
+        "0 < int(count) <= _MOST_LOCAL_WORKERS", "0 < int(count)",
+        "tests/vsr/cli/test_usage_errors.py::test_numbers_that_are_none_or_beyond_all_measure_are_refused",
+    ),
+    Mutant(
+        85, "frames of a pixel are made, and fail at the end", "pipelines/plan/settings.py",
+        "if min(size) < _LEAST_SIDE:", "if min(size) < 1:",
+        "tests/vsr/cli/test_usage_errors.py::test_numbers_that_are_none_or_beyond_all_measure_are_refused",
+    ),
+    Mutant(
         96, "chunks of a MOV stay where they were", "pipelines/containers/mov_boxes.py",
         "struct.pack_into(kind, table, at, place + by if place > index else place)", "pass",
         f"{_DYNAMIC}::test_a_dolby_vision_record_stands_beside_whatever_else_a_track_has",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -74,7 +75,7 @@ def find(name_or_path: str) -> list[Card]:
     known = cards()
     # A name of ours before a file of that name, which may lie there unknown to whoever gives the command.
     found = [c for c in known if name_or_path in {c.name, c.family}]
-    if not found and path.is_file():
+    if not found and os.path.isfile(path):
         return [_card_of_file(path)]
     if not found and (entry := entry_of_name(shipped_index(), name_or_path)) is not None:
         found = [c for c in known if c.name == entry.name]
@@ -83,7 +84,7 @@ def find(name_or_path: str) -> list[Card]:
                 f"--model {name_or_path}: not installed: {entry.bytes / 1e6:.1f} MB from"
                 f" {entry.url} ({entry.terms}); `vsr models get {entry.name}` fetches it"
             )
-    if not found and (path.suffix in _WEIGHTS or path.exists()):
+    if not found and (path.suffix in _WEIGHTS or os.path.exists(path)):
         return [_card_of_file(path)]
     if not found:
         raise _unknown(name_or_path, known)
@@ -96,7 +97,7 @@ def missing(name: str, index: Sequence[IndexEntry] | None = None) -> IndexEntry 
     index: default: the shipped one.
     """
     known = cards()
-    if any(name in {c.name, c.family} for c in known) or Path(name).is_file():
+    if any(name in {c.name, c.family} for c in known) or os.path.isfile(name):
         return None
     entry = entry_of_name(shipped_index() if index is None else index, name)
     return None if entry is None or any(c.name == entry.name for c in known) else entry
@@ -130,10 +131,10 @@ def _with_hash(card: Card) -> Card:
 
 
 def _card_of_file(path: Path) -> Card:
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise UsageError(f"--model {path}: no such file")
     card_path = path.with_suffix(".toml")
-    if path.suffix == ".safetensors" and card_path.is_file():
+    if path.suffix == ".safetensors" and os.path.isfile(card_path):
         card = read_card(card_path)
         digest = sha256_of(path)
         if card.sha256 and card.sha256 != digest:

@@ -83,6 +83,10 @@ def parse_size(text: str) -> tuple[int, int]:
     )
 
 
+_MOST_LOCAL_WORKERS = 1024
+"""Each is a process of this machine."""
+
+
 def local_workers(address: str) -> int | None:
     """The number of workers in "local:N".
 
@@ -91,8 +95,11 @@ def local_workers(address: str) -> int | None:
     kind, _, count = address.partition(":")
     if kind != "local" or not count:
         return None
-    if not (count.isdecimal() and len(count) <= _MOST_DIGITS and int(count) > 0):
-        raise UsageError(f"--cluster {address}: expected local, local:N with N workers, auto, or HOST:PORT")
+    if not (count.isdecimal() and len(count) <= _MOST_DIGITS and 0 < int(count) <= _MOST_LOCAL_WORKERS):
+        raise UsageError(
+            f"--cluster {address}: expected local, local:N with up to {_MOST_LOCAL_WORKERS} workers, auto, or"
+            " HOST:PORT"
+        )
     return int(count)
 
 

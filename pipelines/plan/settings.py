@@ -72,6 +72,10 @@ def missing_device(wanted: str) -> UsageError:
     )
 
 
+_LEAST_SIDE = 16
+"""Pixels: what a smaller frame shows can't be compared with its source."""
+
+
 @dataclass(frozen=True)
 class TargetSettings:
     """Output size, as a maximum size or a factor; default: 4K for sources up to 1080p, else 8K."""
@@ -98,8 +102,11 @@ class TargetSettings:
         if self.to.lower() in BOXES:
             return BOXES[self.to.lower()]
         size = parse_size(self.to)
-        if min(size) < 1:
-            raise UsageError(f"--to {self.to}: expected {', '.join(BOXES)}, or WIDTHxHEIGHT")
+        if min(size) < _LEAST_SIDE:
+            raise UsageError(
+                f"--to {self.to}: expected {', '.join(BOXES)}, or WIDTHxHEIGHT of at least"
+                f" {_LEAST_SIDE}x{_LEAST_SIDE}"
+            )
         return size
 
 

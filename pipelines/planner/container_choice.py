@@ -82,6 +82,8 @@ def output_location(
 
     output: file or folder; None puts it next to the input. still: the source is one image.
     """
+    if output is not None and str(output) == "-":
+        raise UsageError("-o -: a result is a file, checked before it gets its name; name a file or a folder")
     folder = source.parent if output is None else output if is_folder(output) else None
     if output is None or folder is not None:
         numbered = not still and info.first_number is not None

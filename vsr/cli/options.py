@@ -30,6 +30,13 @@ __all__ = [
 ]
 
 
+def _not_empty(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Refuse an empty text, as of a variable that is not set, where it would mean no value."""
+    if value is not None and not value.strip():
+        raise click.BadParameter("is empty", ctx, parameter)
+    return value
+
+
 def _models_and_files(ctx: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
     """Completions for --model."""
     del ctx, parameter
@@ -197,6 +204,7 @@ def run_options(
         click.option(
             "--target-size",
             metavar="SIZE",
+            callback=_not_empty,
             help=(
                 "Target size of the output file, such as 8GB, instead of --crf; the CRF is found from"
                 " samples."
@@ -204,7 +212,7 @@ def run_options(
         ),
         click.option(
             "--target-vmaf",
-            type=float,
+            type=click.FloatRange(0, 100, min_open=True, max_open=True),
             metavar="V",
             help=(
                 "Target VMAF, such as 95, instead of --crf; measured against the upscaled frames before"
