@@ -8,7 +8,7 @@ import shlex
 
 import click
 
-__all__ = ["CommandGroup"]
+__all__ = ["CommandGroup", "not_empty"]
 
 
 class CommandGroup(click.Group):
@@ -41,3 +41,10 @@ class CommandGroup(click.Group):
             close = difflib.get_close_matches(name, self.commands, n=1)
             ctx.fail(f"No such command {name!r}." + (f" Did you mean {close[0]!r}?" if close else ""))
         return super().resolve_command(ctx, args)
+
+
+def not_empty(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Refuse an empty text, as of a variable that is not set, where it would mean no value."""
+    if value is not None and not value.strip():
+        raise click.BadParameter("is empty", ctx, parameter)
+    return value

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vsr.cli.command_group import not_empty
 from vsr.cli.signals import Signals
 
 if TYPE_CHECKING:
@@ -28,13 +29,6 @@ __all__ = [
     "settings_of",
     "show_events",
 ]
-
-
-def _not_empty(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    """Refuse an empty text, as of a variable that is not set, where it would mean no value."""
-    if value is not None and not value.strip():
-        raise click.BadParameter("is empty", ctx, parameter)
-    return value
 
 
 def _models_and_files(ctx: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
@@ -204,7 +198,7 @@ def run_options(
         click.option(
             "--target-size",
             metavar="SIZE",
-            callback=_not_empty,
+            callback=not_empty,
             help=(
                 "Target size of the output file, such as 8GB, instead of --crf; the CRF is found from"
                 " samples."
