@@ -199,10 +199,7 @@ def run_options(
             "--target-size",
             metavar="SIZE",
             callback=not_empty,
-            help=(
-                "Target size of the output file, such as 8GB, instead of --crf; the CRF is found from"
-                " samples."
-            ),
+            help="Target size of the output, such as 8GB, instead of --crf; the CRF is found from samples.",
         ),
         click.option(
             "--target-vmaf",
