@@ -534,6 +534,11 @@ MUTANTS = (
         "tests/pipelines/probe/test_probe.py::test_times_that_mostly_stand_still_are_those_of_the_rate",
     ),
     Mutant(
+        1, "x264 reads memory that was never set", "pipelines/codec/encoder.py",
+        'if encoder.name == "libx264" and not fits and', "if False and",
+        "tests/pipelines/codec/test_encoder.py::test_x264_makes_the_same_bytes_whatever_is_in_unset_memory",
+    ),
+    Mutant(
         15, "a clock that begins anew ends the look for fields", "pipelines/probe/interlacing.py",
         "_PLACES * _FRAMES, None)]", "_PLACES * _FRAMES, set())]",
         f"{_SCAN}::test_fields_behind_whole_frames_are_found_though_the_clock_begins_anew",
