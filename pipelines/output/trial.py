@@ -156,8 +156,8 @@ class _Trial:
         return ""
 
 
-_SLOW = frozenset({"libx265", "libsvtav1"})
-"""Encoders that take a second or more of CPU time for two flat frames at 4K, four times that at 8K."""
+_SLOW = frozenset({"libx265", "libsvtav1", "prores_ks", "ffv1"})
+"""Encoders that take more than 1.5 s of CPU time for two flat frames at 8K."""
 _SMALL = 1280 * 720
 
 
