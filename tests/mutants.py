@@ -534,8 +534,8 @@ MUTANTS = (
         "tests/pipelines/probe/test_probe.py::test_times_that_mostly_stand_still_are_those_of_the_rate",
     ),
     Mutant(
-        1, "x264 reads memory that was never set", "pipelines/codec/encoder.py",
-        'if encoder.name == "libx264" and not fits and', "if False and",
+        1, "x264 reads memory that was never set", "pipelines/codec/encoder_builds.py",
+        'if name == "libx264" and not fits and', "if False and",
         "tests/pipelines/codec/test_encoder.py::test_x264_makes_the_same_bytes_whatever_is_in_unset_memory",
     ),
     Mutant(

@@ -6,7 +6,6 @@ output needs. Times in this container are only ordinal; the true timestamps are 
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import io
 import os
@@ -14,13 +13,13 @@ import re
 import time
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, Unpack
 
 import av
 
 from models.errors import ResourceError, UsageError
 from pipelines.codec.decoder import picture_planes, relaid, to_linear
+from pipelines.codec.encoder_builds import repeatable_options
 from pipelines.codec.ffmpeg_log import captured_log
 from pipelines.codec.stream_tags import with_tags
 from pipelines.media.bitstream import insert_captions, insert_hdr
@@ -125,29 +124,6 @@ class EncodedChunk:
         return hashlib.sha256(self.data).hexdigest()
 
 
-_MACROBLOCKS_AT_ONCE = 8
-"""x264's AVX-512 code for macroblock trees reads so many at once, beyond the end of a row: memory that was
-never set. Its AVX2 code does not."""
-
-
-def _repeatable(encoder: Encoder) -> dict[str, str]:
-    """The options of an encoder, with code that gives the same bytes whatever is in unset memory."""
-    options = dict(encoder.options)
-    given = options.get("x264-params", "")
-    fits = -(-encoder.width // 16) % _MACROBLOCKS_AT_ONCE == 0
-    if encoder.name == "libx264" and not fits and "asm=" not in given and _has_avx512():
-        options["x264-params"] = f"{given}:asm=avx2".removeprefix(":")
-    return options
-
-
-@functools.cache
-def _has_avx512() -> bool:
-    try:
-        return "avx512bw" in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return False
-
-
 class _Muxer:
     """An encoder and a container in memory, opened and closed together."""
 
@@ -160,7 +136,9 @@ class _Muxer:
             self._buffer, "w", format="image2pipe" if encoder.is_picture else encoder.container
         )
         self.stream: VideoStream = self._container.add_stream(
-            encoder.name, rate=_sane(rate), options=_repeatable(encoder)
+            encoder.name,
+            rate=_sane(rate),
+            options=repeatable_options(encoder.name, encoder.width, encoder.options),
         )  # type: ignore[assignment]
         context = self.stream.codec_context
         context.width, context.height = encoder.width, encoder.height

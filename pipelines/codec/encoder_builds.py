@@ -1,4 +1,4 @@
-"""Versions of the libraries that decode, filter and encode.
+"""Versions of the libraries that decode, filter and encode, and options that make their bytes repeatable.
 
 Other builds may turn the same frames into other bytes.
 """
@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 import av
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from av.video.codeccontext import VideoCodecContext
 
-__all__ = ["encoder_builds"]
+__all__ = ["encoder_builds", "repeatable_options"]
 
 
 _SHAPING = ("libavcodec", "libavfilter", "libavformat", "libavutil", "libswscale")
@@ -32,6 +34,10 @@ _SIGNED = {
 }
 """Encoder -> the pattern of its signature in a stream, and options that make it write one."""
 _ABSENT, _SILENT = "none", "unknown"
+_MACROBLOCK_PX = 16
+_MACROBLOCKS_AT_ONCE = 8
+"""x264's AVX-512 code for macroblock trees reads so many at once, beyond the end of a row: memory that was
+never set. Its AVX2 code does not."""
 
 
 @functools.cache
@@ -50,6 +56,26 @@ def encoder_builds() -> dict[str, str]:
         "x265": _signature("libx265"),
         "svtav1": _svt_version(),
     }
+
+
+def repeatable_options(name: str, width_px: int, options: Mapping[str, str]) -> dict[str, str]:
+    """The options of an encoder, changed if need be so that its bytes do not depend on unset memory.
+
+    name: FFmpeg's name of the encoder. width_px: width of the frames it gets.
+    """
+    given = options.get("x264-params", "")
+    fits = -(-width_px // _MACROBLOCK_PX) % _MACROBLOCKS_AT_ONCE == 0
+    if name == "libx264" and not fits and "asm=" not in given and _has_avx512():
+        return {**options, "x264-params": f"{given}:asm=avx2".removeprefix(":")}
+    return dict(options)
+
+
+@functools.cache
+def _has_avx512() -> bool:
+    try:
+        return "avx512bw" in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
 
 
 def _signature(name: str) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 from av.sidedata.sidedata import Type as SideData
 
 from models.errors import MediaError, UsageError
+from pipelines.codec.encoder_builds import repeatable_options
 from pipelines.frames.sample_values import SampleValues
 from pipelines.media.demuxer import open_decoder
 from pipelines.media.hdr_metadata import frame_side_data
@@ -196,7 +197,7 @@ def _encode(codes: SampleValues, codec: Codec, coding: Coding) -> Iterator[Packe
     if coding.bits_per_pixel:
         context.bit_rate = round(coding.bits_per_pixel * height * width * _RATE)
         options = {k: v for k, v in options.items() if k not in codec.encoder_crf}
-    context.options = options
+    context.options = repeatable_options(codec.encoder, width, options)
     for number, (luma, chroma) in enumerate(zip(codes.luma, codes.chroma, strict=True)):
         frame = av.VideoFrame(width, height, context.pix_fmt)
         for plane, content in zip(frame.planes, (luma, chroma[0], chroma[1]), strict=True):

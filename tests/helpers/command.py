@@ -65,11 +65,11 @@ def environment(**extra: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, "VSR_DATA_HOME": "/nonexistent", **extra}
 
 
-def python(program: str, *, seconds: float = _SECONDS) -> subprocess.CompletedProcess[str]:
+def python(program: str, *, seconds: float = _SECONDS, **extra: str) -> subprocess.CompletedProcess[str]:
     """Run a program in a new interpreter, in which nothing of ours is loaded yet."""
     return subprocess.run(
         [sys.executable, "-P", "-c", program],
-        env=environment(),
+        env=environment(**extra),
         capture_output=True,
         text=True,
         timeout=seconds,

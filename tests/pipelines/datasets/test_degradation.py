@@ -21,6 +21,7 @@ from pipelines.datasets.degrading import degrade
 from pipelines.datasets.recompression import CODECS, Coding, coding_of, recode
 from pipelines.frames.sample_values import from_values, to_values
 from pipelines.probe.probe import probe
+from tests.helpers.command import python
 from tests.helpers.footage import clip, film
 
 
@@ -305,3 +306,17 @@ def test_clips_too_small_for_an_encoder_keep_their_size(codec: str) -> None:
     coded = recode(truth, Coding(codec, 4))
     assert coded.luma.shape == truth.luma.shape
     assert difference(coded.luma, truth.luma) < 8
+
+
+def test_a_clip_recoded_as_h264_is_the_same_whatever_is_in_unset_memory() -> None:
+    """20 macroblocks a row, which x264's AVX-512 code does not divide into whole steps."""
+    program = """
+import hashlib
+from pipelines.datasets.recompression import Coding, recode
+from tests.helpers.footage import clip
+coded = recode(clip(24, 96, 320), Coding("h264", 26, preset=1))
+print(hashlib.sha256(coded.luma.tobytes() + coded.chroma.tobytes()).hexdigest())
+"""
+    made = [python(program, MALLOC_PERTURB_=byte) for byte in ("0", "37")]
+    assert [done.returncode for done in made] == [0, 0], made[0].stderr
+    assert made[0].stdout == made[1].stdout
