@@ -35,12 +35,12 @@ def film(tmp_path: Path) -> Path:
         ("--chunk-seconds", "inf"), ("--chunk-seconds", "nan"), ("--crf", "inf"), ("--crf", "nan"), ("--strength", "nan"), ("--cpus-per-worker", "inf"),
         ("--range", "1/0-2"), ("--range", "0-1/0"), ("--range", "1e999999999-2"), ("--range", f"0-{_LONG}"), ("--rate", "1/0"), ("--rate", "1e999999999"),
         ("--rate", _LONG), ("--to", f"{_LONG}x10"), ("--to", f"10x{_LONG}"), ("--tile", f"{_LONG}x64"), ("--cluster", f"local:{_LONG}"),
-        ("--cluster", "local:1025"), ("--to", "15x40"), ("--target-vmaf", "0"), ("--target-size", ""), ("--model", "a" * 5000), ("-o", "-"),
+        ("--cluster", "local:1025"), ("--to", "15x40", "--model", "identity"), ("--target-vmaf", "0"), ("--target-size", ""), ("--model", "a" * 5000), ("-o", "-"),
     ],
     ids=lambda given: f"{given[0]} {given[1][:14]}",
 )  # fmt: skip
 def test_numbers_that_are_none_or_beyond_all_measure_are_refused(
-    here, film: Path, given: tuple[str, str]
+    here, film: Path, given: tuple[str, ...]
 ) -> None:
     """Case 85."""
     here("run", film, "--codec", "h264", *given).refused(2, given[0])
