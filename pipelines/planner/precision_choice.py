@@ -6,6 +6,7 @@ Decided once, when the plan is made, and followed by every worker and resume.
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
@@ -19,6 +20,7 @@ from pipelines.storage.cache_folder import read_cached, write_cached
 from pipelines.storage.child_call import ChildFailedError, call_in_child
 
 if TYPE_CHECKING:
+    from models.catalog.card import Card
     from pipelines.plan.plan import Plan
     from pipelines.plan.settings import RunSettings
 
@@ -27,8 +29,8 @@ __all__ = ["choose_precision", "multiplies_bytes", "with_arithmetic"]
 
 _MOST_COST_DB = 0.05
 """Largest loss of PSNR at which auto chooses int8."""
-_OURS = frozenset({"compact", "restoring", "recurrent"})
-"""Architectures of which users may expect 8-bit integers."""
+_QUANTIZABLE = frozenset({"compact", "restoring"})
+"""Architectures that `vsr quantize` takes."""
 _CPUS = Path("/proc/cpuinfo")
 _VNNI = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
 _TRY = "pipelines.inference.arithmetic_trial:try_arithmetic"
@@ -117,21 +119,29 @@ def _suits_int8(settings: RunSettings, plan: Plan) -> bool:
 
 
 def _said_of_integers(settings: RunSettings, plan: Plan) -> list[str]:
-    """Whether a plan for a CPU with 8-bit dot products uses them, at which cost, or why it doesn't."""
-    cards = [stage.card for stage in plan.stages]
-    cost = max((card.int8_cost_db or 0 for card in cards), default=0)
+    """What a plan for a CPU with 8-bit dot products says of them: their cost, or how to have them."""
     if plan.precision == "int8":
+        cost = max((stage.card.int8_cost_db or 0 for stage in plan.stages), default=0)
         return [f"computed on 8-bit integers, which cost {cost:.3f} dB of PSNR; --precision fp32 costs none"]
     if (
         settings.precision != "auto"
         or settings.cluster is not None
-        or not any(card.architecture in _OURS for card in cards)
         or not multiplies_bytes()
         or computing_device(settings.device) != "cpu"
     ):
         return []
-    reason = f"they would cost {cost:.3f} dB of PSNR" if plan.takes_int8 else _hindrance(plan)
-    return [f"computed in floats, not with --precision int8: {reason}"]
+    way = _way_to_integers(plan)
+    return [f"computed in floats; {way}"] if way else []
+
+
+def _way_to_integers(plan: Plan) -> str:
+    """What the user can do to have a plan computed on 8-bit integers, in words; "" if nothing."""
+    cards = _computed(plan)
+    if plan.takes_int8:
+        return f"--precision int8 is faster, and would cost {cards[0].int8_cost_db:.3f} dB of PSNR"
+    if len(cards) == 1 and _lacks_layers(cards[0]) and plan.keeps_layout and plan.pixels.bits == 8:
+        return f"{_quantizing(cards[0])} prepares it for --precision int8, which is faster"
+    return ""
 
 
 def multiplies_bytes() -> bool:
@@ -150,19 +160,36 @@ def multiplies_bytes() -> bool:
     return not _VNNI.isdisjoint(flags.split())
 
 
+def _computed(plan: Plan) -> list[Card]:
+    return [stage.card for stage in plan.stages if stage.card.name != "identity"]
+
+
+def _lacks_layers(card: Card) -> bool:
+    """Whether `vsr quantize` could give it layers on 8-bit integers."""
+    return card.int8_cost_db is None and card.architecture in _QUANTIZABLE
+
+
+def _quantizing(card: Card) -> str:
+    return f"`vsr quantize {shlex.quote(card.path)} --data PICTURES`"
+
+
 def _hindrance(plan: Plan) -> str:
     """Why a plan's networks can't run on 8-bit integers."""
-    cards = [stage.card for stage in plan.stages if stage.card.name != "identity"]
-    without = [card.name for card in cards if card.int8_cost_db is None]
-    if without:
-        return (
-            f"{without[0]} has no layers on 8-bit integers (`vsr quantize` makes some for networks of the"
-            " architectures compact and restoring)"
-        )
+    cards = _computed(plan)
     if len(cards) != 1:
         return f"it is for one network alone, and this takes {', '.join(card.name for card in cards)}"
-    if plan.pixels.bits == 10 and not cards[0].suits_int8(10):
-        return f"{cards[0].name} is not known to be near enough to fp32 on 10-bit ramps"
+    card = cards[0]
+    if not card.sha256:
+        return f"it is for networks, and {card.name} is a classical scaler"
+    if card.int8_cost_db is None:
+        maker = (
+            f" (`vsr quantize {shlex.quote(card.path)} --data PICTURES` makes some)"
+            if _lacks_layers(card)
+            else ""
+        )
+        return f"{card.name} has no layers on 8-bit integers{maker}"
+    if plan.pixels.bits == 10 and not card.suits_int8(10):
+        return f"{card.name} is not known to be near enough to fp32 on 10-bit ramps"
     if plan.pixels.bits not in {8, 10}:
         return f"it is for sources of 8 or 10 bits, and this one is {plan.pix_fmt}"
     return "it is for left-sited 4:2:0 that is kept as it is, at the full --strength of the network"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from models.errors import UsageError
+from pipelines.model_files.card_writer import NetworkFacts, export
 from pipelines.model_files.quantization import add_integers
 from pipelines.plan.settings import RunSettings, TargetSettings
 from pipelines.planner import precision_choice
 from pipelines.planner.video_planner import plan_video
 from tests import media
-from tests.helpers.integers import card_with_integers
+from tests.helpers.integers import card_with_integers, network
 
 VNNI = "processor\t: 0\nflags\t\t: fpu sse2 avx512_vnni amx_int8\n"
 
@@ -86,16 +89,41 @@ def test_ten_bits_are_computed_on_integers_that_are_near_enough_on_ramps(chosen,
     assert chosen(twelve, ramps_db=99.0) == ""
 
 
-def test_the_plan_says_what_integers_cost_or_why_there_are_none(chosen, film: Path, tmp_path: Path) -> None:
+def test_the_plan_says_what_integers_cost_or_how_to_have_them(chosen, film: Path, tmp_path: Path) -> None:
     def said(source: Path, **options: object) -> str:
         notes: list[str] = []
         chosen(source, notes=notes, **options)
         return "; ".join(note for note in notes if note.startswith("computed"))
 
     assert said(film, cost_db=0.04).startswith("computed on 8-bit integers, which cost 0.040 dB of PSNR")
-    floats = "computed in floats, not with --precision int8: "
-    assert said(film, cost_db=0.06) == f"{floats}they would cost 0.060 dB of PSNR"
-    ten = media.cfr(tmp_path / "ten.mkv", frames=2, codec="ffv1", pix_fmt="yuv420p10le")
-    assert said(ten) == f"{floats}small-x2 is not known to be near enough to fp32 on 10-bit ramps"
-    assert said(film, target=TargetSettings(scale=4)).startswith(f"{floats}it is for one network alone")
+    floats = "computed in floats; "
+    assert said(film, cost_db=0.06) == f"{floats}--precision int8 is faster, and would cost 0.060 dB of PSNR"
     assert said(film, precision="fp32") == said(film, cpu="") == said(film, model="lanczos") == ""
+    facts = NetworkFacts("compact", {"width": 32, "depth": 2}, 2)
+    plain = export(network().state_dict(), facts, folder=tmp_path, name="plain-x2")
+    assert said(film, model=str(plain)) == (
+        f"{floats}`vsr quantize {plain} --data PICTURES` prepares it for --precision int8, which is faster"
+    )
+
+
+def test_a_plan_without_a_way_to_integers_is_silent_on_them_unless_asked(
+    chosen, film: Path, tmp_path: Path
+) -> None:
+    ten = media.cfr(tmp_path / "ten.mkv", frames=2, codec="ffv1", pix_fmt="yuv420p10le")
+    for source, options in ((ten, {}), (film, {"target": TargetSettings(scale=4)})):
+        notes: list[str] = []
+        chosen(source, notes=notes, **options)
+        assert not [note for note in notes if "integers" in note or "int8" in note]
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        ("fast-x2,lanczos", "it is for one network alone, and this takes fast-x2, lanczos"),
+        ("real-fast-x2,fast-x2", "it is for one network alone, and this takes real-fast-x2, fast-x2"),
+        ("lanczos", "it is for networks, and lanczos is a classical scaler"),
+    ],
+)
+def test_the_reason_against_integers_is_the_true_one(chosen, film: Path, model: str, reason: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(f"--precision int8: {reason}; leave it out")):
+        chosen(film, model=model, precision="int8", target=TargetSettings(scale=4))
