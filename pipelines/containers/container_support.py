@@ -120,12 +120,40 @@ def _refusal(source: InputContainer, stream: Stream, container: str) -> str:
         video.time_base = Fraction(1, 25)
         add_copied_stream(trial, source.streams[stream.index])
         trial.start_encoding()
-    except (av.error.FFmpegError, ValueError, TypeError, AttributeError, NotImplementedError) as error:
-        return str(getattr(error, "strerror", "") or error or type(error).__name__)
+    except (av.error.FFmpegError, ValueError, TypeError, AttributeError, NotImplementedError):
+        return _refused_by_muxer(stream, container)
     finally:
         with contextlib.suppress(av.error.FFmpegError, OSError, ValueError):
             trial.close()
     return ""
+
+
+def _refused_by_muxer(stream: Stream, container: str) -> str:
+    """Why a muxer takes no such track, in words: FFmpeg tells no more than "Invalid argument"."""
+    if stream.codec == "unknown":
+        return f"its codec is not known, and {container} would have to name it"
+    kind = "" if _never_holds(stream, container) else ", as this track has it"
+    return f"{container} can't hold {stream.codec}{kind}"
+
+
+def _never_holds(stream: Stream, container: str) -> bool:
+    """Whether a container refuses a codec also as FFmpeg's encoder makes it; False if there is none."""
+    trial = av.open(io.BytesIO(), "w", format=container)
+    try:
+        if stream.codec not in trial.supported_codecs:
+            return True
+        if stream.type != "audio":
+            return False
+        trial.add_stream(stream.codec, rate=48_000)  # type: ignore[call-overload]
+        trial.start_encoding()
+    except (av.codec.codec.UnknownCodecError, av.error.ExperimentalError, NotImplementedError):
+        return False
+    except (av.error.FFmpegError, ValueError):
+        return True
+    finally:
+        with contextlib.suppress(av.error.FFmpegError, OSError, ValueError):
+            trial.close()
+    return False
 
 
 _CONVERT = "make plain text of it with --convert-subtitles, or "
@@ -145,4 +173,7 @@ def refuse_incompatible(
             f"{f'name an output that ends in {other}, or ' if other else ''}{text}leave it out with"
             " --drop-incompatible"
         )
-        raise UsageError(f"{output.name}: {container} can't hold {listed}: {found[0][1]}; {remedy}")
+        why = next((why for _, why in found if not why.startswith(f"{container} can't hold ")), "")
+        raise UsageError(
+            f"{output.name}: {container} can't hold {listed}{f': {why}' if why else ''}; {remedy}"
+        )

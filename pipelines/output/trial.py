@@ -152,7 +152,8 @@ class _Trial:
         except VsrError as error:
             return str(error).removeprefix(f"{self._info.path}: ")
         except (av.error.FFmpegError, ValueError, TypeError, AttributeError, NotImplementedError) as error:
-            return str(getattr(error, "strerror", "") or error or type(error).__name__)
+            said = getattr(error, "strerror", "") or error or type(error).__name__
+            return f"FFmpeg's muxer of {self._plan.encoder.container} refuses its packets ({said})"
         return ""
 
 
