@@ -15,7 +15,7 @@ import av
 
 from pipelines.codec.decoder import decode, planes_as
 from pipelines.codec.promised_frames import Promise, deliver
-from pipelines.media.demuxer import decoded_frames, film_decoder, open_source
+from pipelines.media.demuxer import decoded_frames, film_decoder, open_source, to_gap
 from pipelines.media.packet_reader import PacketReader
 from pipelines.media.video_info import NO_PTS, Chunk
 from pipelines.plan.chunking import cut_spans
@@ -68,7 +68,7 @@ class FilmSamples:
             self._container.seek(at, stream=self.stream)
             if self.decoder.is_open:
                 self.decoder.flush_buffers()
-        yield from self._container.demux(self.stream)
+        yield from to_gap(self._container, self.stream)
 
     def frames(self, at: int | None = None) -> Iterator[VideoFrame]:
         """Undamaged frames of the film's size, from `packets` on.

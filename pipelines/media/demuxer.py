@@ -39,6 +39,7 @@ __all__ = [
     "open_memory",
     "open_source",
     "packets_of",
+    "to_gap",
 ]
 
 
@@ -184,7 +185,7 @@ def _open_pictures(path: str | os.PathLike[str], pattern: Pattern) -> InputConta
     options = {
         **_OPTIONS,
         "pattern_type": "sequence",
-        "start_number": str(pattern.whole()[0]),
+        "start_number": str(pattern.readable()[0]),
         "start_number_range": "1",
         "framerate": "25",
     }
@@ -291,6 +292,18 @@ def decoded_frames(packets: Iterable[av.Packet[Any]], decoder: VideoCodecContext
             continue
 
 
+def to_gap(container: InputContainer, *streams: Stream) -> Iterator[av.Packet[Any]]:
+    """Packets of some streams, or of all; an image sequence ends at its first gap.
+
+    A plan counts the images it needs, so that one which vanished later is noticed.
+    """
+    try:
+        yield from container.demux(*streams)
+    except av.error.FileNotFoundError:
+        if container.format.name != "image2":
+            raise
+
+
 def packets_of(
     container: InputContainer, path: str | os.PathLike[str], *streams: Stream
 ) -> Iterator[av.Packet[Any]]:
@@ -299,7 +312,7 @@ def packets_of(
     Raises MediaError if reading fails, such as on a failing disk or network share.
     """
     try:
-        yield from container.demux(*streams)
+        yield from to_gap(container, *streams)
     except av.error.FFmpegError as error:
         raise MediaError(
             f"{_shown(path)}: can't be read to its end: {error.strerror}; what is done is kept, "

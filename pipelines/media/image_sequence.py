@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import os
 import re
 import shutil
@@ -20,6 +21,7 @@ from pipelines.storage.atomic_file import replace, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from fractions import Fraction
 
 __all__ = ["Pattern", "pack", "pattern_of", "publish", "unpack"]
 
@@ -54,26 +56,41 @@ class Pattern:
                     found.append(int(match[1]))
         return sorted(found)
 
-    def whole(self) -> list[int]:
-        """Numbers of a sequence without gaps.
+    def readable(self) -> list[int]:
+        """Numbers of the images up to the first gap, which FFmpeg reads as a film.
 
-        Raises MediaError if there is none, and names the missing images.
+        Raises MediaError if there is none, or if one of them is empty.
         """
-        numbers = self.numbers()
+        numbers = self._to_gap(self.numbers())
         if not numbers:
             raise MediaError(f"{self}: there is no picture of that name")
-        missing = next((a + 1 for a, b in zip(numbers, numbers[1:], strict=False) if b != a + 1), None)
-        if missing is not None:
-            raise MediaError(
-                f"{self}: {self.path(missing).name} is missing; give the parts before and after it on their"
-                " own, or renumber them"
-            )
         bad = next(
             (n for n in numbers if not self.path(n).is_file() or self.path(n).stat().st_size == 0), None
         )
         if bad is not None:
             raise MediaError(f"{self.path(bad)}: is empty, or no regular file")
         return numbers
+
+    def refuse_gap(self, rate: Fraction, until: Fraction | None) -> None:
+        """Raise MediaError if an image is missing before `until`; None: the end of the sequence.
+
+        rate: images a second. until: seconds from the first image on.
+        """
+        numbers = self.numbers()
+        before = self._to_gap(numbers)
+        count = len(before)
+        if count == len(numbers) or (until is not None and until <= count / rate):
+            return
+        # Down to whole milliseconds, which still is behind the last image.
+        end = f"{math.floor(count / rate * 1000) / 1000:.3f}".rstrip("0").rstrip(".")
+        raise MediaError(
+            f"{self}: {self.path(before[-1] + 1).name} is missing; --range 0-{end} takes the {count} before"
+            f" it, and those from {self.path(numbers[count]).name} on can be taken from a folder of their own"
+        )
+
+    @staticmethod
+    def _to_gap(numbers: list[int]) -> list[int]:
+        return [n for place, n in enumerate(numbers) if n == numbers[0] + place]
 
     def ffmpeg_url(self) -> str:
         """The name in the syntax of FFmpeg's image2, with every other per cent sign doubled."""

@@ -17,6 +17,7 @@ from pipelines.media.pixel_format import PixelCrop, PixelFormat
 from pipelines.plan.chunking import frame_range
 from pipelines.plan.color_tags import output_tags, resolve
 from pipelines.plan.events import Planned
+from pipelines.plan.option_values import parse_range
 from pipelines.plan.output_names import result_name
 from pipelines.plan.plan import Plan
 from pipelines.planner.container_choice import (
@@ -73,7 +74,8 @@ def plan_video(
     """
     refuse_own_input(source, output)  # before the source is looked through
     refuse_missing_device(settings)
-    info = info or probe(source, video_stream=settings.video_stream, rate=settings.frame_rate)
+    until = parse_range(settings.range)[1] if settings.range else None
+    info = info or probe(source, video_stream=settings.video_stream, rate=settings.frame_rate, until=until)
     try:
         return _plan(source, output, settings, info)
     except MediaError as error:

@@ -13,7 +13,7 @@ import av
 
 from pipelines.media.bitstream import film_header, is_clean_point, nal_length_size, resizes
 from pipelines.media.container_check import tells_lengths
-from pipelines.media.demuxer import open_decoder
+from pipelines.media.demuxer import open_decoder, to_gap
 from pipelines.media.packet_reader import CurrentSideData, PacketData
 from pipelines.media.timestamps import EpochClock
 from pipelines.media.video_info import NO_PTS, PacketIndex
@@ -197,7 +197,7 @@ class _Walk:
     def run(self) -> PacketWalk:
         """Process every packet of the file."""
         seen = self._seen
-        for packet in self._container.demux():
+        for packet in to_gap(self._container):
             if packet.size:
                 self._count(packet)
                 if packet.stream_index == self._stream.index:

@@ -76,14 +76,18 @@ def probe(
     video_stream: int | None = None,
     exact: bool = False,
     rate: Fraction | None = None,
+    until: Fraction | None = None,
 ) -> VideoInfo:
     """Read all facts about a video.
 
     video_stream: index of the film, from 0. exact: count frames by decoding all of them. rate: frames per
-    second of an image sequence. Raises MediaError if the file is not a video, or its frames have no valid
+    second of an image sequence. until: seconds of an image sequence that are needed, which may have a gap
+    behind them. Raises MediaError if the file is not a video, or its frames have no valid
     timestamps.
     """
     pattern = pattern_of(path)
+    if pattern is not None:
+        pattern.refuse_gap(rate or Fraction(_PICTURES_A_SECOND), until)
     try:
         container = open_source(path)
     except MediaError:
@@ -120,7 +124,7 @@ def probe(
 
 def _timed(info: VideoInfo, pattern: Pattern, rate: Fraction | None) -> VideoInfo:
     """An image sequence as a film: one tick per image."""
-    numbers = pattern.numbers()
+    numbers = pattern.readable()
     if len(numbers) != len(info.pts):
         raise MediaError(
             f"{pattern}: {len(numbers)} image files contain {len(info.pts)} frames; expected one frame"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -151,11 +152,38 @@ def test_a_missing_or_empty_picture_is_named(tmp_path: Path) -> None:
     (tmp_path / "frame_00004.png").rename(tmp_path / "aside")
     with pytest.raises(MediaError, match=r"frame_00004\.png is missing"):
         upscaled(source, tmp_path / "out.mkv")
+    with pytest.raises(MediaError, match=r"frame_00004\.png is missing"):
+        probe(source)
     (tmp_path / "frame_00004.png").write_bytes(b"")
     with pytest.raises(MediaError, match=r"frame_00004\.png: is empty"):
         upscaled(source, tmp_path / "out.mkv")
     with pytest.raises(MediaError, match="no picture of that name"):
         probe(tmp_path / "other_%05d.png")
+
+
+@pytest.mark.parametrize("rate", ["25", "24000/1001"])
+def test_the_images_on_both_sides_of_a_missing_one_can_be_taken_as_its_message_says(
+    tmp_path: Path, rate: str
+) -> None:
+    source = pictures(tmp_path / "frame_%05d.png", count=12)
+    (tmp_path / "frame_00007.png").unlink()
+    asked = {"rate": rate, **H264}
+    for part in (None, "0-0.3", "0-"):
+        with pytest.raises(MediaError, match=r"frame_00007\.png is missing") as refused:
+            upscaled(source, tmp_path / "all.mkv", range=part, **asked)
+    said = re.search(
+        r"--range (\S+) takes the 6 before it, and those from frame_00008.png on", str(refused.value)
+    )
+    assert said
+    upscaled(source, tmp_path / "before.mkv", range=said[1], **asked)
+    assert len(frames(tmp_path / "before.mkv")) == 6
+    upscaled(source, tmp_path / "few.mkv", range="0-0.2", **asked)
+    assert len(frames(tmp_path / "few.mkv")) == 5
+    (tmp_path / "after").mkdir()
+    for number in range(8, 13):
+        (tmp_path / f"frame_{number:05d}.png").rename(tmp_path / "after" / f"frame_{number:05d}.png")
+    upscaled(tmp_path / "after" / source.name, tmp_path / "after.mkv", **asked)
+    assert len(frames(tmp_path / "after.mkv")) == 5
 
 
 def test_pictures_that_are_there_are_kept_until_they_are_replaced_whole(tmp_path: Path) -> None:
