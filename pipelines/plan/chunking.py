@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import hashlib
+import math
 from array import array
 from fractions import Fraction
 from itertools import accumulate
@@ -24,6 +25,7 @@ __all__ = [
     "cut_chunks",
     "cut_spans",
     "frame_range",
+    "range_text",
     "timing_digest",
     "with_context",
 ]
@@ -59,6 +61,22 @@ def frame_range(info: VideoInfo, text: str | None) -> tuple[int, int]:
             f"--range {text}: there is no frame in it; the video is {float(info.seconds):.3f} s long"
         )
     return start, stop
+
+
+def range_text(pts: Sequence[int], time_base: Fraction, frames: tuple[int, int]) -> str:
+    """The `--range` of frames [start, stop), in whole milliseconds; "" for all of them.
+
+    Rounded down, so that it names the same frames in a file whose times are rounded to milliseconds.
+    """
+    if frames == (0, len(pts)):
+        return ""
+    start, stop = (
+        f"{math.floor((pts[n] - pts[0]) * time_base * 1000) / 1000:.3f}".rstrip("0").rstrip(".")
+        if n < len(pts)
+        else ""
+        for n in frames
+    )
+    return f"{start}-{stop}"
 
 
 def cut_chunks(

@@ -5,9 +5,11 @@ Frames are upright, and have one size and bit depth.
 
 from __future__ import annotations
 
+import json
 import os
 from array import array
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,13 +20,13 @@ from pipelines.frames.sample_values import LEFT, SampleValues, from_values, orie
 from pipelines.frames.video_reader import Footage
 from pipelines.media.cicp import HDR_TRANSFERS
 from pipelines.plan.chunking import frame_range
+from pipelines.plan.output_names import report_path
 from pipelines.plan.timeline import Timeline, clock
 from pipelines.probe.probe import probe
 from pipelines.quality.frame_alignment import Misaligned, pair
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from pipelines.media.pixel_format import Orientation
     from pipelines.quality.frame_alignment import Align
@@ -81,6 +83,28 @@ def _turn(orientation: Orientation) -> int:
     return flips[0] | flips[1] << 1 | orientation.transpose << 2
 
 
+def _range_made(films: Sequence[Footage]) -> str:
+    """The `--range` of the first film with which all others were made, by their reports; "" if unknown."""
+    whole, *parts = (_report(film) for film in films)
+    sources = {films[0].info.fingerprint}
+    if whole.get("range") == "":
+        sources.add(str(whole["source_fingerprint"]))
+    if not all(part.get("source_fingerprint") in sources for part in parts):
+        return ""
+    ranges = {str(part.get("range", "")) for part in parts}
+    return ranges.pop() if len(ranges) == 1 else ""
+
+
+def _report(film: Footage) -> dict[str, Any]:
+    """The report beside a result; empty if there is none, or if it is of another file."""
+    path = Path(film.info.path)
+    try:
+        found = json.loads(report_path(path).read_bytes())
+        return dict(found) if found.get("bytes") == path.stat().st_size else {}
+    except (OSError, ValueError, AttributeError):
+        return {}
+
+
 _PART = 0.1
 """If another video lacks this share of the first one's frames, it may be a deliberate part."""
 
@@ -103,6 +127,12 @@ class Matched:
         self.findings: list[Misaligned] = []
         self.notes: list[str] = []
         self.damaged = [0] * len(films)
+        if range_ is None and align == "pts" and (made := _range_made(films)):
+            range_, align = made, "part"
+            self.notes.append(
+                f"{' and '.join(self.labels[1:])}: made with --range {made}, by the report beside it;"
+                f" compared with that part of {self.labels[0]}"
+            )
         start, stop = frame_range(self.films[0].info, range_)
         partner = [{n: n for n in range(start, stop)}]
         for number in range(1, len(films)):

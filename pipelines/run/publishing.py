@@ -18,6 +18,7 @@ from pipelines.output.chunk_record import ResultParts
 from pipelines.output.journal import Journal, work_folder
 from pipelines.output.muxer import assemble
 from pipelines.output.verification import result_hash, verify
+from pipelines.plan.chunking import range_text
 from pipelines.plan.events import Event, Finished, Note, Phase, Planned
 from pipelines.plan.output_names import is_folder, output_pattern, report_path
 from pipelines.plan.plan import Plan
@@ -143,6 +144,7 @@ def publish_result(
             "tile": [*reversed(plan.tile_px)], "bytes": 0,
             "networks": [_origin(s.card) for s in plan.stages],
             "source": Path(info.path).name, "source_fingerprint": plan.source_fingerprint,
+            "range": range_text(info.pts, info.time_base, (plan.start_frame, plan.stop_frame)),
             "concealed": concealed, "flaw": info.flaw, "dropped": list(planned.dropped), **asdict(report),
         }  # fmt: skip
         yield Phase("bringing it to the disk")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from models.errors import UsageError, VerificationError
+from pipelines.plan.output_names import report_path
 from pipelines.quality.comparison import Compared, Measured, compare
 from pipelines.quality.frame_alignment import Misaligned
 from tests import media
@@ -99,6 +100,27 @@ def test_what_was_made_of_a_part_is_held_against_that_part(truth: Path, tmp_path
     assert (count.kind, count.frames) == ("count", -1)
     count, *_ = compared(truth, part, range_="0.24-0.36", align="part").findings
     assert count.text.startswith("part.mkv: has 2 frames more than truth.mkv: 2 of part.mkv have no partner")
+
+
+@pytest.mark.usefixtures("inline")
+@pytest.mark.parametrize("suffix", ["mkv", "mp4"])
+def test_a_part_is_compared_with_what_it_was_made_of_by_its_report(
+    truth: Path, tmp_path: Path, suffix: str
+) -> None:
+    made = {"scale": 2, "model": "lanczos", "codec": "h264", "crf": 18.0}
+    part, whole = tmp_path / f"part.{suffix}", tmp_path / "whole.mkv"
+    upscaled(truth, part, range="0.2-0.44", **made)
+    upscaled(truth, whole, **made)
+    for reference in (truth, whole):
+        found = compared(reference, part)
+        assert not found.findings
+        assert len(found.seconds) == 6
+        assert found.figures[0].overall["psnr"] > 40
+        assert any(note.startswith(f"{part.name}: made with --range 0.2-0.44") for note in found.notes)
+    other = film(tmp_path / "other.mkv", first_number=3)
+    assert compared(other, part).findings[0].kind == "count"
+    report_path(part).unlink()
+    assert compared(truth, part).findings[0].kind == "count"
 
 
 def test_videos_of_other_times_can_not_be_compared(truth: Path, tmp_path: Path) -> None:
