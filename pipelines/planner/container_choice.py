@@ -139,10 +139,11 @@ def fitting_container(
             if place.is_named:
                 return replace(first, remedy=other)
             stream = first.lost[0][0]
+            what = "stays" if other == Path(info.path).suffix.lower() else "is"
             return replace(
                 found,
                 note=(
-                    f"the result is a {other}, as {place.suffix} can't hold its {stream.type} stream"
+                    f"the result {what} a {other}, as {place.suffix} can't hold its {stream.type} stream"
                     f" {stream.index} ({stream.codec})"
                 ),
             )

@@ -244,7 +244,9 @@ def track_notes(
         return said_of_container
     container = fit.plan.encoder.container
     kept = [s for s in info.streams if s.index not in left_out]
-    converted = said_of_conversion([s for s in kept if is_converted(s.codec, container)], container)
+    converted = said_of_conversion(
+        [s for s in kept if s.type == "subtitle" and is_converted(s.codec, container)], container
+    )
     lost = lost_tags(info, container, set(left_out))
     said_of_tags = [f"{container} can't hold these tags: {'; '.join(lost)}"] if lost else []
     return [*converted, *said_of_container, *said_of_tags]

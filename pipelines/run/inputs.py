@@ -101,7 +101,7 @@ def find_inputs(
                 Input(video, output if output is None else output / below, is_mirrored=below != Path()),
             )
     if output is not None and (several or is_folder(output)):
-        _make_folder(output)
+        _make_folder(output, [one.path for one in found.values()])
     return list(found.values())
 
 
@@ -196,20 +196,27 @@ def image_messages(given: Sequence[Path | Url], *, recursive: bool = False) -> l
                 f" {patterns} would take them"
             )
             continue
-        numbered: dict[tuple[Path, str, int, str], list[int]] = {}
-        for picture in pictures:
-            if match := _NUMBERED.fullmatch(picture.stem):
-                kind = (picture.parent, match[1], len(match[2]), picture.suffix)
-                numbered.setdefault(kind, []).append(int(match[2]))
-        for (parent, stem, digits, suffix), numbers in numbered.items():
+        for pattern, numbers in _numbered(pictures):
             count, span = len(numbers), max(numbers) - min(numbers) + 1
             if count >= (_FRAMES_IN_A_ROW if span == count else _FRAMES_OF_A_FILM):
-                name = f"{stem.replace('%', '%%')}%0{digits}d{suffix}"
                 said.append(
                     f"{folder}: {count} numbered pictures, each upscaled by itself and with a restoration"
-                    f" level of its own; {parent / name} would take them as a film, steady and faster"
+                    f" level of its own; {pattern} would take them as a film, steady and faster"
                 )
     return said
+
+
+def _numbered(paths: Iterable[Path]) -> list[tuple[Path, list[int]]]:
+    """Patterns of numbered images among paths, each with its numbers."""
+    found: dict[tuple[Path, str, int, str], list[int]] = {}
+    for path in paths:
+        if path.suffix.lower() in PICTURE_SUFFIXES and (match := _NUMBERED.fullmatch(path.stem)):
+            kind = (path.parent, match[1], len(match[2]), path.suffix)
+            found.setdefault(kind, []).append(int(match[2]))
+    return [
+        (parent / f"{stem.replace('%', '%%')}%0{digits}d{suffix}", numbers)
+        for (parent, stem, digits, suffix), numbers in found.items()
+    ]
 
 
 _NUMBERED = re.compile(r"(.*?)(\d+)")
@@ -246,11 +253,13 @@ def _refuse_none(videos: Iterable[Path], path: Path, what: str, *, recursive: bo
         raise MediaError(f"{path}: {what} (hidden files and results of earlier runs aside){hint}")
 
 
-def _make_folder(output: Path) -> None:
+def _make_folder(output: Path, inputs: Iterable[Path]) -> None:
     if output.is_dir():
         return
     if output.suffix:
-        raise UsageError(f"{output}: several inputs need a folder as -o")
+        films = [pattern for pattern, numbers in _numbered(inputs) if len(numbers) >= _FRAMES_IN_A_ROW]
+        hint = f"; {films[0]} would take the numbered pictures as one film" if films else ""
+        raise UsageError(f"{output}: several inputs need a folder as -o{hint}")
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:

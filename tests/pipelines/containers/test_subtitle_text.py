@@ -171,3 +171,15 @@ def test_a_text_too_long_for_a_sample_is_cut_between_letters() -> None:
     data = coded_text("\u00fc" * 40_000, "mov_text")
     assert len(data) == 2 + 65_534
     data[2:].decode()
+
+
+@pytest.mark.usefixtures("inline")
+def test_titles_of_chapters_are_no_subtitle_that_is_converted(tmp_path: Path) -> None:
+    source = media.write(
+        tmp_path / "in.mp4",
+        media.Film(frames=24, rate=Fraction(24)),
+        chapters=((0, 500, "one"), (500, 1000, "two")),
+    )
+    events = upscaled(source, tmp_path / "out.mp4", codec="h264")
+    assert any(stream.type == "data" for stream in planned_of(events).info.streams)
+    assert not [note for note in planned_of(events).info.notes if "becomes" in note]

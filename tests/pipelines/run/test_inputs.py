@@ -134,8 +134,21 @@ def test_few_pictures_look_like_a_film_where_their_numbers_have_no_gaps(
     assert bool(image_messages([tmp_path])) == looks
 
 
+@pytest.mark.parametrize("given", ["", "shot_*.png"])
+def test_numbered_pictures_given_a_film_as_output_are_refused_with_their_pattern(
+    tmp_path: Path, given: str
+) -> None:
+    for number in (1, 2, 3):
+        (tmp_path / f"shot_{number:03d}.png").touch()
+    with pytest.raises(UsageError) as refused:
+        find_inputs([tmp_path / given], tmp_path / "out.mov")
+    assert str(refused.value).endswith(
+        f"need a folder as -o; {tmp_path / 'shot_%03d.png'} would take the numbered pictures as one film"
+    )
+
+
 def test_several_never_share_one_file(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="need a folder"):
+    with pytest.raises(UsageError, match="need a folder as -o$"):
         find_inputs([folder], tmp_path / "out.mkv")
     assert find_inputs([folder / "b.mp4"], tmp_path / "out.mkv") == [
         Input(folder / "b.mp4", tmp_path / "out.mkv")
