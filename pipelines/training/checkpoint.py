@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import pickle
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,6 +15,7 @@ import torch
 
 from models.errors import MediaError
 from pipelines.storage.atomic_file import write_atomically
+from pipelines.training.length import Length
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -58,6 +59,7 @@ class State:
     best_step: int = 0
     objective: Stateful | None = None
     """Other learned parts."""
+    length: Length = field(default_factory=lambda: Length(0))
 
     def update_average(self, decay: float) -> None:
         """Move the average towards the weights.
@@ -71,7 +73,7 @@ class State:
             torch._foreach_lerp_(list(self.average.values()), [current[k] for k in self.average], 1 - decay)
 
     def save(self, path: Path, identity: str) -> None:
-        """Write a checkpoint. identity: hash of settings and data.
+        """Write a checkpoint. identity: hash of settings and data, without the number of steps.
 
         A checkpoint is resumed only if it matches.
         """
@@ -82,6 +84,7 @@ class State:
             "optimizer": self.optimizer.state_dict(),
             "average": self.average,
             "best": self.best,
+            "length": asdict(self.length),
             "objective": self.objective.state_dict() if self.objective else {},
             "numbers": {
                 "step": self.step,
@@ -94,10 +97,13 @@ class State:
         torch.save(content, data)
         write_atomically(path, data.getvalue(), parents=True)
 
-    def load(self, path: Path, identity: str) -> None:
-        """Restore a checkpoint. Raises MediaError if it is damaged or has other settings or data."""
+    def load(self, path: Path, *identities: str) -> None:
+        """Restore a checkpoint with one of these identities.
+
+        Raises MediaError if it is damaged or has other settings or data.
+        """
         try:
-            content = _read(path, identity)
+            content = _read(path, identities)
             self.network.load_state_dict(content["network"])
             self.optimizer.load_state_dict(content["optimizer"])
             for key, tensor in content["average"].items():
@@ -107,6 +113,10 @@ class State:
                 self.objective.load_state_dict(content["objective"])
             for name, value in content["numbers"].items():
                 setattr(self, name, value)
+            if "length" in content:
+                self.length = Length(**content["length"])
+            else:  # came later
+                self.length.elapsed = self.seconds
         except (OSError, RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
             raise MediaError(
                 f"{path}: is not a checkpoint that training can continue from:"
@@ -114,11 +124,11 @@ class State:
             ) from error
 
 
-def _read(path: Path, identity: str) -> dict[str, Any]:
+def _read(path: Path, identities: tuple[str, ...]) -> dict[str, Any]:
     content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     if content["format"] != _FORMAT:
         raise KeyError(content["format"])
-    if content["identity"] != identity:
+    if content["identity"] not in identities:
         raise MediaError(
             f"{path}: belongs to other settings or another data set; use another folder (-o), or leave out"
             " --resume"

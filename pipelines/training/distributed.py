@@ -190,9 +190,8 @@ def _work(config: dict[str, Any]) -> None:
         run = Trainer(
             config["settings"], [Path(d) for d in config["data"]], Path(config["folder"]), device, peers
         )
-        checkpoint = run.folder / "checkpoint.pt"
-        if checkpoint.is_file():
-            run.state.load(checkpoint, run.identity)
+        for note in run.resume():
+            tell(note)
         torch.distributed.barrier()
         for event in run.steps(stop):
             tell(event)

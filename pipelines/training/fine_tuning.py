@@ -73,13 +73,16 @@ def tune(
     of our networks, and what `make_dataset` and `train` raise.
     """
     options["more_pairs"] = "a longer film has more; it is kept only if it is better"
-    options["minutes"] = minutes = options.get("minutes") or _MINUTES
     card = _card(init)
     target = Path(folder)
+    begun = options.get("resume", False) and (target / "run" / "checkpoint.pt").is_file()
+    if not begun:
+        options["minutes"] = options.get("minutes") or _MINUTES
     if not options.get("resume", False):
         refuse_begun(target / "run")  # before minutes are spent on its data
     data = target / "data"
-    yield Note(f"first pairs are made of the whole film; after that it trains for {minutes:g} minutes")
+    minutes = f"{options['minutes']:g} minutes" if options.get("minutes") else "as long as it began with"
+    yield Note(f"first pairs are made of the whole film; after that it trains for {minutes}")
     stop = options.get("stop")
     for made in make_dataset([video], data, _data_settings(video, card)):
         if isinstance(made, DatasetDone) and not made.validation_pairs:
@@ -92,7 +95,7 @@ def tune(
         if stop is not None and stop():
             raise Interrupted("stopped while pairs were made; the same command makes what is missing")
     weights = ""
-    for event in train(_train_settings(video, card, init, minutes), [data], target / "run", **options):
+    for event in train(_train_settings(video, card, init), [data], target / "run", **options):
         yield event
         if isinstance(event, Trained):
             weights = event.weights
@@ -133,13 +136,13 @@ def _data_settings(video: str | Path, card: Card) -> DatasetSettings:
     )
 
 
-def _train_settings(video: str | Path, card: Card, init: str, minutes: float) -> TrainSettings:
+def _train_settings(video: str | Path, card: Card, init: str) -> TrainSettings:
     return TrainSettings(
         name=f"{_plain(Path(video).stem)}-x{card.scale}",
         scale=card.scale,
         architecture=card.architecture,
         network=card.settings,
-        description=f"{card.name} tuned on {Path(video).name} for {minutes:g} minutes",
+        description=f"{card.name} tuned on {Path(video).name}",
         init=init,
         # only the last weights are judged: choosing the best of many on the same shots would flatter
         validate_every=sys.maxsize,

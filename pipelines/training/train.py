@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
@@ -10,10 +9,11 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 import torch
 
 from models.errors import UsageError
+from pipelines.inference.device import device_name
 from pipelines.objectives.settings import TrainSettings
 from pipelines.plan.events import Note
-from pipelines.storage.atomic_file import write_atomically
-from pipelines.training.trainer import LEAST_STEPS, STEPS_FILE, Trainer, seconds_a_step
+from pipelines.training.length import LEAST_STEPS, Length
+from pipelines.training.trainer import Trainer, seconds_a_step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -41,8 +41,8 @@ class TrainOptions(TypedDict, total=False):
     """Number of processes; None: as many as the address says, else one."""
     cpus_per_worker: float | None
     minutes: float | None
-    """Training time instead of the settings' steps, converted by timing a few steps; a resumed training keeps
-    the number of steps."""
+    """Time of the whole training instead of the settings' steps: timing a few gives their number, which is
+    corrected while it trains. Resumed, it keeps what it began with, unless it is given more."""
     more_pairs: str
     """What gives more pairs, for the note that there are few."""
 
@@ -88,16 +88,18 @@ def train(
             share = Share(most or 1, cpus or 1, device)
             yield from train_together(settings, data, folder, share, stop=stop)
         return
-    if minutes is not None:
-        steps = (
-            _begun_steps(Path(folder), minutes)
-            if checkpoint.is_file()
-            else _measured_steps(settings, data, Path(folder), device, minutes)
-        )
+    yield Note(
+        f"loads the pairs of {', '.join(str(d) for d in data)}; trains on {device_name(torch.device(device))}"
+    )
+    begun = None
+    if minutes is not None and not checkpoint.is_file():
+        yield Note(f"times some steps, to see how many {minutes:g} minutes are")
+        steps = max(LEAST_STEPS, round(minutes * 60 / seconds_a_step(settings, data, device)))
+        begun = Length(settings.steps, minutes, [[0, steps]])
         settings = replace(settings, steps=steps)
     run = Trainer(settings, [Path(d) for d in data], Path(folder), torch.device(device))
-    if checkpoint.is_file():
-        run.state.load(checkpoint, run.identity)
+    run.state.length = begun or run.state.length
+    yield from run.resume(minutes)
     if (pairs := run.train_pairs) < _FEW_PAIRS:
         yield Note(
             f"{pairs} pairs to learn from are few: expect a network that is no better than the one of its"
@@ -115,31 +117,3 @@ def refuse_begun(folder: str | Path) -> None:
         raise UsageError(
             f"{begun}: training in this folder was begun before; give --resume, or another folder (-o)"
         )
-
-
-def _measured_steps(
-    settings: TrainSettings, data: Sequence[str | Path], folder: Path, device: str, minutes: float
-) -> int:
-    """The number of steps for so many minutes; stored, as another measurement would give another number."""
-    steps = max(LEAST_STEPS, round(minutes * 60 / seconds_a_step(settings, data, device)))
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / STEPS_FILE, json.dumps({"minutes": minutes, "steps": steps}).encode())
-    return steps
-
-
-def _begun_steps(folder: Path, minutes: float) -> int:
-    """The stored number of steps. Raises UsageError if training in the folder began without minutes."""
-    try:
-        begun = json.loads((folder / STEPS_FILE).read_text(encoding="utf-8"))
-        before, steps = float(begun["minutes"]), int(begun["steps"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(
-            f"{folder}: training did not begin with --minutes here; leave it out, or give --set steps=N as it"
-            " began"
-        ) from error
-    if before != minutes:
-        raise UsageError(
-            f"{folder}: training began with --minutes {before:g}, not {minutes:g}; give the same to --resume,"
-            " or another folder (-o)"
-        )
-    return steps

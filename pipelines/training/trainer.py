@@ -5,16 +5,16 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from models.architectures.restoring import Restoring
 from models.catalog.loader import load_network
-from models.catalog.lookup import find, shipped_like
+from models.catalog.lookup import shipped_like
 from models.errors import Interrupted, UsageError
 from pipelines.datasets.batch_loader import Batch, Loader
 from pipelines.datasets.gpu_loader import ResidentPairs
@@ -23,32 +23,30 @@ from pipelines.inference.device import device_name, low_precision
 from pipelines.model_files.card_writer import NetworkFacts, build, export
 from pipelines.objectives.registry import OBJECTIVES
 from pipelines.objectives.settings import TrainSettings, learning_rate
+from pipelines.plan.events import Note
 from pipelines.pool.malloc import keep_freed_memory
-from pipelines.training.checkpoint import State
+from pipelines.training.initial_state import initial_state
+from pipelines.training.length import Length, Pace
 from pipelines.training.train_step import Gradients, record_cuda_graph
 from pipelines.training.training_events import GradientExchange, Stepped, Trained, Validated
 from pipelines.training.training_log import TrainLog
 from pipelines.training.validation import Validation
-from pipelines.training.weight_transfer import transfer_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from torch import Tensor, nn
 
-__all__ = ["LEAST_STEPS", "STEPS_FILE", "Trainer", "seconds_a_step"]
+__all__ = ["Trainer", "seconds_a_step"]
 
 
 _LOG_EVERY = 100
-LEAST_STEPS = 20
 _UNTIMED = 3
 """First steps, which are slower than the rest."""
 _TIMED, _TIMED_SECONDS = 10, 2.0
 """At least so many steps are timed, for at least this time."""
 _RARELY_SECONDS = 3600.0
 """Validations with a longer interval have no relevant cost."""
-STEPS_FILE = "minutes.json"
-"""The number of steps for the requested minutes."""
 
 
 class Trainer:
@@ -86,17 +84,19 @@ class Trainer:
         resident = ResidentPairs(shards, device) if ResidentPairs.fit(shards, device) else None
         self.loader = Loader(shards, settings.batch, settings.seed, share=share, resident=resident)
         self._shipped_db: float | None = None
+        self._timed = time.monotonic()
         self.validation = Validation(Shards(data, "validation"), settings.validation_pairs)
         self.data = {
             "manifests": [manifest_hash(d) for d in data],
             "train_pairs": len(shards),
             "validation_pairs": len(self.validation),
         }
-        self.identity = hashlib.sha256(
-            json.dumps([settings.identity(), self.data["manifests"]], sort_keys=True).encode()
-        ).hexdigest()
+        told = settings.identity()
+        self.identity = self._hash({k: v for k, v in told.items() if k != "steps"})
+        self._earlier_identity = self._hash(told)
         self.train_pairs = len(shards)
-        self.state = _start(settings, device)
+        self.state = initial_state(settings, device)
+        self.state.length = Length(settings.steps, parts=[[0, settings.steps]])
         self.autocast = precision_of(settings.precision, device)
         self.objective = OBJECTIVES[settings.objective.kind](
             settings, self.state.network, device, self.autocast
@@ -107,47 +107,108 @@ class Trainer:
             self.objective, self.autocast, record_cuda_graph if device.type == "cuda" else None
         )
 
+    def _hash(self, told: dict[str, Any]) -> str:
+        return hashlib.sha256(json.dumps([told, self.data["manifests"]], sort_keys=True).encode()).hexdigest()
+
+    def resume(self, minutes: float | None = None) -> Iterator[Note]:
+        """Load the checkpoint of the folder if there is one; more minutes or steps make the training longer.
+
+        Raises UsageError if fewer are asked for than are done, MediaError as `State.load`.
+        """
+        path, state = self.folder / "checkpoint.pt", self.state
+        if not path.is_file():
+            return
+        asked = self.settings.steps
+        state.load(path, self.identity, self._earlier_identity)
+        before = state.length.steps
+        try:
+            changed = state.length.resume(state.step, asked, minutes)
+        except UsageError as error:
+            raise UsageError(f"{self.folder}: {error}") from error
+        self.settings = replace(self.settings, steps=state.length.steps)
+        if changed:
+            yield Note(
+                f"{self.folder}: goes on after step {state.step} of {before}, with the learning rate of"
+                f" {'about ' if minutes else ''}{state.length.steps} steps from there on"
+            )
+
     def steps(self, stop: Callable[[], bool]) -> Iterator[Stepped | Validated]:
         """Run all remaining steps, with validations between them."""
-        settings, state = self.settings, self.state
+        state = self.state
         total, since, saved = torch.zeros((), device=self.device), 0, time.monotonic()
         if self.first:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.log = TrainLog(self.folder)
             self.log.forget_after(state.step)
-        begun = time.monotonic()
-        for batch in self._batches(state.step, settings.steps):
+            self._log_length()
+        pace = Pace(state.length, state.step, state.seconds)
+        self._past()
+        for batch in self._remaining():
             total += self._tried(batch)
             since += 1
-            is_told = state.step % _LOG_EVERY == 0 or state.step == settings.steps
-            loss = total.item() / since if is_told else 0.0  # waits for the device
-            state.seconds += time.monotonic() - begun
+            is_told = state.step % _LOG_EVERY == 0 or self._is_last()
+            if is_told:
+                total.item()  # waits for the device
+            self._account(pace)
             stopped = self._agreed(stop)
             if not self.first:
                 if stopped:
                     return
-                begun = time.monotonic()
                 continue
-            if is_told:
+            if is_told or self._is_last():
+                loss = total.item() / since
                 event = Stepped(
-                    state.step, settings.steps, loss, since / max(1e-9, time.monotonic() - self.log.last)
+                    state.step, state.length.steps, loss, since / max(1e-9, time.monotonic() - self.log.last)
                 )
                 self.log.write({"step": state.step, "loss": event.loss})
                 total.zero_()
                 since = 0
                 yield event
-            if state.step % settings.validate_every == 0 or state.step == settings.steps:
+            if state.step % self.settings.validate_every == 0 or self._is_last():
                 yield self._validate()
+                state.length.elapsed += self._past()
                 saved = self._save()
-            if time.monotonic() - saved > settings.checkpoint_seconds:
+            if time.monotonic() - saved > self.settings.checkpoint_seconds:
                 saved = self._save()
             if stopped:
                 self._save()
                 raise Interrupted(
-                    f"{self.folder}: stopped after step {state.step} of {settings.steps}; the same command"
-                    " with --resume continues"
+                    f"{self.folder}: stopped after step {state.step} of {state.length.steps}; the same"
+                    " command with --resume continues"
                 )
-            begun = time.monotonic()
+            state.length.elapsed += self._past()
+
+    def _account(self, pace: Pace) -> None:
+        """Add the time of a step, and correct their number by it."""
+        past = self._past()
+        self.state.seconds += past
+        self.state.length.elapsed += past
+        if self.peers is None and pace.correct(self.state.step, self.state.seconds):
+            self._log_length()
+
+    def _is_last(self) -> bool:
+        return self.state.step >= self.state.length.steps
+
+    def _remaining(self) -> Iterator[Batch]:
+        """Batches up to the last step, which may change meanwhile."""
+        if self._is_last():
+            return
+        for batch in self._batches(self.state.step, sys.maxsize):
+            yield batch
+            if self._is_last():
+                return
+
+    def _past(self) -> float:
+        """Seconds since the last call."""
+        last, self._timed = self._timed, time.monotonic()
+        return self._timed - last
+
+    def _log_length(self) -> None:
+        """Use and log the number of steps if it changed after this step."""
+        step, (first, steps) = self.state.step, self.state.length.parts[-1]
+        self.settings = replace(self.settings, steps=steps)
+        if first == step > 0:
+            self.log.write({"step": step, "steps": steps})
 
     def _batches(self, start: int, stop: int) -> Iterator[Batch]:
         """Batches of steps `start` to `stop`, prepared on the training device.
@@ -259,6 +320,10 @@ class Trainer:
             "device": device_name(self.device), "torch": torch.__version__, "init": settings.init,
             "loss": settings.loss, "seed": settings.seed, **self.data,
         }  # fmt: skip
+        if len(state.length.parts) > 1:
+            training["lengths"] = state.length.parts
+        if state.length.minutes is not None:
+            training["minutes"] = state.length.minutes
         if settings.changes:
             training["changes"] = settings.changes
         if self.peers is not None:
@@ -299,64 +364,6 @@ def seconds_a_step(settings: TrainSettings, data: Sequence[str | Path], device: 
     begun = time.monotonic()
     run.validation(run._averaged(run.state.average))
     return step + (time.monotonic() - begun) / settings.validate_every
-
-
-def _start(settings: TrainSettings, device: torch.device) -> State:
-    """Seeded weights, or those of `init` transferred to the network; their average; a new optimizer."""
-    torch.manual_seed(settings.seed)
-    network = build(settings.architecture, settings.scale, settings.network)
-    if settings.init:
-        old = _weights_of(settings.init, settings.scale)
-        weights, taken = transfer_weights(
-            network, network.begun_from(old) if isinstance(network, Restoring) else old
-        )
-        if not taken:
-            raise UsageError(
-                f"init = {settings.init!r}: none of its tensors fits {settings.architecture}"
-                f" {settings.network}; leave it out"
-            )
-        if settings.changes:
-            weights = _changed(network, weights, settings)
-        network.load_state_dict(weights)
-    network.to(device).to(memory_format=torch.channels_last)
-    for name, parameter in network.named_parameters():
-        parameter.requires_grad_(not name.startswith(settings.frozen))
-    choice, parameters = settings.optimizer, list(network.parameters())
-    optimizer: torch.optim.Optimizer
-    if choice.kind == "adam":
-        optimizer = torch.optim.Adam(
-            parameters, lr=choice.learning_rate, betas=(choice.betas[0], choice.betas[1]), fused=True
-        )
-    else:
-        optimizer = torch.optim.RMSprop(parameters, lr=choice.learning_rate, alpha=choice.betas[1])
-    return State(network, optimizer, {k: v.detach().clone() for k, v in network.state_dict().items()})
-
-
-def _changed(network: nn.Module, weights: dict[str, Tensor], settings: TrainSettings) -> dict[str, Tensor]:
-    """Weights with `changes` added. Raises UsageError if either network doesn't support this."""
-    cards = [c for c in find(settings.changes) if c.restores]
-    if not isinstance(network, Restoring) or not cards:
-        raise UsageError(
-            f"changes = {settings.changes!r}: expected a network that restores, for one that is to restore;"
-            " leave it out"
-        )
-    module: Any = load_network(cards[0]).module
-    return network.changed_as(weights, module)
-
-
-def _weights_of(name: str, scale: int) -> dict[str, Tensor]:
-    """Weights of a network by name or file; for a family, those of this scale or else of the smallest."""
-    cards = sorted(
-        (c for c in find(name) if c.architecture not in {"interpolation", "foreign", "onnx"}),
-        key=lambda c: (c.scale != scale, c.scale),
-    )
-    if not cards:
-        raise UsageError(
-            f"init = {name!r}: training can't start from it; expected a built-in network, such as fast-x2"
-        )
-    module: Any = load_network(cards[0]).module
-    weights: dict[str, Tensor] = module.state_dict()
-    return weights
 
 
 def precision_of(precision: str, device: torch.device) -> Callable[[], Any]:

@@ -34,7 +34,7 @@ class TrainLog:
 
     def forget_after(self, step: int) -> None:
         """Drop lines of steps that will be repeated."""
-        kept = [line for line in self._lines() if line["step"] <= step and step]
+        kept = [line for line in self._lines() if line["step"] < step + ("steps" not in line) and step]
         write_atomically(self._path, "".join(json.dumps(line) + "\n" for line in kept).encode())
 
     def write(self, line: dict[str, float]) -> None:

@@ -93,8 +93,8 @@ def dataset(
     "--minutes",
     type=FiniteRange(0.05),
     help=(
-        "Training time in minutes, instead of the steps in CONFIG; default with --per-title: 10, after the"
-        " pairs are made of the film."
+        "Time of the whole training in minutes, instead of the steps in CONFIG; default with --per-title: 10,"
+        " after the pairs are made of the film. With --resume, more minutes make it longer."
     ),
 )
 @click.option(
@@ -102,7 +102,7 @@ def dataset(
     "changes",
     multiple=True,
     metavar="KEY=VALUE",
-    help="One setting, such as steps=5000; may be repeated.",
+    help="One setting, such as steps=5000; may be repeated. With --resume, more steps make it longer.",
 )
 @click.option(
     "-o",
@@ -179,7 +179,7 @@ def train(
                 per_title,
                 folder,
                 init=init or "fast-x2",
-                minutes=minutes or 10.0,
+                minutes=minutes,
                 resume=resume,
                 device=where,
                 stop=signals.stop.is_set,

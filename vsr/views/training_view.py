@@ -102,12 +102,14 @@ class TerminalView:
         )
         if event.over_shipped is not None and event.over_shipped <= 0:
             self._line(
-                f"on these pairs {event.shipped} is better; more --minutes or more footage may help"
-                + ("" if event.init else f", and so may a start from it: --init {event.shipped}")
+                f"on these pairs {event.shipped} is better; more training may help (the same command with"
+                " --resume and more --minutes), and, in another folder (-o), more footage"
+                + ("" if event.init else f" or a start from it: --init {event.shipped}")
             )
 
     def _stepped(self, event: Stepped) -> None:
         drawn = self._bar_for("training", event.steps, "step")
+        drawn.total = event.steps
         drawn.set_postfix(loss=f"{event.loss:.5f}", refresh=False)
         drawn.update(event.step - drawn.n)
 

@@ -4,7 +4,8 @@ import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -28,6 +29,7 @@ from pipelines.frames.sample_values import from_values, to_values
 from pipelines.model_files.card_writer import NetworkFacts, export, gflop_per_megapixel, to_toml
 from pipelines.model_files.install import install_model
 from pipelines.objectives.settings import ObjectiveSettings, OptimizerSettings, TrainSettings, learning_rate
+from pipelines.plan.events import Note
 from pipelines.plan.settings_file import read_settings
 from pipelines.training.fine_tuning import FineTuningResult, tune
 from pipelines.training.train import train
@@ -35,6 +37,9 @@ from pipelines.training.trainer import Trainer
 from pipelines.training.training_events import Stepped, Trained, Validated
 from pipelines.training.validation import Validation
 from tests.helpers.footage import clip, film, pictures
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 TINY = TrainSettings(
     "tiny-x2", 2, network={"width": 32, "depth": 1}, steps=12, validate_every=6, validation_pairs=4, threads=1, precision="fp32",
@@ -115,7 +120,7 @@ def test_a_run_that_is_stopped_leaves_its_best_network_so_far(pairs: Path, tmp_p
 
 
 def test_minutes_become_steps(pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.training.train.seconds_a_step", lambda *_: 0.2)
+    _ticking(monkeypatch, itertools.repeat(0.2))
     last = list(train(TINY, [pairs], tmp_path, minutes=0.1))[-1]
     assert isinstance(last, Trained)
     assert find(last.weights)[0].more["training"]["steps"] == 30
@@ -126,20 +131,99 @@ def test_minutes_become_steps(pairs: Path, tmp_path: Path, monkeypatch: pytest.M
 def test_minutes_go_on_with_the_steps_they_were_when_training_began(
     pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    speeds = iter((5.0, 7.0))
-    monkeypatch.setattr("pipelines.training.train.seconds_a_step", lambda *_: 1 / next(speeds))
+    _ticking(monkeypatch, itertools.repeat(0.2))
     count = itertools.count(1)
     with pytest.raises(Interrupted, match="step 5 of 30"):
         list(train(TINY, [pairs], tmp_path, minutes=0.1, stop=lambda: next(count) == 5))
-    with pytest.raises(UsageError, match=r"--minutes 0\.1, not 0\.2"):
-        list(train(TINY, [pairs], tmp_path, minutes=0.2, resume=True))
     with pytest.raises(UsageError, match="begun before"):
         list(train(TINY, [pairs], tmp_path, minutes=0.1))
     last = list(train(TINY, [pairs], tmp_path, minutes=0.1, resume=True))[-1]
-    assert find(last.weights)[0].more["training"]["steps"] == 30
-    (tmp_path / "minutes.json").unlink()
-    with pytest.raises(UsageError, match="did not begin with --minutes"):
-        list(train(TINY, [pairs], tmp_path, minutes=0.1, resume=True))
+    card = find(last.weights)[0].more["training"]
+    assert (card["steps"], card["minutes"], "lengths" in card) == (30, 0.1, False)
+    # as the settings have the same steps, the minutes hold that it began with
+    assert _parts(list(train(TINY, [pairs], tmp_path, resume=True))[-1]) == [[0, 30]]
+
+
+def _ticking(monkeypatch: pytest.MonkeyPatch, costs: Iterator[float], first: float = 0.2) -> None:
+    """A clock that only steps advance, by these seconds each; the first estimate takes one for `first`."""
+    clock, step = [0.0], Trainer.step
+
+    def tick(self: Trainer, batch: Any) -> Any:
+        clock[0] += next(costs)
+        return step(self, batch)
+
+    monkeypatch.setattr(Trainer, "step", tick)
+    monkeypatch.setattr("pipelines.training.trainer.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr("pipelines.training.train.seconds_a_step", lambda *_: first)
+
+
+def _parts(done: Any) -> list[list[int]]:
+    content = torch.load(Path(done.weights).parent / "checkpoint.pt", weights_only=True)
+    parts: list[list[int]] = content["length"]["parts"]
+    return parts
+
+
+@pytest.mark.parametrize(("first", "then"), [(1.0, 0.1), (0.05, 0.2)], ids=["slow", "fast"])
+def test_the_minutes_are_used_up_whatever_the_first_estimate_was(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: float, then: float
+) -> None:
+    """The first estimate, made while the machine was busy or idle, is not kept to the end."""
+    minutes = 0.2
+    _ticking(monkeypatch, itertools.chain([first] * 3, itertools.repeat(then)), first)
+    done = list(train(TINY, [pairs], tmp_path, minutes=minutes))[-1]
+    assert done.seconds == pytest.approx(minutes * 60, rel=0.06)
+    card = find(done.weights)[0].more["training"]
+    assert card["lengths"] == _parts(done)
+    assert card["lengths"][0] == [0, round(minutes * 60 / first) if first < 0.6 else 20]
+    assert card["steps"] == card["lengths"][-1][1] > 20
+    logged = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [[line["step"], line["steps"]] for line in logged if "steps" in line] == card["lengths"][1:]
+
+
+def test_a_training_that_ended_goes_on_with_more_minutes(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _ticking(monkeypatch, itertools.repeat(0.2))
+    list(train(TINY, [pairs], tmp_path, minutes=0.1))
+    events = list(train(TINY, [pairs], tmp_path, minutes=0.2, resume=True))
+    assert any("goes on after step 30 of 30" in e.text for e in events if isinstance(e, Note))
+    assert _parts(events[-1]) == [[0, 30], [30, 60]]
+    assert events[-1].seconds == pytest.approx(12.0)
+    with pytest.raises(UsageError, match=r"for 0\.2 minutes already.*--minutes 1$"):
+        list(train(TINY, [pairs], tmp_path, minutes=0.15, resume=True))
+
+
+def test_more_steps_go_on_with_the_same_bits_however_often_it_is_stopped(pairs: Path, tmp_path: Path) -> None:
+    longer = replace(TINY, steps=20)
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    for folder in (whole, cut):
+        list(train(TINY, [pairs], folder))
+    done = list(train(longer, [pairs], whole, resume=True))[-1]
+    count = itertools.count(1)
+    with pytest.raises(Interrupted, match="step 15 of 20"):
+        list(train(longer, [pairs], cut, resume=True, stop=lambda: next(count) == 3))
+    list(train(longer, [pairs], cut, resume=True))
+    states = [torch.load(f / "checkpoint.pt", weights_only=True) for f in (whole, cut)]
+    for part in ("network", "average", "best"):
+        assert all(torch.equal(states[0][part][k], states[1][part][k]) for k in states[0][part])
+    assert [s["length"]["parts"] for s in states] == [[[0, 12], [12, 20]]] * 2
+    assert find(done.weights)[0].more["training"]["lengths"] == [[0, 12], [12, 20]]
+    logs = [[json.loads(line) for line in (f / "log.jsonl").read_text().splitlines()] for f in (whole, cut)]
+    for log in logs:
+        assert [line for line in log if "steps" in line] == [{"step": 12, "steps": 20}]
+    with pytest.raises(UsageError, match=r"20 steps are done already.*--set steps=40"):
+        list(train(replace(TINY, steps=16), [pairs], cut, resume=True))
+
+
+def test_checkpoints_from_before_lengths_were_kept_go_on(pairs: Path, tmp_path: Path) -> None:
+    list(train(TINY, [pairs], tmp_path))
+    path = tmp_path / "checkpoint.pt"
+    content = torch.load(path, weights_only=True)
+    del content["length"]
+    run = Trainer(TINY, [pairs], tmp_path, torch.device("cpu"))
+    torch.save({**content, "identity": run._earlier_identity}, path)
+    done = list(train(TINY, [pairs], tmp_path, resume=True))[-1]
+    assert done.step == content["numbers"]["best_step"]
 
 
 def test_another_seed_makes_other_weights(pairs: Path, tmp_path: Path) -> None:
@@ -155,7 +239,7 @@ def test_a_begun_folder_is_neither_overwritten_nor_mixed(pairs: Path, tmp_path: 
     with pytest.raises(UsageError, match="--resume"):
         list(train(TINY, [pairs], tmp_path))
     with pytest.raises(MediaError, match="other settings"):
-        list(train(replace(TINY, steps=24), [pairs], tmp_path, resume=True))
+        list(train(replace(TINY, seed=24), [pairs], tmp_path, resume=True))
     (tmp_path / "checkpoint.pt").write_bytes(b"damaged")
     with pytest.raises(MediaError, match="is not a checkpoint"):
         list(train(TINY, [pairs], tmp_path, resume=True))
@@ -269,16 +353,26 @@ def test_per_title_keeps_only_what_wins(tmp_path: Path, minutes_of_harm: bool) -
     assert verdict.kept == (tmp_path / "tuned" / "film-x2.safetensors").exists() == bool(verdict.weights)
 
 
-def test_per_title_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
-    source = film(tmp_path / "film.mp4", (24,), width=256, height=192)
-    count = itertools.count(1)
-    with pytest.raises(Interrupted, match="step 5 of"):
-        list(tune(source, tmp_path / "tuned", minutes=0.01, stop=lambda: next(count) == 5))
+def test_per_title_goes_on_where_it_was_stopped_and_with_more_minutes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, folder = film(tmp_path / "film.mp4", (24,), width=256, height=192), tmp_path / "tuned"
+    steps = itertools.count(1)
+    at = [0]
+
+    def costs() -> Iterator[float]:
+        for at[0] in steps:
+            yield 0.03
+
+    _ticking(monkeypatch, costs(), 0.03)
+    with pytest.raises(Interrupted, match="step 5 of 20"):
+        list(tune(source, folder, minutes=0.01, stop=lambda: at[0] == 5))
     with pytest.raises(UsageError, match="--resume"):
-        list(tune(source, tmp_path / "tuned", minutes=0.01))
-    count = itertools.count(6)
-    with pytest.raises(Interrupted, match="step 7 of"):
-        list(tune(source, tmp_path / "tuned", minutes=0.01, resume=True, stop=lambda: next(count) == 7))
+        list(tune(source, folder, minutes=0.01))
+    with pytest.raises(Interrupted, match="step 7 of 20"):
+        list(tune(source, folder, resume=True, stop=lambda: at[0] == 7))
+    events = list(tune(source, folder, minutes=0.02, resume=True))
+    assert [e.step for e in events if isinstance(e, Stepped)][-1] == 40
 
 
 def test_export_writes_what_the_catalog_reads_and_refuses_other_tensors(tmp_path: Path) -> None:
