@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from models.errors import UsageError
 
-__all__ = ["LEAST_STEPS", "Length", "Pace"]
+__all__ = ["LEAST_STEPS", "Length", "StepPace"]
 
 
 LEAST_STEPS = 20
@@ -74,7 +74,7 @@ class Length:
         return self.change(step, _steps(step, left, self.elapsed / step))
 
 
-class Pace:
+class StepPace:
     """Corrects the number of steps by the speed of the last ones, where minutes were asked for.
 
     The machine may have been slower or faster while the first estimate was made.

@@ -26,7 +26,7 @@ from pipelines.objectives.settings import TrainSettings, learning_rate
 from pipelines.plan.events import Note
 from pipelines.pool.malloc import keep_freed_memory
 from pipelines.training.initial_state import initial_state
-from pipelines.training.length import Length, Pace
+from pipelines.training.length import Length, StepPace
 from pipelines.training.train_step import Gradients, record_cuda_graph
 from pipelines.training.training_events import GradientExchange, Stepped, Trained, Validated
 from pipelines.training.training_log import TrainLog
@@ -141,7 +141,7 @@ class Trainer:
             self.log = TrainLog(self.folder)
             self.log.forget_after(state.step)
             self._log_length()
-        pace = Pace(state.length, state.step, state.seconds)
+        pace = StepPace(state.length, state.step, state.seconds)
         self._past()
         for batch in self._remaining():
             total += self._tried(batch)
@@ -178,7 +178,7 @@ class Trainer:
                 )
             state.length.elapsed += self._past()
 
-    def _account(self, pace: Pace) -> None:
+    def _account(self, pace: StepPace) -> None:
         """Add the time of a step, and correct their number by it."""
         past = self._past()
         self.state.seconds += past
