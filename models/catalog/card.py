@@ -99,6 +99,21 @@ class Card:
         return f"licence {self.licence or 'not known'}, {COMMERCIAL_WORDS[self.commercial]}"
 
     @property
+    def file(self) -> str:
+        """Folder and name of the file of a network that is not known by its name; else empty.
+
+        It may have the name of a shipped one, such as after more training.
+        """
+        path = Path(self.path)
+        is_known = not self.path or self._is_shipped or path.parent == user_folder()
+        return "" if is_known else str(Path(path.absolute().parent.name) / path.name)
+
+    @property
+    def label(self) -> str:
+        """The name, with the file of a network that is not known by its name."""
+        return f"{self.name} ({self.file})" if self.file else self.name
+
+    @property
     def _is_shipped(self) -> bool:
         return self.architecture == "interpolation" or (bool(self.path) and Path(self.path).parent == TRAINED)
 

@@ -112,8 +112,15 @@ def _mark(plan_id: str, result: Path | None) -> str:
 
 
 def _origin(card: Card) -> dict[str, str]:
-    """Name of a network, and the licence of its weights."""
-    return {"name": card.name, "sha256": card.sha256, "licence": card.licence, "commercial": card.commercial}
+    """Name of a network, its file if it is not known by the name, and the licence of its weights."""
+    file = {"file": card.file} if card.file else {}
+    return {
+        "name": card.name,
+        **file,
+        "sha256": card.sha256,
+        "licence": card.licence,
+        "commercial": card.commercial,
+    }
 
 
 def publish_result(

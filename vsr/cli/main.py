@@ -161,7 +161,16 @@ def _refuse(error: click.ClickException, *, as_json: bool) -> None:
 
 
 def _with_closest(error: click.ClickException) -> click.ClickException:
-    """Of the options that are alike only the closest is offered: click lists all, by the alphabet."""
+    """Of the options that are alike only the closest is offered: click lists all, by the alphabet.
+
+    For an option of `vsr run` that another command lacks, none is.
+    """
+    if isinstance(error, click.NoSuchOption) and error.ctx is not None:
+        root = error.ctx.find_root().command
+        run = root.get_command(error.ctx, "run") if isinstance(root, click.Group) else None
+        if run is not None and any(error.option_name in option.opts for option in run.params):
+            text = f"No such option {error.option_name!r}: `vsr run` has it; leave it out here"
+            return click.UsageError(text, error.ctx)
     if isinstance(error, click.NoSuchOption) and error.possibilities:
         closest = difflib.get_close_matches(error.option_name, error.possibilities, n=1)
         return click.NoSuchOption(error.option_name, possibilities=closest, ctx=error.ctx)

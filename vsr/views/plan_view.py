@@ -60,7 +60,7 @@ def plan_line(event: Planned, *, measured: bool = False) -> str:
     measured: an `Estimate` follows, with a better estimate of disk space.
     """
     plan = event.plan
-    models = "+".join(s.card.name for s in plan.stages)
+    models = "+".join(s.card.label for s in plan.stages)
     return (
         f"{event.input}: {plan.width}x{plan.height} -> {plan.out_width}x{plan.out_height},"
         f" {counted(plan.frame_count, 'frame')}, {models}, {plan.encoder.name} {plan.out_pix_fmt},"
@@ -93,12 +93,12 @@ def _frames(done: AlreadyDone) -> str:
 def plan_details(event: Planned) -> list[str]:
     """Further facts of a plan, line by line."""
     plan = event.plan
-    sizes = [f"{s.card.name} to {s.width}x{s.height}" for s in plan.stages]
+    sizes = [f"{s.card.label} to {s.width}x{s.height}" for s in plan.stages]
     options = [f"{k}={v}" for k, v in plan.encoder.options.items()]
     lengths = [plan.results_of(c) for c in plan.chunks]
     return [
         f"networks: {', '.join(sizes)}; tiles of {tile_text(plan.tile_px)}",
-        *dict.fromkeys(f"{s.card.name}: {s.card.terms}" for s in plan.stages),
+        *dict.fromkeys(f"{s.card.label}: {s.card.terms}" for s in plan.stages),
         f"encoder: {plan.encoder.name} {' '.join(options)}"
         + (f" (CRF for {plan.target.option})" if plan.target is not None else ""),
         (

@@ -68,6 +68,18 @@ def test_a_misspelt_option_is_answered_with_the_closest_alone(
     assert "--codec" not in said
 
 
+@pytest.mark.parametrize("option", ["--cluster", "--workers", "--allow-url"])
+def test_an_option_that_only_a_run_has_is_said_to_be_one(
+    capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["plan", "film.mp4", option, "2"])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert f"No such option '{option}': `vsr run` has it; leave it out here" in said
+    assert "Did you mean" not in said
+
+
 def test_a_misspelt_file_is_answered_with_the_one_that_is_there(tmp_path: Path) -> None:
     film = media.cfr(tmp_path / "film.mp4", frames=2)
     with pytest.raises(MediaError, match=f"No such file or directory; did you mean {film}\\?"):
