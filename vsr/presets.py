@@ -6,6 +6,7 @@ import difflib
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from models.errors import UsageError
 
@@ -13,7 +14,7 @@ __all__ = ["Preset", "config_file", "presets"]
 
 
 _HERE = Path(__file__).resolve().parent
-_FOLDERS = (_HERE / "configs" / "run", _HERE.parent / "configs" / "run")
+_FOLDERS = (_HERE / "configs", _HERE.parent / "configs")
 """Locations in an installed package, and in a checkout."""
 
 
@@ -52,21 +53,33 @@ class Preset:
 
 def presets() -> list[Preset]:
     """All presets, by name."""
-    folder = next((f for f in _FOLDERS if f.is_dir()), None)
-    return [_preset(path) for path in sorted(folder.glob("*.toml"))] if folder is not None else []
+    return [_preset(path) for path in _shipped("run").values()]
 
 
-def config_file(text: str | Path) -> Path:
-    """The file for --config: an existing file, else the preset of that name. Raises UsageError."""
-    path = Path(text)
-    if path.exists() or path.suffix or path.parent != Path():
+def _shipped(kind: str) -> dict[str, Path]:
+    """The settings files of a kind that come with vsr, by name."""
+    folder = next((f / kind for f in _FOLDERS if (f / kind).is_dir()), None)
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))} if folder is not None else {}
+
+
+def config_file(text: str | Path, kind: Literal["run", "dataset", "train"] = "run") -> Path:
+    """An existing settings file, else the one of that name that comes with vsr. Raises UsageError."""
+    path, known = Path(text), _shipped(kind)
+    given = str(text) if kind == "train" else f"--config {text}"
+    what = "preset" if kind == "run" else "settings of that name"
+    if path.exists() and not path.is_dir():
         return path
-    known = {p.name: p.path for p in presets()}
+    if path.suffix or path.parent != Path():
+        if path.suffix == ".toml" and path.stem in known:
+            raise UsageError(
+                f"{given}: there is no such file; give {path.stem} for the one that comes with vsr"
+            )
+        return path
     if path.name in known:
         return known[path.name]
     close = difflib.get_close_matches(path.name, known, n=1)
     hint = f"did you mean {close[0]}?" if close else f"expected a TOML file, or one of {', '.join(known)}"
-    raise UsageError(f"--config {text}: there is no such file or preset; {hint}")
+    raise UsageError(f"{given}: there is no such file or {what}; {hint}")
 
 
 def _preset(path: Path) -> Preset:

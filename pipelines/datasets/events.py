@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["DatasetDone", "Progress", "UnitLeftOut"]
+from pipelines.plan.events import Note
+
+__all__ = ["DatasetDone", "Progress", "UnitLeftOut", "few_pairs"]
+
+
+_FEW_PAIRS = 500
+_MORE_PAIRS = "thousands come from more footage, or from the same: vsr dataset INPUT... -o DIR --set passes=4"
 
 
 @dataclass(frozen=True)
@@ -34,3 +40,13 @@ class DatasetDone:
     train_pairs: int
     validation_pairs: int
     rejected: dict[str, int]
+
+
+def few_pairs(pairs: int, more: str = "") -> Note | None:
+    """A note if training will have few pairs. more: where more come from."""
+    if pairs >= _FEW_PAIRS:
+        return None
+    return Note(
+        f"{pairs} pairs to learn from are few: expect a network that is no better than the one of its"
+        f" size that ships; {more or _MORE_PAIRS}"
+    )

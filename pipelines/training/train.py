@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 import torch
 
 from models.errors import UsageError
+from pipelines.datasets.events import few_pairs
 from pipelines.inference.device import device_name
 from pipelines.objectives.settings import TrainSettings
 from pipelines.plan.events import Note
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
     from pipelines.training.training_events import Stepped, Trained, Validated
 
 __all__ = ["TrainOptions", "refuse_begun", "train"]
-
-
-_FEW_PAIRS = 500
-_MORE_PAIRS = "thousands come from more footage, or from the same: vsr dataset INPUT... -o DIR --set passes=4"
 
 
 class TrainOptions(TypedDict, total=False):
@@ -100,11 +97,8 @@ def train(
     run = Trainer(settings, [Path(d) for d in data], Path(folder), torch.device(device))
     run.state.length = begun or run.state.length
     yield from run.resume(minutes)
-    if (pairs := run.train_pairs) < _FEW_PAIRS:
-        yield Note(
-            f"{pairs} pairs to learn from are few: expect a network that is no better than the one of its"
-            f" size that ships; {options.get('more_pairs', _MORE_PAIRS)}"
-        )
+    if (note := few_pairs(run.train_pairs, options.get("more_pairs", ""))) is not None:
+        yield note
     yield from run.steps(stop or (lambda: False))
     yield run.finish()
 

@@ -11,6 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 from models.errors import UsageError
+from pipelines.datasets.settings import DatasetSettings
+from pipelines.objectives.settings import TrainSettings
+from pipelines.plan.settings_file import read_settings
 from tests import media
 from tests.benchmarks.presets import PAGE, documented, write
 from vsr.api import run_settings
@@ -74,7 +77,7 @@ def test_what_was_measured_gets_into_the_header_and_from_there_onto_the_page(
 ) -> None:
     copies = tmp_path / "run"
     shutil.copytree(presets()[0].path.parent, copies)
-    monkeypatch.setattr("vsr.presets._FOLDERS", (copies,))
+    monkeypatch.setattr("vsr.presets._FOLDERS", (tmp_path,))
     for text in ("old.mp4: 1.00 fps", "film.mp4: 2.00 fps"):
         write(copies / "draft.toml", [text, "on 2 cores"])
     assert next(p.measured for p in presets() if p.name == "draft") == ("film.mp4: 2.00 fps", "on 2 cores")
@@ -101,3 +104,25 @@ def test_a_slip_of_the_pen_is_met_with_the_nearest_name() -> None:
         config_file("movie-4")
     with pytest.raises(UsageError, match=r"none\.toml"):
         run_settings("none.toml")
+
+
+def test_settings_of_trainings_and_data_sets_are_found_by_name_in_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "fast-x2").mkdir()  # where vsr train fast-x2 writes without -o
+    assert read_settings(TrainSettings, config_file("fast-x2", "train")).name == "fast-x2"
+    assert read_settings(DatasetSettings, config_file("real", "dataset")).degrade.levels
+    for text, kind, said in (
+        ("fast-x9", "train", r"^fast-x9: .*did you mean fast-x"),
+        ("?", "dataset", r"^--config \?: .* one of default, real, restoration, shipped$"),
+        ("configs/train/fast-x2.toml", "train", "give fast-x2 for the one that comes with vsr"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            config_file(text, kind)  # type: ignore[arg-type]
+    for command, said in (
+        (["train", "fast-x2", "--data", "nowhere"], "nowhere.*expected a data set"),
+        (["dataset", "nowhere", "-o", "out", "--config", "real"], "no such file or folder"),
+    ):
+        done = CliRunner().invoke(cli, command)
+        assert re.search(said, str(done.exception)), done.exception

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from vsr.cli.options import FilePath, FiniteRange, read_options, show_events
 from vsr.cli.signals import Signals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 __all__ = ["dataset", "train"]
 
@@ -25,7 +28,10 @@ __all__ = ["dataset", "train"]
     help="Folder of the data set; an unfinished one is resumed.",
 )
 @click.option(
-    "--config", type=FilePath(), help="Settings from a TOML file, such as configs/dataset/default.toml."
+    "--config",
+    type=FilePath(),
+    metavar="NAME|FILE",
+    help="Settings: default, real, restoration, shipped, or a TOML file.",
 )
 @click.option(
     "--set",
@@ -61,16 +67,25 @@ def dataset(
     """Make training pairs from videos, images or folders of them.
 
     \b
-    Example: vsr dataset holiday.mp4 photos/ -o pairs --config configs/dataset/default.toml
+    Example: vsr dataset holiday.mp4 photos/ -o pairs --config default
     """
     from pipelines.datasets.builder import make_dataset
     from pipelines.datasets.settings import DatasetSettings
+    from vsr.presets import config_file
 
-    settings = read_options(DatasetSettings, config, changes)
-    show_events(
-        make_dataset(inputs, output, settings, teacher=teacher, workers=workers, cluster=cluster),
-        as_json=as_json,
-    )
+    settings = read_options(DatasetSettings, config and config_file(config, "dataset"), changes)
+    made = make_dataset(inputs, output, settings, teacher=teacher, workers=workers, cluster=cluster)
+    show_events(_with_hint(made), as_json=as_json)
+
+
+def _with_hint(events: Iterable[Any]) -> Iterator[Any]:
+    """Events of `make_dataset`, and a note if it made few pairs."""
+    from pipelines.datasets.events import DatasetDone, few_pairs
+
+    for event in events:
+        yield event
+        if isinstance(event, DatasetDone) and (note := few_pairs(event.train_pairs)) is not None:
+            yield note
 
 
 @click.command()
@@ -152,16 +167,19 @@ def train(
     """Train a network on data sets, or fine-tune one on a film.
 
     \b
-    Example: vsr train configs/train/fast-x2.toml --data pairs -o trained --minutes 60
+    Example: vsr train fast-x2 --data pairs -o trained --minutes 60
              vsr train --per-title film.mp4 --init fast-x2 --minutes 10
     If interrupted, rerun with --resume to continue bit for bit. The folder
     given by --output always contains the best network so far.
     """
+    if not as_json:
+        click.echo("loads the training libraries", err=True)
     from models.errors import UsageError
     from pipelines.inference.device import choose_device
     from pipelines.objectives.settings import TrainSettings
     from pipelines.training.fine_tuning import tune
     from pipelines.training.train import train as train_network
+    from vsr.presets import config_file
 
     where = choose_device(device).type
     with Signals("stopping after the current step") as signals:
@@ -188,11 +206,13 @@ def train(
             return
         if config is None or not data:
             raise UsageError(
-                "vsr train: expected a CONFIG such as configs/train/fast-x2.toml and --data DIR, or"
+                "vsr train: expected a CONFIG such as fast-x2 or a TOML file and --data DIR, or"
                 " --per-title INPUT"
             )
         settings = read_options(
-            TrainSettings, config, (*changes, f"init={json.dumps(init)}") if init else changes
+            TrainSettings,
+            config_file(config, "train"),
+            (*changes, f"init={json.dumps(init)}") if init else changes,
         )
         folder = output or Path(settings.name)
         events = train_network(

@@ -57,6 +57,7 @@ def test_four_commands_lead_from_footage_to_a_judged_network(
     made = run(dataset, stills, "-o", tmp_path / "pairs", *SMALL)
     assert made.exit_code == 0
     assert "pairs to train on" in made.stderr
+    assert "pairs to learn from are few" in made.stderr.splitlines()[-1]
     trained = run(
         train,
         FAST,
@@ -134,7 +135,7 @@ def test_a_training_is_held_against_the_network_of_its_size_that_ships(tmp_path:
     )
     lines = told.stderr.strip().splitlines()
     assert re.search(
-        r"pairs to learn from are few: .*: vsr dataset INPUT\.\.\. -o DIR --set passes=4$", lines[1]
+        r"pairs to learn from are few: .*: vsr dataset INPUT\.\.\. -o DIR --set passes=4$", lines[2]
     )
     assert re.search(
         r"over Lanczos.*, -\d+\.\d\d against the shipped fast-x2 \(best of this training so far\)",
