@@ -105,7 +105,7 @@ class TargetSettings:
         if min(size) < _LEAST_SIDE:
             raise UsageError(
                 f"--to {self.to}: expected {', '.join(BOXES)}, or WIDTHxHEIGHT of at least"
-                f" {_LEAST_SIDE}x{_LEAST_SIDE}"
+                f" {_LEAST_SIDE}x{_LEAST_SIDE}, such as 1280x720"
             )
         return size
 

@@ -291,7 +291,8 @@ def _notes(
     if lost:
         yield f"the result will be without its {', '.join(sorted(lost))}"
     if seen.epochs:
-        yield f"its clock jumps back {len(seen.epochs)} time(s); the parts are joined end to end"
+        times = len(seen.epochs)
+        yield f"its clock jumps back {times} time{'s' * (times > 1)}; the parts are joined end to end"
     if container.format.name.startswith("mov") and (
         place := appended_film(container.name.removeprefix("file:"))
     ):
@@ -303,7 +304,8 @@ def _notes(
         yield "alpha that its header speaks of, a second picture beside each one, is left out"
     for number, (times, most) in sorted(seen.others.steps_back.items()):
         yield (
-            f"{container.streams[number].type} stream {number}: its clock steps back {times} time(s), by up"
+            f"{container.streams[number].type} stream {number}: its clock steps back {times}"
+            f" time{'s' * (times > 1)}, by up"
             f" to {float(most) * 1000:.0f} ms; what would lie in the past is put forward, as FFmpeg and"
             " mkvmerge do"
         )

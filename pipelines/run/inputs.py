@@ -19,7 +19,7 @@ from pipelines.storage.object_store import Remote, Url, digest, staged_path
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["Input", "find_inputs", "image_messages", "videos_in"]
+__all__ = ["Input", "find_inputs", "image_messages", "single_input", "videos_in"]
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,16 @@ def find_inputs(
     if output is not None and (several or is_folder(output)):
         _make_folder(output, [one.path for one in found.values()])
     return list(found.values())
+
+
+def single_input(source: Path) -> Path:
+    """The file that a path, or a glob pattern with one match, means. Raises UsageError for several."""
+    if not _is_pattern(source):
+        return source
+    found = [one.path for one in find_inputs([source], None)]
+    if len(found) > 1:
+        raise UsageError(f"{source}: matches {len(found)} files; name one of them, such as {found[0]}")
+    return found[0]
 
 
 def _with_output_url(

@@ -294,11 +294,12 @@ def plan(source: Path, output: Path | None, as_json: bool, measure: bool, **opti
     Example: vsr plan film.mp4 --to 8k --measure
     """
     from pipelines.planner.video_planner import plan_video
+    from pipelines.run.inputs import single_input
     from pipelines.run.kept_work import kept_work
     from vsr.views.json_lines import JsonLines
     from vsr.views.plan_view import estimate_lines, estimate_table, kept_lines, plan_line, plan_table
 
-    settings = settings_of(options)
+    settings, source = settings_of(options), single_input(source)
     kept = kept_work(plan_video(source, output, settings), source, output, settings)
     planned, found = kept.planned, None
     if measure and kept.done is None:

@@ -132,7 +132,7 @@ def test_sound_whose_clock_steps_back_is_put_forward_and_said(tmp_path: Path, su
     output = tmp_path / f"out{suffix}"
     events = upscaled(source, output, **settings_for(suffix))
     assert any(
-        "audio stream 1: its clock steps back 1 time(s), by up to" in note
+        "audio stream 1: its clock steps back 1 time, by up to" in note
         for note in planned_of(events).info.notes
     )
     before, after = view(source).of("audio")[0], view(output).of("audio")[0]

@@ -9,7 +9,7 @@ import pytest
 from models.errors import MediaError, UsageError
 from pipelines.media import file_types
 from pipelines.plan.output_names import report_path
-from pipelines.run.inputs import Input, find_inputs, image_messages
+from pipelines.run.inputs import Input, find_inputs, image_messages, single_input
 
 
 @pytest.fixture
@@ -145,6 +145,16 @@ def test_numbered_pictures_given_a_film_as_output_are_refused_with_their_pattern
     assert str(refused.value).endswith(
         f"need a folder as -o; {tmp_path / 'shot_%03d.png'} would take the numbered pictures as one film"
     )
+
+
+def test_a_pattern_means_one_file_where_one_matches_and_of_several_the_first_is_suggested(
+    folder: Path, tmp_path: Path
+) -> None:
+    assert single_input(folder / "b*.mp4") == folder / "b.mp4"
+    assert single_input(tmp_path / "none.mp4") == tmp_path / "none.mp4"
+    (folder / "b2.mp4").write_bytes((folder / "b.mp4").read_bytes())
+    with pytest.raises(UsageError, match=r"b\*\.mp4: matches 2 files; name one of them, such as .*/b\.mp4$"):
+        single_input(folder / "b*.mp4")
 
 
 def test_several_never_share_one_file(folder: Path, tmp_path: Path) -> None:

@@ -471,3 +471,12 @@ def test_the_end_of_a_file_within_ffmpeg_is_no_ctrl_d(film: Path, monkeypatch: p
     monkeypatch.setattr("pipelines.probe.probe.probe", ends)
     with pytest.raises(av.error.EOFError):
         main(["probe", str(film)])
+
+
+def test_a_plan_takes_a_pattern_of_one_file_and_a_side_alone_is_answered_with_a_size(
+    here, tmp_path: Path
+) -> None:
+    media.cfr(tmp_path / "film.mp4", frames=2)
+    outcome = here("plan", tmp_path / "fi*.mp4", *IDENTITY)
+    assert outcome.code == 0, outcome.err
+    here("plan", tmp_path / "film.mp4", "--to", "1280").refused(2, "WIDTHxHEIGHT", "such as 1280x720")
