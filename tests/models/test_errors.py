@@ -47,7 +47,7 @@ def test_the_command_shows_no_login() -> None:
     """Case 80: neither where an address is given as a film, nor with --json."""
     for more in ([], ["--json"]):
         done = vsr("probe", "https://me:pa55word@127.0.0.1:9/film.mp4", *more)
-        assert done.code == 3
+        assert done.code == 2
         assert "pa55word" not in done.out + done.err
 
 

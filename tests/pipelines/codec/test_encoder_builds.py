@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import av
 import pytest
@@ -12,7 +13,10 @@ from pipelines.codec.encoder_builds import encoder_builds
 
 
 @pytest.fixture(autouse=True)
-def asked_anew() -> None:
+def asked_anew() -> Iterator[None]:
+    """Nor do other tests get what is found here."""
+    encoder_builds.cache_clear()
+    yield
     encoder_builds.cache_clear()
 
 

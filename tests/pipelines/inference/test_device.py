@@ -175,6 +175,7 @@ def decided(
         return trials
 
     monkeypatch.setattr(precision_choice, "call_in_child", child)
+    monkeypatch.setattr(precision_choice, "multiplies_bytes", lambda: False)
     return precision_choice.with_arithmetic(plan or tiny(), RunSettings(**settings))  # type: ignore[arg-type]
 
 

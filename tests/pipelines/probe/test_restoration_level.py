@@ -244,8 +244,9 @@ def test_what_no_cut_divides_has_one_level(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, through: int
 ) -> None:
     monkeypatch.setattr(restoration_level, "_THROUGH", through)
-    film = spliced(tmp_path / "film.mp4", (32, 2, None), (64, 2, 42))
-    assert len(parts(film)) == 1
+    shot = busy(96)
+    clips = [shot.frames(slice(0, 32)), recode(shot.frames(slice(32, None)), Coding("h264", 42))]
+    assert len(parts(written(tmp_path / "film.mp4", clips, "8", scenecut="0"))) == 1
 
 
 def test_a_shot_that_is_too_short_has_the_level_of_those_around_it(tmp_path: Path) -> None:

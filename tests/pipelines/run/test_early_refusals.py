@@ -10,7 +10,7 @@ import pytest
 from models.catalog.lookup import foreign
 from models.errors import MediaError, OutputError, UsageError
 from pipelines.diagnostics import preview
-from pipelines.planner import resources, video_planner
+from pipelines.planner import network_choice, resources, video_planner
 from pipelines.run import chunk_loop, job
 from pipelines.training.fine_tuning import tune
 from tests import media
@@ -19,7 +19,7 @@ from vsr.api import run_settings
 from vsr.cli.main import main
 
 pytestmark = pytest.mark.usefixtures("inline")
-LOOKS = ("estimate_levels", "find_bars", "measure_grain", "try_encoder", "fitting_container")
+LOOKS = ("find_bars", "measure_grain", "try_encoder", "fitting_container")
 
 
 @pytest.fixture
@@ -36,6 +36,7 @@ def blind(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing may look at frames."""
     for name in LOOKS:
         monkeypatch.setattr(video_planner, name, no_look)
+    monkeypatch.setattr(network_choice, "estimate_levels", no_look)
 
 
 @pytest.mark.usefixtures("blind")

@@ -72,7 +72,7 @@ def test_how_long_it_takes_is_said_as_soon_as_that_is_known(
     monkeypatch.setattr(compare, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
     end = BlindTest("", ("a", "b"), (), (), ())
     compare._show(iter([*(Measured(n, 300) for n in range(20)), end]), as_json=False)
-    assert capsys.readouterr().err.splitlines() == ["300 frames to measure, about 10 min 00 s in all"]
+    assert capsys.readouterr().err.splitlines() == ["300 frames to measure, about 11 min 44 s in all"]
 
 
 def test_a_shifted_copy_ends_with_7_and_an_event_and_still_has_its_page(
@@ -107,7 +107,7 @@ def test_a_blind_test_does_not_say_which_is_which(
         capsys, "compare", films["truth"], films["coarse"], "--blind", "--shots", "3", "--report", page
     )
     assert code == 0
-    assert out.startswith("3 pairs to judge")
+    assert out.startswith("3 pairs to rate")
     text = page.read_text(encoding="utf-8")
     shown = text[text.index("<article") : text.index('<script type="application/json"')]
     assert shown.count("<img") == 6
