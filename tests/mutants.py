@@ -65,6 +65,7 @@ _LIMITS = "tests/pipelines/media/test_limits.py"
 _LENGTH = "tests/pipelines/run/test_length.py"
 _FULL = "tests/pipelines/output/test_full_verification.py"
 _DATA = "tests/pipelines/datasets/test_training_data.py"
+_TRAIN = "tests/pipelines/training/test_train.py"
 _EXACT = "tests/pipelines/run/test_color_exact.py"
 _SERVED = "tests/vsr/server/test_access.py"
 _SERVED_JOBS = "tests/vsr/server/test_jobs.py"
@@ -1858,6 +1859,16 @@ MUTANTS = (
         45, "pictures of a finished result are not read", "pipelines/output/verification.py",
         "    if plan.encoder.is_picture:\n        pattern = output_pattern(path, ", "    if plan.encoder.is_picture:\n        return\n        pattern = output_pattern(path,",
         f"{_FULL}::test_a_report_without_a_hash_is_made_up_for_by_decoding[pictures]",
+    ),
+    Mutant(
+        82, "a training in minutes keeps its first estimate", "pipelines/training/trainer.py",
+        "if self.peers is None and pace.correct(", "if False and pace.correct(",
+        f"{_TRAIN}::test_the_minutes_are_used_up_whatever_the_first_estimate_was",
+    ),
+    Mutant(
+        82, "a longer training forgets what it was before", "pipelines/training/length.py",
+        "        self.parts.append([step, steps])\n", "        self.parts[:] = [[0, steps]]\n",
+        f"{_TRAIN}::test_more_steps_go_on_with_the_same_bits_however_often_it_is_stopped",
     ),
     Mutant(
         82, "a torn line ends the training", "pipelines/training/training_log.py",

@@ -142,6 +142,8 @@ def test_a_training_is_held_against_the_network_of_its_size_that_ships(tmp_path:
         told.stderr,
     )
     assert lines[-1].startswith("on these pairs fast-x2 is better; ")
+    assert "(the same command with --resume and more --minutes)" in lines[-1]
+    assert lines[0] == "loads the training libraries"
     assert lines[-1].endswith("a start from it: --init fast-x2")
 
 
