@@ -3,11 +3,12 @@
 `python -m tests.benchmarks.footage [NETWORK...] [--write docs/models.md]`, the table that opens that page.
 
 Each clip of the shared material is halved (antialiased bicubic), encoded by x264 medium at CRF 18, 24 and 30,
-decoded and doubled by each network and by Lanczos. Told are mean gains over Lanczos in PSNR-Y (dB) and
+decoded and doubled by each network and by Lanczos; `--scale` gives another factor. Told are mean gains over Lanczos in PSNR-Y (dB) and
 VMAF-NEG, flicker as a share of Lanczos' and, with `--features`, the deep-feature distance as a share of
 Lanczos'. Networks that take a restoration level get what `--level` says: the measured one of the clip
 ("measured"), the estimator's ("auto"), or a number. A chain is named with commas, somebody else's network by
-its file; what is four times as large is halved again. NETWORK@0.5 has another `--detail`. `--noise 3 6 10` adds cases with noise of that
+its file; what is larger than the clip was is reduced by bicubic, what is
+smaller enlarged by Lanczos, as a run does. NETWORK@0.5 has another `--detail`. `--noise 3 6 10` adds cases with noise of that
 deviation before CRF 20.
 
 Invented texture shows in two more figures: gradient energy in the flattest quarter of the truth's 16x16
@@ -81,21 +82,27 @@ class Case:
     """Standard deviation before the codec, in 8-bit codes."""
 
     @property
+    def scale(self) -> int:
+        """Factor by which the clip was reduced."""
+        return self.truth.luma.shape[2] // self.low.luma.shape[2]
+
+    @property
     def treatment(self) -> str:
         """What became of the clip."""
         return f"σ {self.noise:g}, crf {self.crf}" if self.noise else f"crf {self.crf}"
 
 
 def cases(
-    folder: Path, crfs: Sequence[int], frames: int, only: str, noises: Sequence[float] = ()
+    folder: Path, crfs: Sequence[int], frames: int, only: str, noises: Sequence[float] = (), *, scale: int = 2
 ) -> Iterator[Case]:
     """All clips at all CRFs, and with noise."""
+    unit = 2 * scale
     paths = sorted([*(folder / "eval" / "video").glob("*.mp4"), *(folder / "eval").glob("vid4_*.mkv")])
     for path in paths:
         if path.stem in TRAINED_ON or (only and not any(part in path.stem for part in only.split(","))):
             continue
         footage = Footage(probe(path))
-        height, width = footage.height // 4 * 4, footage.width // 4 * 4
+        height, width = footage.height // unit * unit, footage.width // unit * unit
         first = max(
             0, min(footage.info.frame_count * 2 // 5, footage.info.frame_count - frames)
         )  # films begin in the dark
@@ -104,7 +111,7 @@ def cases(
         truth = SampleValues(
             np.concatenate([c.luma for c in clip]), np.concatenate([c.chroma for c in clip]), footage.bits
         )
-        clean = degrade(truth, Degradation(), scale=2)
+        clean = degrade(truth, Degradation(), scale=scale)
         for crf, noise in [*((crf, 0.0) for crf in crfs), *((_NOISY_CRF, noise) for noise in noises)]:
             low = degrade(
                 clean,
@@ -142,17 +149,14 @@ def thinned(case: Case, every: int) -> Case:
 
 def middle(case: Case, size: tuple[int, int]) -> Case:
     """The middle of its frames; (height, width) of the truth there, or less where it is smaller."""
-    height, width = (
-        min(side, most // 4 * 4) for side, most in zip(size, case.truth.luma.shape[1:], strict=True)
-    )
-    top, left = (
-        (most - side) // 8 * 4 for side, most in zip((height, width), case.truth.luma.shape[1:], strict=True)
-    )
-    half = (top // 2, left // 2, height // 2, width // 2)
+    unit, sides = 2 * case.scale, case.truth.luma.shape[1:]
+    height, width = (min(side, most) // unit * unit for side, most in zip(size, sides, strict=True))
+    top, left = ((most - side) // 2 // unit * unit for side, most in zip((height, width), sides, strict=True))
+    part = tuple(place // case.scale for place in (top, left, height, width))
     return replace(
         case,
-        low=case.low.crop(*half),
-        clean=case.clean.crop(*half),
+        low=case.low.crop(*part),
+        clean=case.clean.crop(*part),
         truth=case.truth.crop(top, left, height, width),
     )
 
@@ -160,7 +164,7 @@ def middle(case: Case, size: tuple[int, int]) -> Case:
 def results(case: Case, names: Sequence[str], level: float, detail: float | None) -> dict[str, Planes]:
     """What each network makes of a clip; Lanczos first. detail: None: what a run takes at the level."""
     low, usual = to_values(case.low), detail_at(level, "auto") if detail is None else detail
-    made = {"lanczos": classical(low, 2, "lanczos")}
+    made = {"lanczos": classical(low, case.scale, "lanczos")}
     for name in names:
         made[name] = low
         chain, _, wanted = name.partition("@")
@@ -176,13 +180,14 @@ def results(case: Case, names: Sequence[str], level: float, detail: float | None
 
 
 def fitted(planes: Planes, case: Case) -> Planes:
-    """Halved by antialiased bicubic, where it is larger than the truth."""
+    """Reduced to the truth's size by antialiased bicubic, or enlarged to it by Lanczos."""
     height, width = case.truth.luma.shape[1:]
     luma, chroma = planes
     if luma.shape[-2:] == (height, width):
         return planes
-    return resample(luma, height, width, "bicubic"), resample(
-        chroma, height // 2, width // 2, "bicubic", offset=LEFT
+    kernel = "bicubic" if luma.shape[-2] > height else "lanczos"
+    return resample(luma, height, width, kernel), resample(
+        chroma, height // 2, width // 2, kernel, offset=LEFT
     )
 
 
@@ -323,6 +328,7 @@ def main() -> None:
         help="Judge one frame in so many; more than 1: flicker and VMAF mean little.",
     )
     parser.add_argument("--middle", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="Judge that part.")
+    parser.add_argument("--scale", type=int, default=2)
     parser.add_argument("--level", default="measured")
     parser.add_argument("--detail", type=float, help="Default: what a run takes at the level.")
     parser.add_argument("--crf", type=int, nargs="*", default=CRFS)
@@ -362,7 +368,8 @@ def measured(given: argparse.Namespace) -> list[dict[str, Any]]:
     """The scores of all cases."""
     deep = DeepDistance.read(given.features) if given.features else None
     rows: list[dict[str, Any]] = []
-    for case in cases(Path(os.environ["VSR_SHARED_DATA"]), given.crf, given.frames, given.clips, given.noise):
+    folder = Path(os.environ["VSR_SHARED_DATA"])
+    for case in cases(folder, given.crf, given.frames, given.clips, given.noise, scale=given.scale):
         level = level_of(case, given.level)
         case = thinned(case, given.every)  # noqa: PLW2901
         if given.middle:
