@@ -1223,6 +1223,16 @@ MUTANTS = (
         f"{_ATOMIC}::test_content_and_name_are_flushed_in_this_order",
     ),
     Mutant(
+        51, "a range beyond a missing picture is cut short", "pipelines/media/image_sequence.py",
+        "until <= count / rate", "until <= count / rate + 1",
+        "tests/pipelines/media/test_image_sequence.py::test_the_images_on_both_sides_of_a_missing_one_can_be_taken_as_its_message_says",
+    ),
+    Mutant(
+        51, "a part is aligned with a film that it was not made of", "pipelines/quality/paired_reader.py",
+        'if not all(part.get("source_fingerprint") in sources for part in parts):', "if False:",
+        "tests/pipelines/quality/test_comparison.py::test_a_part_is_compared_with_what_it_was_made_of_by_its_report",
+    ),
+    Mutant(
         51, "pictures outside a range go", "pipelines/media/image_sequence.py",
         "    size = 0\n    for number", "    for stale in set(target.numbers()) - set(numbers):\n        target.path(stale).unlink()\n    size = 0\n    for number",
         f"{_LOST}::test_a_part_done_again_replaces_its_pictures_and_no_other",
