@@ -37,7 +37,8 @@ it started (measured in tests/benchmarks/seams.py)."""
 
 
 _CHUNK_SECONDS, _FIRST_SECONDS = 6.0, 1.5
-"""Target length of chunks, and of the first one: two chunks more for a film cost nothing measurable."""
+"""Target length of chunks, and of the first one: a run that is stopped early keeps more, and pays with two
+more key frames a film."""
 _LONGEST_PREROLL = 3
 """If the pre-roll of a chunk would be longer than this many times its frames, the chunk shares the decoder of
 the one before."""
