@@ -46,7 +46,8 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     place = tmp_path / "disk"
     mounted(place, "size=80m")
     yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
+    while os.path.ismount(place):  # a test may have bound it to itself
+        subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 def remount(place: Path, options: str) -> None:

@@ -160,12 +160,20 @@ def _refuse(error: click.ClickException, *, as_json: bool) -> None:
     report_error(UsageError(text + more), as_json=as_json)
 
 
+_NEARLY = 0.85
+"""Least likeness of an option that a slip of the pen explains, as `difflib` measures it."""
+
+
 def _with_closest(error: click.ClickException) -> click.ClickException:
     """Of the options that are alike only the closest is offered: click lists all, by the alphabet.
 
-    For an option of `vsr run` that another command lacks, none is.
+    For an option of `vsr run` that another command lacks, only one that is nearly the same is (`--models`).
     """
-    if isinstance(error, click.NoSuchOption) and error.ctx is not None:
+    possible = (error.possibilities or ()) if isinstance(error, click.NoSuchOption) else ()
+    nearly = isinstance(error, click.NoSuchOption) and difflib.get_close_matches(
+        error.option_name, possible, n=1, cutoff=_NEARLY
+    )
+    if isinstance(error, click.NoSuchOption) and error.ctx is not None and not nearly:
         root = error.ctx.find_root().command
         run = root.get_command(error.ctx, "run") if isinstance(root, click.Group) else None
         if run is not None and any(error.option_name in option.opts for option in run.params):
