@@ -103,7 +103,7 @@ def movie_tracks(path: str | os.PathLike[str]) -> dict[int, bytes]:
 
 
 def _track_id(header: bytes) -> int:
-    """The track ID in a `tkhd` box, whose times have 32 or 64 bits (ISO/IEC 14496-12 clause 8.3.2)."""
+    """The track ID in a `tkhd` box, which has 32-bit or 64-bit times (ISO/IEC 14496-12 clause 8.3.2)."""
     return int.from_bytes(header[28:32] if header[8] else header[20:24], "big")
 
 

@@ -67,7 +67,7 @@ def frame_range(info: VideoInfo, text: str | None) -> tuple[int, int]:
 def range_text(pts: Sequence[int], time_base: Fraction, frames: tuple[int, int]) -> str:
     """The `--range` of frames [start, stop), in whole milliseconds; "" for all of them.
 
-    Rounded down, so that it names the same frames in a file whose times are rounded to milliseconds.
+    Rounded down, so that it selects the same frames in a file with times rounded to milliseconds.
     """
     if frames == (0, len(pts)):
         return ""

@@ -44,7 +44,7 @@ __all__ = ["dataset", "train"]
     "--teacher",
     default="",
     metavar="MODEL",
-    help="Network whose output on the degraded footage is used as ground truth.",
+    help="Network: its output on the degraded footage is used as ground truth.",
 )
 @click.option(
     "--workers",
