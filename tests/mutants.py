@@ -1068,6 +1068,11 @@ MUTANTS = (
         f"{_CRASH}::test_ended_at_any_step_on_the_disk_a_run_goes_on_and_leaves_nothing_over",
     ),
     Mutant(
+        98, "a result of a run killed before its report was moved gets its name again", "pipelines/run/job.py",
+        "            complete_naming(target, self.planned.plan)\n", "",
+        f"{_CRASH}::test_ended_at_any_step_on_the_disk_a_run_goes_on_and_leaves_nothing_over",
+    ),
+    Mutant(
         62, "the unfinished result lies beside the output", "pipelines/output/journal.py",
         'return self.folder / "result"', 'return self.folder.with_name(f".{os.getpid()}.partial")',
         f"{_CRASH}::test_ended_at_any_step_on_the_disk_a_run_goes_on_and_leaves_nothing_over",

@@ -34,7 +34,7 @@ from pipelines.run.chunk_loop import (
 )
 from pipelines.run.execution import Execution
 from pipelines.run.kept_work import finished_output
-from pipelines.run.publishing import publish_result, refuse_foreign, refuse_taken
+from pipelines.run.publishing import complete_naming, publish_result, refuse_foreign, refuse_taken
 from pipelines.workers.messages import WorkerKind
 
 if TYPE_CHECKING:
@@ -128,6 +128,7 @@ class Job:
         if self.claim is not None:
             self.claim(target)
         if not self.fresh:
+            complete_naming(target, self.planned.plan)
             done = yield from self._finished_before(target)
             if done is not None:
                 _forget(work_folder(target), asked)

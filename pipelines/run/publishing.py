@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Generator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from models.errors import OutputError, UsageError
 from pipelines.media.image_sequence import pattern_of, publish
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pipelines.output.stream_copy import Passed
     from pipelines.run.chunk_loop import MadeChunks
 
-__all__ = ["publish_result", "refuse_foreign", "refuse_taken"]
+__all__ = ["complete_naming", "publish_result", "refuse_foreign", "refuse_taken"]
 
 
 _PUBLISHING = "publishing"
@@ -156,13 +156,9 @@ def publish_result(
         }  # fmt: skip
         yield Phase("bringing it to the disk")
         refuse_taken(target, plan, may_replace=may_replace)  # hours may lie between
-        size = summary["bytes"] = _give_name(journal, target, plan)
         if plan.target is not None:
             summary["target"] = asdict(plan.target)
-        summary["sha256"] = result_hash(target, plan)
-        write_atomically(journal.folder / _REPORT, json.dumps(summary, indent=1).encode())
-        replace(journal.folder / _REPORT, report_path(target))
-        sync_folder(target.parent)
+        size = _give_name(journal, target, plan, summary)
     except OSError as error:
         raise OutputError(
             f"{target}: can't be written: {error.strerror}; what is done is kept, free some space and give"
@@ -219,16 +215,50 @@ def _others(target: Path, plan: Plan) -> str:
     )
 
 
-def _give_name(journal: Journal, target: Path, plan: Plan) -> int:
-    """Move the verified output to its place, flushed; returns its size in bytes."""
+def _give_name(journal: Journal, target: Path, plan: Plan, summary: dict[str, Any]) -> int:
+    """Move the verified output and its report to their places, flushed; returns the output's size in bytes.
+
+    The report of a single file is complete before the file gets its name: a run that is killed between the
+    two leaves only the report to be moved (`complete_naming`). summary: gets size and hash.
+    """
     pattern = output_pattern(target, plan)
     mark = journal.folder / _PUBLISHING
     if pattern is not None:
         size = publish(journal.result, pattern, mark, _mark(plan.id, None))
+        _write_report(journal, summary, size, result_hash(target, plan))
     else:
         sync_file(journal.result)
+        size = journal.result.stat().st_size
+        _write_report(journal, summary, size, result_hash(journal.result, plan))
         write_atomically(mark, _mark(plan.id, journal.result).encode())
         replace(journal.result, target)
-        size = target.stat().st_size
+        sync_folder(target.parent)
+    replace(journal.folder / _REPORT, report_path(target))
     sync_folder(target.parent)
     return size
+
+
+def _write_report(journal: Journal, summary: dict[str, Any], size: int, sha256: str) -> None:
+    summary["bytes"], summary["sha256"] = size, sha256
+    write_atomically(journal.folder / _REPORT, json.dumps(summary, indent=1).encode())
+
+
+def complete_naming(target: Path, plan: Plan) -> None:
+    """Move the report next to an output that a run had named right before it was killed.
+
+    Raises OutputInUseError if another run holds the lock, OutputError.
+    """
+    folder = work_folder(target)
+    if not (folder / _REPORT).is_file() or _is_there(target, plan):
+        return
+    journal = Journal(folder, plan.id)
+    try:
+        if os.path.lexists(target) or output_pattern(target, plan) is not None:
+            replace(folder / _REPORT, report_path(target))
+            sync_folder(target.parent)
+    except OSError as error:
+        raise OutputError(
+            f"{report_path(target)}: can't be written: {error.strerror}; give the same command again"
+        ) from error
+    finally:
+        journal.close()

@@ -6,7 +6,7 @@ The folder holds `film.mp4`, and as `kept` the work directory with all chunks of
 made but replayed from there, so that a run takes milliseconds and no torch. For every step a process is
 forked that kills itself right before it, as SIGKILL would, or as a power cut would: then what was written and
 not flushed ends at a random length. The same command must go on from there, end with the bytes of an
-undisturbed run, and leave nothing over. Prints what was done as one JSON object.
+undisturbed run, keep a result that has its name, and leave nothing over. Prints what was done as one JSON object.
 """
 
 from __future__ import annotations
@@ -184,8 +184,12 @@ def _all_steps(base: Path, place: Path, dice: random.Random, every: int) -> dict
                 assert (place / "out.mp4").read_bytes() == expected, (
                     f"{how} at step {step}: half a result has the name"
                 )
+            named = (place / "out.mp4").stat().st_ino if "out.mp4" in left else None
             forked(film, place, workers, None, None)
             assert (place / "out.mp4").read_bytes() == expected, f"{how} at step {step}: other bytes"
+            assert named in {None, (place / "out.mp4").stat().st_ino}, (
+                f"{how} at step {step}: the result got its name twice"
+            )
             left = set(os.listdir(place))
             assert left == {"out.mp4", "out.mp4.vsr.json"}, f"{how} at step {step} leaves {left} in the end"
             done[how] += 1
