@@ -3,11 +3,16 @@
 Subpackages in the order of their layers: each imports from itself and from those above it in this list.
 
 storage/      files on disk and in object stores
+file_parsing/ MP4 boxes and Matroska elements, read without FFmpeg
 media/        facts about video files: containers, bitstreams, pixel formats, colour numbers
-plan/         the value `Plan`, settings, events, and the arithmetic of chunks and tiles
+settings/     settings of a run, and the values that options accept
+plan/         the value `Plan`, events, and the arithmetic of chunks and tiles
+hardware/     cores, memory, GPUs and their drivers
 codec/        packets -> frames, frames -> packets
+encoders/     the choice of an encoder and its options
 frames/       decoded frames as sample values
-probe/        file -> `VideoInfo`; interlacing, black bars, grain
+interlacing/  detection of interlacing and telecine
+probe/        file -> `VideoInfo`; black bars, grain, restoration level
 inference/    networks on batches of frames
 containers/   what a container can hold, and how tracks are written into it
 output/       journal, muxing, verification

@@ -47,11 +47,11 @@ _VERIFY = "tests/pipelines/output/test_verification.py"
 _ASSEMBLE = "tests/pipelines/output/test_muxer.py"
 _CRASH = "tests/pipelines/run/test_crash.py"
 _FAULTS = "tests/end_to_end/test_faults.py"
-_SCAN = "tests/pipelines/probe/test_interlacing.py"
+_SCAN = "tests/pipelines/interlacing/test_scan_detection.py"
 _FILTERS = "tests/pipelines/codec/test_filter_graph.py"
 _WEAVING = "tests/pipelines/codec/test_field_weaving.py"
 _PULLDOWN = "tests/pipelines/plan/test_pulldown.py"
-_CADENCE = "tests/pipelines/probe/test_cadence.py"
+_CADENCE = "tests/pipelines/interlacing/test_cadence.py"
 _FIELDS = "tests/pipelines/planner/test_field_choice.py"
 _TELECINE = "tests/pipelines/run/test_inverse_telecine.py"
 _LOCAL = "tests/pipelines/pool/test_process_pool.py"
@@ -80,7 +80,7 @@ _ATOMIC = "tests/pipelines/storage/test_atomic_file.py"
 _DOWNLOAD = "tests/pipelines/storage/test_download.py"
 _ONNX = "tests/models/catalog/test_onnx_reader.py"
 _FETCH = "tests/pipelines/model_files/test_install.py"
-_KNOWN = "tests/vsr/cli/test_known_models.py"
+_KNOWN = "tests/vsr/cli/commands/test_known_models.py"
 _LOST = "tests/pipelines/run/test_nothing_lost.py"
 _DEVICE = "tests/pipelines/inference/test_upscaler.py"
 _PACKETS = "tests/pipelines/codec/test_packet_damage.py"
@@ -98,11 +98,11 @@ _TERMINAL = "tests/vsr/cli/test_terminal.py"
 _SHAPE = "tests/vsr/cli/test_shape_and_color.py"
 _TAGS = "tests/vsr/cli/test_containers_and_tags.py"
 _STORE = "tests/pipelines/run/test_object_store.py"
-_RESOURCES = "tests/pipelines/planner/test_resources.py"
+_RESOURCES = "tests/pipelines/hardware/test_resources.py"
 _SESSION = "tests/pipelines/cluster/test_ray_session.py"
-_CUT = "tests/pipelines/media/test_container_check.py"
+_CUT = "tests/pipelines/file_parsing/test_container_check.py"
 _ENCODERS = "tests/pipelines/codec/test_hardware_encoder.py"
-_CHOICE = "tests/pipelines/planner/test_encoder_choice.py"
+_CHOICE = "tests/pipelines/encoders/test_encoder_choice.py"
 _HARDWARE = "tests/pipelines/run/test_hardware_run.py"
 _TEXTS = "tests/pipelines/containers/test_subtitle_text.py"
 _PLANNER = "tests/pipelines/planner/test_video_planner.py"
@@ -154,15 +154,15 @@ MUTANTS = (
         f"{_FIRST_FRAMES}::test_pages_behind_the_first_are_told_of",
     ),
     Mutant(
-        15, "fields are sought at the start where clocks jump", "pipelines/probe/interlacing.py",
+        15, "fields are sought at the start where clocks jump", "pipelines/interlacing/scan_detection.py",
         "in film.in_order(rows)]", "in film.in_order(rows[:1])]",
-        "tests/pipelines/probe/test_interlacing.py"
+        "tests/pipelines/interlacing/test_scan_detection.py"
         "::test_fields_behind_many_whole_frames_are_found_where_nothing_can_be_sought",
     ),
     Mutant(
-        30, "codecs are named that do not hold the pixels", "pipelines/planner/encoder_options.py",
+        30, "codecs are named that do not hold the pixels", "pipelines/encoders/encoder_options.py",
         " and _has_format(other, settings.pixel_format, source)", "",
-        "tests/pipelines/planner/test_encoder_choice.py"
+        "tests/pipelines/encoders/test_encoder_choice.py"
         "::test_a_size_that_hevc_does_not_hold_is_refused_with_codecs_that_hold_its_pixels_too",
     ),
     Mutant(
@@ -182,7 +182,7 @@ MUTANTS = (
         "name in CLOCKED or bool(self._joins)", "name in CLOCKED", _READ_ON,
     ),
     Mutant(
-        63, "joined Matroska of unknown length is broken", "pipelines/media/matroska.py",
+        63, "joined Matroska of unknown length is broken", "pipelines/file_parsing/matroska.py",
         "        if found is not None and found[0] == EBML and declared is None:\n", "        if False:\n",
         _READ_ON,
     ),
@@ -202,7 +202,7 @@ MUTANTS = (
         f"{_TRACKS}::test_a_count_from_zero_is_no_timecode",
     ),
     Mutant(
-        103, "prefilters run in an order of ours", "pipelines/plan/option_values.py",
+        103, "prefilters run in an order of ours", "pipelines/settings/option_values.py",
         "    return names\n", "    return tuple(sorted(names))\n",
         f"{_PREFILTERS}::test_prefilters_work_in_the_order_in_which_they_are_named",
     ),
@@ -330,27 +330,27 @@ MUTANTS = (
         f"{_ONNX}::test_a_device_that_gives_other_values_is_not_used",
     ),
     Mutant(
-        88, "packets of the self-test are not counted", "pipelines/codec/encoder_check.py",
+        88, "packets of the self-test are not counted", "pipelines/encoders/encoder_check.py",
         "if len(once.pts) != frames:", "if False:",
         f"{_ENCODERS}::test_the_self_test_finds_what_drivers_do_to_frames",
     ),
     Mutant(
-        88, "times of the self-test are not looked at", "pipelines/codec/encoder_check.py",
+        88, "times of the self-test are not looked at", "pipelines/encoders/encoder_check.py",
         "if sorted(once.pts) != times:", "if False:",
         f"{_ENCODERS}::test_the_self_test_finds_what_drivers_do_to_frames",
     ),
     Mutant(
-        88, "the self-test encodes once", "pipelines/codec/encoder_check.py",
+        88, "the self-test encodes once", "pipelines/encoders/encoder_check.py",
         "if once.header_sha256 != again.header_sha256 or _packets(once) != _packets(again):", "if False:",
         f"{_ENCODERS}::test_the_self_test_finds_what_drivers_do_to_frames",
     ),
     Mutant(
-        88, "pictures of the self-test are not compared", "pipelines/codec/encoder_check.py",
+        88, "pictures of the self-test are not compared", "pipelines/encoders/encoder_check.py",
         "if least < _LEAST_DB:", "if False:",
         f"{_ENCODERS}::test_the_self_test_finds_what_drivers_do_to_frames",
     ),
     Mutant(
-        88, "tags of the self-test are not compared", "pipelines/codec/encoder_check.py",
+        88, "tags of the self-test are not compared", "pipelines/encoders/encoder_check.py",
         "if tags != color:", "if False:",
         f"{_ENCODERS}::test_the_self_test_finds_what_drivers_do_to_frames",
     ),
@@ -360,17 +360,17 @@ MUTANTS = (
         f"{_ENCODERS}::test_a_driver_that_crashes_or_hangs_ends_with_its_own_process",
     ),
     Mutant(
-        88, "the self-test is remembered for any driver", "pipelines/planner/encoder_choice.py",
+        88, "the self-test is remembered for any driver", "pipelines/encoders/encoder_choice.py",
         "sorted(small.options.items())),\n            hardware,", "sorted(small.options.items())),",
         f"{_CHOICE}::test_auto_takes_hardware_that_passes_and_says_so",
     ),
     Mutant(
-        88, "hardware is taken untested", "pipelines/planner/encoder_choice.py",
+        88, "hardware is taken untested", "pipelines/encoders/encoder_choice.py",
         "found = self_test(one) or _tried(", "found = _tried(",
         f"{_CHOICE}::test_auto_takes_hardware_that_passes_and_says_so",
     ),
     Mutant(
-        88, "auto changes the pixel format", "pipelines/planner/encoder_choice.py",
+        88, "auto changes the pixel format", "pipelines/encoders/encoder_choice.py",
         "if not named and encoder.pix_fmt != choose(software).pix_fmt:", "if False:",
         f"{_CHOICE}::test_auto_changes_no_format_and_takes_nothing_for_options_of_software",
     ),
@@ -464,7 +464,7 @@ MUTANTS = (
         f"{_USAGE}::test_what_the_parser_refuses_is_one_line_as_well",
     ),
     Mutant(
-        85, "a pixel format nobody knows is the input's fault", "pipelines/plan/settings.py",
+        85, "a pixel format nobody knows is the input's fault", "pipelines/settings/run_settings.py",
         "        if self.pixel_format is not None:\n", "        if False:\n",
         f"{_USAGE}::test_a_pixel_format_that_is_none_is_wrong_usage_and_no_fault_of_the_input",
     ),
@@ -484,9 +484,9 @@ MUTANTS = (
         f"{_FACTS}::test_codecs_whose_packets_say_their_size_are_refused_at_once[in.mov-cfhd-yuv422p10le-other8]",
     ),
     Mutant(
-        63, "ASF that lacks padding is damaged", "pipelines/media/container_check.py",
+        63, "ASF that lacks padding is damaged", "pipelines/file_parsing/container_check.py",
         "    return end - file.size <= padding\n", "    return False\n",
-        "tests/pipelines/media/test_container_check.py::test_asf_that_lacks_nothing_but_padding_is_whole_and_said_to_be_cut",
+        "tests/pipelines/file_parsing/test_container_check.py::test_asf_that_lacks_nothing_but_padding_is_whole_and_said_to_be_cut",
     ),
     Mutant(
         63, "a recording that ends inside a packet is always refused", "pipelines/probe/film_end.py",
@@ -504,7 +504,7 @@ MUTANTS = (
         f"{_CUT}::test_a_recording_whose_last_picture_breaks_off_is_refused_before_work[ts-mpeg2video]",
     ),
     Mutant(
-        63, "a Matroska file without its last B-frames is whole", "pipelines/media/matroska.py",
+        63, "a Matroska file without its last B-frames is whole", "pipelines/file_parsing/matroska.py",
         "            return replace(cut_short(file.size, declared or start + size), at_the_end=False), file.size",
         "            return cut_short(file.size, declared or start + size), file.size",
         f"{_CUT}::test_a_container_that_was_cut_by_its_last_frames_does_not_look_whole[in.mkv]",
@@ -515,7 +515,7 @@ MUTANTS = (
         f"{_CUT}::test_damage_within_the_last_frames_is_no_early_end",
     ),
     Mutant(
-        63, "an appended film is left out in silence", "pipelines/media/container_check.py",
+        63, "an appended film is left out in silence", "pipelines/file_parsing/container_check.py",
         'return begins if kinds.count(b"moov") > 1', 'return 0 if kinds.count(b"moov") > 1',
         f"{_CUT}::test_a_film_appended_to_an_mp4_is_told_of",
     ),
@@ -540,7 +540,7 @@ MUTANTS = (
         "tests/pipelines/codec/test_encoder.py::test_x264_makes_the_same_bytes_whatever_is_in_unset_memory",
     ),
     Mutant(
-        15, "a clock that begins anew ends the look for fields", "pipelines/probe/interlacing.py",
+        15, "a clock that begins anew ends the look for fields", "pipelines/interlacing/scan_detection.py",
         "_PLACES * _FRAMES, None)]", "_PLACES * _FRAMES, set())]",
         f"{_SCAN}::test_fields_behind_whole_frames_are_found_though_the_clock_begins_anew",
     ),
@@ -550,7 +550,7 @@ MUTANTS = (
         f"{_FACTS}::test_photos_are_mirrored_as_their_tag_says",
     ),
     Mutant(
-        63, "lengths of OBUs are not added up", "pipelines/media/container_check.py",
+        63, "lengths of OBUs are not added up", "pipelines/file_parsing/container_check.py",
         ', "obu": _obu', "",
         f"{_CUT}::test_a_container_that_was_cut_by_its_last_frames_does_not_look_whole[in.obu]",
     ),
@@ -777,102 +777,102 @@ MUTANTS = (
         "tests/pipelines/output/test_full_verification.py::test_a_damaged_one_of_another_size_is_found_as_well",
     ),
     Mutant(
-        15, "flags alone tell what is interlaced", "pipelines/probe/interlacing.py",
+        15, "flags alone tell what is interlaced", "pipelines/interlacing/scan_detection.py",
         "    if shows_fields(film, shown, share):\n", "    if False:\n",
         f"{_SCAN}::test_without_flags_pictures_tell_it",
     ),
     Mutant(
-        15, "an interlaced flag is believed whatever pictures show", "pipelines/probe/interlacing.py",
+        15, "an interlaced flag is believed whatever pictures show", "pipelines/interlacing/scan_detection.py",
         "if not hard and shows_whole_frames(looks):", "if False:",
         f"{_SCAN}::test_whole_frames_are_not_taken_for_fields_whatever_their_flags",
     ),
     Mutant(
-        15, "single fields are taken for whole frames", "pipelines/probe/interlacing.py",
+        15, "single fields are taken for whole frames", "pipelines/interlacing/scan_detection.py",
         "        if apart:\n", "        if False:\n",
         f"{_SCAN}::test_fields_kept_as_pictures_of_their_own_are_not_taken_for_whole_frames",
     ),
     Mutant(
-        15, "both field orders make a film interlaced", "pipelines/probe/field_evidence.py",
+        15, "both field orders make a film interlaced", "pipelines/interlacing/field_evidence.py",
         "for_it.sum() >= strictness * _ONE_ORDER * against.sum()", "True",
         f"{_SCAN}::test_it_takes_many_blocks_all_over_the_picture_in_one_order",
     ),
     Mutant(
-        15, "a corner makes a film interlaced", "pipelines/probe/field_evidence.py",
+        15, "a corner makes a film interlaced", "pipelines/interlacing/field_evidence.py",
         "bool(shows.sum() >= max(_CELLS, moves.sum() / 2))", "True",
         f"{_SCAN}::test_it_takes_many_blocks_all_over_the_picture_in_one_order",
     ),
     Mutant(
-        15, "few blocks make a film interlaced", "pipelines/probe/field_evidence.py",
+        15, "few blocks make a film interlaced", "pipelines/interlacing/field_evidence.py",
         "many >= strictness * _LEAST\n", "True\n",
         f"{_SCAN}::test_it_takes_many_blocks_all_over_the_picture_in_one_order",
     ),
     Mutant(
-        15, "faint motion shows nothing", "pipelines/probe/field_evidence.py",
+        15, "faint motion shows nothing", "pipelines/interlacing/field_evidence.py",
         "or _pool_shows_fields(film, order, strictness)", "or False",
         f"{_SCAN}::test_faint_motion_tells_it_over_many_blocks",
     ),
     Mutant(
-        15, "chance makes a film interlaced", "pipelines/probe/field_evidence.py",
+        15, "chance makes a film interlaced", "pipelines/interlacing/field_evidence.py",
         "apart.sum() >= strictness * _SURE * np.sqrt(film.spread.sum())", "True",
         f"{_SCAN}::test_all_blocks_together_must_be_far_from_chance_and_all_over_the_picture",
     ),
     Mutant(
-        15, "a slight lean makes a film interlaced", "pipelines/probe/field_evidence.py",
+        15, "a slight lean makes a film interlaced", "pipelines/interlacing/field_evidence.py",
         "apart.sum() >= 2 * least * alike", "True",
         f"{_SCAN}::test_all_blocks_together_must_be_far_from_chance_and_all_over_the_picture",
     ),
     Mutant(
-        15, "smoothed combs overrule a flag", "pipelines/probe/field_evidence.py",
+        15, "smoothed combs overrule a flag", "pipelines/interlacing/field_evidence.py",
         "        and abs(film.apart.sum()) <= 2 * _CELL_PHASE * film.alike.sum()\n", "",
         f"{_SCAN}::test_a_flag_is_believed_where_all_blocks_together_lean_to_fields",
     ),
     Mutant(
-        15, "whole frames in one corner overrule a flag", "pipelines/probe/field_evidence.py",
+        15, "whole frames in one corner overrule a flag", "pipelines/interlacing/field_evidence.py",
         "and film.moving_cells.sum() >= _CELLS", "",
         f"{_SCAN}::test_it_takes_more_against_a_flag",
     ),
     Mutant(
-        15, "a darker field is a later one", "pipelines/probe/field_motion.py",
+        15, "a darker field is a later one", "pipelines/interlacing/field_motion.py",
         "> max(_SAME_LIGHT, ", "> max(1e9, ",
         f"{_SCAN}::test_moving_blocks_tell_when_each_field_was_taken",
     ),
     Mutant(
-        15, "a fade is taken for scan lines", "pipelines/probe/field_motion.py",
+        15, "a fade is taken for scan lines", "pipelines/interlacing/field_motion.py",
         "_FADING * abs(", "0 * abs(",
         f"{_SCAN}::test_a_fade_is_no_scan_lines",
     ),
     Mutant(
-        15, "steps too long for the fine scale are read there", "pipelines/probe/field_evidence.py",
+        15, "steps too long for the fine scale are read there", "pipelines/interlacing/field_evidence.py",
         "sum(looks, InterlaceSample()).alike >= 0", "sum(looks, InterlaceSample()).alike > -np.inf",
         f"{_SCAN}::test_steps_too_long_for_one_scale_are_read_at_the_other",
     ),
     Mutant(
-        15, "leaning votes are not looked at", "pipelines/probe/field_evidence.py",
+        15, "leaning votes are not looked at", "pipelines/interlacing/field_evidence.py",
         "or _both_lean_to_fields(film, order, strictness)", "or False",
         f"{_SCAN}::test_votes_and_the_phase_of_all_blocks_are_enough_together_where_neither_is_alone",
     ),
     Mutant(
-        15, "leaning votes are enough in a corner", "pipelines/probe/field_evidence.py",
+        15, "leaning votes are enough in a corner", "pipelines/interlacing/field_evidence.py",
         "shows.sum() >= max(_LEANING_CELLS, moves.sum() / 2)", "True",
         f"{_SCAN}::test_votes_and_the_phase_of_all_blocks_are_enough_together_where_neither_is_alone",
     ),
     Mutant(
-        15, "leaning votes are enough without a phase", "pipelines/probe/field_evidence.py",
+        15, "leaning votes are enough without a phase", "pipelines/interlacing/field_evidence.py",
         "apart >= 2 * _LEANING_PHASE * film.alike.sum()", "True",
         f"{_SCAN}::test_votes_and_the_phase_of_all_blocks_are_enough_together_where_neither_is_alone",
     ),
     Mutant(
-        15, "a phase near 0 overrules no flag", "pipelines/probe/field_evidence.py",
+        15, "a phase near 0 overrules no flag", "pipelines/interlacing/field_evidence.py",
         " or _pool_shows_whole_frames(film))", ")",
         f"{_SCAN}::test_whole_frames_without_a_vote_are_known_by_the_phase_of_all_blocks",
     ),
     Mutant(
-        15, "a phase that is hardly known overrules a flag", "pipelines/probe/field_evidence.py",
+        15, "a phase that is hardly known overrules a flag", "pipelines/interlacing/field_evidence.py",
         "+ 3 * float(np.sqrt(film.spread.sum()))", "",
         f"{_SCAN}::test_whole_frames_without_a_vote_are_known_by_the_phase_of_all_blocks",
     ),
     Mutant(
-        15, "votes of one order overrule no phase", "pipelines/probe/field_evidence.py",
+        15, "votes of one order overrule no phase", "pipelines/interlacing/field_evidence.py",
         "    return is_even and (", "    return (",
         f"{_SCAN}::test_whole_frames_without_a_vote_are_known_by_the_phase_of_all_blocks",
     ),
@@ -897,12 +897,12 @@ MUTANTS = (
         "tests/pipelines/diagnostics/test_preview.py::test_telecined_film_is_shown_in_film_frames",
     ),
     Mutant(
-        97, "a frame that shows nothing hides telecine", "pipelines/probe/interlacing.py",
+        97, "a frame that shows nothing hides telecine", "pipelines/interlacing/scan_detection.py",
         '            if agree + seen.count("u") == len(seen) and', "            if agree == len(seen) and",
         f"{_SCAN}::test_frames_that_show_nothing_do_not_hide_the_rhythm_of_telecine",
     ),
     Mutant(
-        97, "the first frame after a break is judged by the one before", "pipelines/probe/cadence.py",
+        97, "the first frame after a break is judged by the one before", "pipelines/interlacing/cadence.py",
         "total[best] + _BREAK + alone[frame]", "total[best] + _BREAK + costs[frame]",
         f"{_CADENCE}::test_a_break_costs_no_film_frame_that_has_both_fields",
     ),
@@ -947,22 +947,22 @@ MUTANTS = (
         f"{_TELECINE}::test_any_cut_gives_the_same_frames",
     ),
     Mutant(
-        97, "a weave that combs is kept", "pipelines/probe/cadence.py",
+        97, "a weave that combs is kept", "pipelines/interlacing/cadence.py",
         "_RESIDUAL, _RESIDUAL_BLOCKS = 0.012, 4", "_RESIDUAL, _RESIDUAL_BLOCKS = 2.0, 4",
         f"{_TELECINE}::test_text_that_crawls_over_film_is_not_left_combed",
     ),
     Mutant(
-        97, "a strange frame breaks the cadence", "pipelines/probe/cadence.py",
+        97, "a strange frame breaks the cadence", "pipelines/interlacing/cadence.py",
         "_BREAK = 2.5", "_BREAK = 0.1",
         f"{_CADENCE}::test_one_strange_frame_breaks_nothing",
     ),
     Mutant(
-        97, "texture and noise are taken for combs", "pipelines/probe/field_matching.py",
+        97, "texture and noise are taken for combs", "pipelines/interlacing/field_matching.py",
         "comb > _RATIO * neighbours + _FLOOR", "comb > _FLOOR",
         f"{_CADENCE}::test_every_phase_is_found_through_noise",
     ),
     Mutant(
-        97, "facts are those of a batch", "pipelines/probe/field_matching.py",
+        97, "facts are those of a batch", "pipelines/interlacing/field_matching.py",
         "del kept[: len(kept) - 2 * MARGIN_FRAMES]\n            done = MARGIN_FRAMES", "kept.clear()",
         f"{_CADENCE}::test_facts_do_not_depend_on_where_a_look_begins",
     ),
@@ -1558,9 +1558,9 @@ MUTANTS = (
         f"{_MOV_BOXES}::test_what_only_its_own_container_describes_is_refused_for_mov",
     ),
     Mutant(
-        85, "a TS that ends after two bytes of a packet is broken", "pipelines/media/container_check.py",
+        85, "a TS that ends after two bytes of a packet is broken", "pipelines/file_parsing/container_check.py",
         "spared=is_nameless or bool(flags & 0x4000)", "spared=bool(flags & 0x4000) and not is_nameless",
-        "tests/pipelines/media/test_container_check.py"
+        "tests/pipelines/file_parsing/test_container_check.py"
         "::test_a_ts_that_ends_inside_a_packet_is_taken_where_its_last_frame_is_whole",
     ),
     Mutant(
@@ -1575,12 +1575,12 @@ MUTANTS = (
         "::test_explicit_sbr_two_units_and_packets_without_a_configuration_are_read",
     ),
     Mutant(
-        85, "any number of workers is begun", "pipelines/plan/option_values.py",
+        85, "any number of workers is begun", "pipelines/settings/option_values.py",
         "0 < int(count) <= _MOST_LOCAL_WORKERS", "0 < int(count)",
         "tests/vsr/cli/test_usage_errors.py::test_numbers_that_are_none_or_beyond_all_measure_are_refused",
     ),
     Mutant(
-        85, "frames of a pixel are made, and fail at the end", "pipelines/plan/settings.py",
+        85, "frames of a pixel are made, and fail at the end", "pipelines/settings/run_settings.py",
         "if min(size) < _LEAST_SIDE:", "if min(size) < 1:",
         "tests/vsr/cli/test_usage_errors.py::test_numbers_that_are_none_or_beyond_all_measure_are_refused",
     ),
@@ -1625,7 +1625,7 @@ MUTANTS = (
         f"{_DYNAMIC}::test_a_chunk_that_lost_the_metadata_of_a_frame_is_noticed",
     ),
     Mutant(
-        37, "PQ in 8 bits", "pipelines/planner/encoder_options.py",
+        37, "PQ in 8 bits", "pipelines/encoders/encoder_options.py",
         "    if transfer in HDR_TRANSFERS and encoder.pixels.bits < _HDR_BITS:", "    if False:",
         "tests/pipelines/media/test_hdr_metadata.py::test_pq_and_hlg_are_never_brought_down_to_eight_bits",
     ),
@@ -1640,34 +1640,34 @@ MUTANTS = (
         "tests/pipelines/planner/test_smaller_tiles.py::test_workers_that_share_memory_are_made_fewer_before_tiles_are_made_smaller",
     ),
     Mutant(
-        53, "memory that runs out ends the run", "pipelines/inference/cuda_pipeline.py",
+        53, "memory that runs out ends the run", "pipelines/inference/cuda/cuda_pipeline.py",
         "        except torch.OutOfMemoryError as error:\n", "        except ZeroDivisionError as error:\n",
-        "tests/pipelines/inference/test_cuda_pipeline.py::test_out_of_memory_anywhere_ends_the_run_and_changes_no_batch",
+        "tests/pipelines/inference/cuda/test_cuda_pipeline.py::test_out_of_memory_anywhere_ends_the_run_and_changes_no_batch",
     ),
     Mutant(
-        1, "tiles that stand still leave smaller batches", "pipelines/inference/cuda_pipeline.py",
+        1, "tiles that stand still leave smaller batches", "pipelines/inference/cuda/cuda_pipeline.py",
         "batch = [(n, n in wanted) for n in numbers]", "batch = [(n, True) for n in numbers if n in wanted]",
-        "tests/pipelines/inference/test_cuda_pipeline.py::test_tiles_of_a_shape_go_in_batches_of_one_size_whatever_stands_still",
+        "tests/pipelines/inference/cuda/test_cuda_pipeline.py::test_tiles_of_a_shape_go_in_batches_of_one_size_whatever_stands_still",
     ),
     Mutant(
-        1, "the last batch is smaller", "pipelines/inference/cuda_pipeline.py",
+        1, "the last batch is smaller", "pipelines/inference/cuda/cuda_pipeline.py",
         "*group[-1:] * (size - len(group))", "*group[:0]",
-        "tests/pipelines/inference/test_cuda_pipeline.py::test_tiles_of_a_shape_go_in_batches_of_one_size_whatever_stands_still",
+        "tests/pipelines/inference/cuda/test_cuda_pipeline.py::test_tiles_of_a_shape_go_in_batches_of_one_size_whatever_stands_still",
     ),
     Mutant(
-        53, "computed before it is up", "pipelines/inference/transfer_ring.py",
+        53, "computed before it is up", "pipelines/inference/cuda/transfer_ring.py",
         "                accelerator.wait(slot.uploaded)\n", "                pass\n",
-        "tests/pipelines/inference/test_transfer_ring.py::test_results_are_right_and_in_order_however_the_streams_run",
+        "tests/pipelines/inference/cuda/test_transfer_ring.py::test_results_are_right_and_in_order_however_the_streams_run",
     ),
     Mutant(
-        53, "comes down before it is computed", "pipelines/inference/transfer_ring.py",
+        53, "comes down before it is computed", "pipelines/inference/cuda/transfer_ring.py",
         "            accelerator.wait(slot.computed)\n", "            pass\n",
-        "tests/pipelines/inference/test_transfer_ring.py::test_results_are_right_and_in_order_however_the_streams_run",
+        "tests/pipelines/inference/cuda/test_transfer_ring.py::test_results_are_right_and_in_order_however_the_streams_run",
     ),
     Mutant(
-        53, "a slot is filled again before it came down", "pipelines/inference/transfer_ring.py",
+        53, "a slot is filled again before it came down", "pipelines/inference/cuda/transfer_ring.py",
         "        slot.downloaded.synchronize()\n", "        slot.uploaded.synchronize()\n",
-        "tests/pipelines/inference/test_transfer_ring.py::test_results_are_right_and_in_order_however_the_streams_run",
+        "tests/pipelines/inference/cuda/test_transfer_ring.py::test_results_are_right_and_in_order_however_the_streams_run",
     ),
     Mutant(
         55, "a device that failed is a bug of ours", "pipelines/pool/interface.py",
@@ -1703,12 +1703,12 @@ MUTANTS = (
     Mutant(
         63, "a file that ends early is taken for whole", "pipelines/planner/video_planner.py",
         '    if info.flaw and part[1] > info.flaw_from and settings.on_corrupt == "fail":', "    if False:",
-        "tests/pipelines/media/test_container_check.py::test_a_film_that_is_cut_short_is_refused_or_upscaled_as_far_as_it_goes[mkv-0.5]",
+        "tests/pipelines/file_parsing/test_container_check.py::test_a_film_that_is_cut_short_is_refused_or_upscaled_as_far_as_it_goes[mkv-0.5]",
     ),
     Mutant(
         65, "HEVC hides broken slices", "pipelines/codec/decoder.py",
         "if strict and setup.codec in _HIDES_DAMAGE", "if False",
-        "tests/pipelines/media/test_container_check.py::test_flipped_bits_are_named_by_frame_or_concealed_with_every_frame_kept[libx265-mp4]",
+        "tests/pipelines/file_parsing/test_container_check.py::test_flipped_bits_are_named_by_frame_or_concealed_with_every_frame_kept[libx265-mp4]",
     ),
     Mutant(
         75, "headers of any size", "pipelines/media/demuxer.py",
@@ -1731,7 +1731,7 @@ MUTANTS = (
         "tests/models/test_sandbox.py::test_a_worker_here_reaches_no_network_and_takes_no_more_memory_than_there_is[cpu]",
     ),
     Mutant(
-        67, "any size is tried", "pipelines/planner/encoder_options.py",
+        67, "any size is tried", "pipelines/encoders/encoder_options.py",
         "    _check_size(settings, source, target.width, target.height)\n", "",
         "tests/pipelines/codec/test_encoder.py::test_what_a_codec_or_container_can_t_is_refused",
     ),
@@ -1761,7 +1761,7 @@ MUTANTS = (
         "tests/pipelines/run/test_object_store.py::test_what_is_not_there_is_said_without_credentials",
     ),
     Mutant(
-        73, "a template may hold a folder", "pipelines/plan/name_template.py",
+        73, "a template may hold a folder", "pipelines/settings/name_template.py",
         'if any(c in literal for c in ("/", os.sep, "\\0")):', "if False:",
         "tests/vsr/cli/test_batch.py::test_a_template_that_leads_elsewhere_is_refused_before_work",
     ),
@@ -1965,7 +1965,7 @@ MUTANTS = (
         "test_a_frame_has_the_level_of_its_shot_wherever_a_chunk_begins[whole]",
     ),
     Mutant(
-        84, "clean sources are made crisp", "pipelines/plan/settings.py",
+        84, "clean sources are made crisp", "pipelines/settings/run_settings.py",
         "min(1.0, level / _CRISP_FROM_LEVEL)", "1.0",
         "tests/pipelines/planner/test_video_planner.py::"
         "test_networks_are_crisp_only_as_far_as_there_is_something_to_restore",
@@ -2207,25 +2207,25 @@ MUTANTS = (
         "tests/pipelines/codec/test_linear_light.py::test_floats_are_read_however_they_are_stored",
     ),
     Mutant(
-        30, "R'G'B' becomes Y'CbCr in FFV1", "pipelines/planner/pixel_format_choice.py",
+        30, "R'G'B' becomes Y'CbCr in FFV1", "pipelines/encoders/pixel_format_choice.py",
         '_KEEPS_RGB = frozenset({"ffv1"})',
         "_KEEPS_RGB: frozenset[str] = frozenset()",
         f"{_PIXELS_RUN}::test_rgb_stays_rgb_in_ffv1",
     ),
     Mutant(
-        30, "packed R'G'B' is none of FFV1's formats", "pipelines/planner/pixel_format_choice.py",
+        30, "packed R'G'B' is none of FFV1's formats", "pipelines/encoders/pixel_format_choice.py",
         " | {\n            planar for encoder, planar in PACKED if encoder == name\n        }",
         "",
         f"{_PIXELS_RUN}::test_rgb_stays_rgb_in_ffv1[gbrp-ffv1-bgr0]",
     ),
     Mutant(
-        30, "R'G'B' becomes Y'CbCr without a word", "pipelines/planner/pixel_format_choice.py",
+        30, "R'G'B' becomes Y'CbCr without a word", "pipelines/encoders/pixel_format_choice.py",
         'if source.family == "rgb" and target.family == "yuv" and not encoder.is_picture:',
         "if False:",
         f"{_PIXELS_RUN}::test_rgb_that_becomes_yuv_is_said",
     ),
     Mutant(
-        30, "grey loses its alpha", "pipelines/planner/encoder_options.py",
+        30, "grey loses its alpha", "pipelines/encoders/encoder_options.py",
         'if source.family == "gray" and source.alpha and name in {"png", "tiff"}:',
         "if False:",
         f"{_PIXELS_RUN}::test_grey_keeps_its_alpha_where_the_result_can_hold_it_and_loses_it_with_a_word[ya8]",
@@ -2333,14 +2333,14 @@ MUTANTS = (
         "tests/pipelines/cluster/test_scheduler.py::test_only_a_pulse_that_moved_on_ends_the_silence",
     ),
     Mutant(
-        85, "an infinite chunk is a chunk", "pipelines/plan/settings.py",
+        85, "an infinite chunk is a chunk", "pipelines/settings/run_settings.py",
         "(self.chunk_seconds > 0 and math.isfinite(self.chunk_seconds)),", "(self.chunk_seconds > 0),",
         f"{_USAGE}::test_numbers_that_are_none_or_beyond_all_measure_are_refused",
     ),
     Mutant(
-        85, "a CRF beyond the scale waits for a film", "pipelines/plan/settings.py",
+        85, "a CRF beyond the scale waits for a film", "pipelines/settings/run_settings.py",
         "refuse_crf(self.crf, self.codec, self.encoder)", "pass",
-        "tests/pipelines/plan/test_settings.py::test_what_no_encoder_takes_is_refused_before_any_film_is_looked_at",
+        "tests/pipelines/settings/test_run_settings.py::test_what_no_encoder_takes_is_refused_before_any_film_is_looked_at",
     ),
     Mutant(
         84, "a part of a film has the level of the film's beginning", "pipelines/plan/plan.py",
@@ -2348,12 +2348,12 @@ MUTANTS = (
         "tests/pipelines/planner/test_video_planner.py::test_a_part_of_a_film_gets_the_network_and_the_levels_it_has_in_the_whole_film",
     ),
     Mutant(
-        85, "a denominator of 0 is divided by", "pipelines/plan/option_values.py",
+        85, "a denominator of 0 is divided by", "pipelines/settings/option_values.py",
         "if match is None or not int(match[2] or 1):", "if match is None:",
         f"{_USAGE}::test_numbers_that_are_none_or_beyond_all_measure_are_refused",
     ),
     Mutant(
-        85, "sides may have any number of digits", "pipelines/plan/option_values.py",
+        85, "sides may have any number of digits", "pipelines/settings/option_values.py",
         "all(side.isdecimal() and len(side) <= _MOST_DIGITS for side", "all(side.isdecimal() for side",
         f"{_USAGE}::test_numbers_that_are_none_or_beyond_all_measure_are_refused",
     ),
@@ -2418,7 +2418,7 @@ MUTANTS = (
         f"{_STORE}::test_a_film_whose_length_a_server_does_not_tell_is_fetched_whole",
     ),
     Mutant(
-        86, "quotas of containers count for nothing", "pipelines/planner/resources.py",
+        86, "quotas of containers count for nothing", "pipelines/hardware/resources.py",
         "max(1, min([visible, *shares]))", "visible",
         f"{_RESOURCES}::test_cores_are_the_quota_of_the_container_where_it_is_less",
     ),
@@ -2463,12 +2463,12 @@ MUTANTS = (
         f"{_SHAPE}::test_full_range_becomes_limited_for_prores_and_that_is_said",
     ),
     Mutant(
-        63, "what follows the last box is damage", "pipelines/media/container_check.py",
+        63, "what follows the last box is damage", "pipelines/file_parsing/container_check.py",
         'at_the_end={b"moov", b"mdat"} <= kinds and b"moof" not in kinds', "at_the_end=False",
         f"{_CUT}::test_what_a_camera_writes_behind_the_last_box_is_no_damage",
     ),
     Mutant(
-        63, "what follows a fragment is no damage", "pipelines/media/container_check.py",
+        63, "what follows a fragment is no damage", "pipelines/file_parsing/container_check.py",
         ' and b"moof" not in kinds', "",
         f"{_CUT}::test_what_a_camera_writes_behind_the_last_box_is_no_damage",
     ),
@@ -2498,17 +2498,17 @@ MUTANTS = (
         "tests/vsr/cli/test_screen_recordings.py::test_recordings_of_screens_are_read",
     ),
     Mutant(
-        31, "samples have at least eight bits", "pipelines/probe/field_motion.py",
+        31, "samples have at least eight bits", "pipelines/interlacing/field_motion.py",
         "2.0 ** (8 - bits)", "1 / (1 << (bits - 8))",
         "tests/vsr/cli/test_screen_recordings.py::test_recordings_of_screens_are_read",
     ),
     Mutant(
-        66, "JPEG has the encoder's own quality", "pipelines/planner/encoder_options.py",
+        66, "JPEG has the encoder's own quality", "pipelines/encoders/encoder_options.py",
         '{**_quantiser(2), "huffman"', '{"huffman"',
         "tests/pipelines/codec/test_encoder.py::test_quality_that_a_preset_promises_reaches_the_encoder",
     ),
     Mutant(
-        63, "an MP4 without its index is any file", "pipelines/media/container_check.py",
+        63, "an MP4 without its index is any file", "pipelines/file_parsing/container_check.py",
         'and not {b"moov", b"moof"} & {', "and False & {",
         f"{_CUT}::test_a_recording_that_ended_before_its_index_is_named_as_such_with_what_helps",
     ),

@@ -29,10 +29,15 @@ LAYERS = (
     "models.catalog",
     "models.losses",
     "pipelines.storage",
+    "pipelines.file_parsing",
     "pipelines.media",
+    "pipelines.settings",
     "pipelines.plan",
+    "pipelines.hardware",
     "pipelines.codec",
+    "pipelines.encoders",
     "pipelines.frames",
+    "pipelines.interlacing",
     "pipelines.probe",
     "pipelines.inference",
     "pipelines.containers",
@@ -62,10 +67,9 @@ from earlier ones."""
 
 ALLOWED = {
     "av": {
-        "pipelines.media", "pipelines.codec", "pipelines.frames.film_frames", "pipelines.probe",
-        "pipelines.containers", "pipelines.output", "pipelines.planner.encoder_options", "pipelines.planner.hardware_options",
-        "pipelines.planner.pixel_format_choice", "pipelines.workers", "pipelines.datasets.recompression",
-        "pipelines.quality", "pipelines.diagnostics",
+        "pipelines.media", "pipelines.codec", "pipelines.encoders", "pipelines.frames.film_frames",
+        "pipelines.interlacing", "pipelines.probe", "pipelines.containers", "pipelines.output", "pipelines.workers",
+        "pipelines.datasets.recompression", "pipelines.quality", "pipelines.diagnostics",
     },
     "torch": {
         "models", "pipelines.frames", "pipelines.inference", "pipelines.workers", "pipelines.model_files", "pipelines.datasets", "pipelines.quality",

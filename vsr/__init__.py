@@ -70,9 +70,9 @@ if TYPE_CHECKING:
     from pipelines.plan.events import (
         Planned as Planned,
     )
-    from pipelines.plan.settings import EncodeSettings as EncodeSettings
-    from pipelines.plan.settings import RunSettings as RunSettings
-    from pipelines.plan.settings import TargetSettings as TargetSettings
+    from pipelines.settings.run_settings import EncodeSettings as EncodeSettings
+    from pipelines.settings.run_settings import RunSettings as RunSettings
+    from pipelines.settings.run_settings import TargetSettings as TargetSettings
     from vsr.api import run_settings as run_settings
     from vsr.api import upscale as upscale
 
@@ -81,7 +81,8 @@ __version__ = "0.2.0"
 _HOMES = {
     "vsr.api": ("run_settings", "upscale"),
     "pipelines.plan.events": ("Advanced", "AlreadyDone", "ChunkFinished", "Event", "Finished", "Note",
-    "Phase", "Planned"), "pipelines.plan.settings": ("EncodeSettings", "RunSettings", "TargetSettings"),
+    "Phase", "Planned"),
+    "pipelines.settings.run_settings": ("EncodeSettings", "RunSettings", "TargetSettings"),
     "models.errors": (
         "CorruptError", "Interrupted", "MediaError", "NoMemoryError", "OutputError", "ResourceError",
         "UsageError", "VerificationError", "VsrError",

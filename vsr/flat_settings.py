@@ -6,8 +6,8 @@ import os
 from typing import Any
 
 from models.errors import UsageError
-from pipelines.plan.settings import RunSettings
-from pipelines.plan.settings_file import build_settings, merge, read_settings
+from pipelines.settings.run_settings import RunSettings
+from pipelines.settings.settings_file import build_settings, merge, read_settings
 from vsr.presets import config_file
 
 __all__ = ["run_settings"]

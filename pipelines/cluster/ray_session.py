@@ -30,8 +30,8 @@ from pipelines.cluster.ray_internals import (
     private_options,
     silent_driver,
 )
-from pipelines.plan.option_values import local_workers
-from pipelines.planner.resources import usable_cores
+from pipelines.hardware.resources import usable_cores
+from pipelines.settings.option_values import local_workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from pipelines.media.cicp import ColorTags
     from pipelines.media.video_info import Frame
-    from pipelines.plan.encoder_spec import Encoder
     from pipelines.plan.plan import Plan
+    from pipelines.settings.encoder_spec import Encoder
 
 __all__ = [
     "OPENING",

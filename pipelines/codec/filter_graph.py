@@ -22,7 +22,7 @@ from pipelines.codec.field_weaving import field_alone, weave_frames
 from pipelines.codec.prefilters import clean_frames, clean_luma
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.media.video_info import Frame
-from pipelines.plan.option_values import prefilter_names
+from pipelines.settings.option_values import prefilter_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -14,7 +14,7 @@ import numpy as np
 from models.errors import MediaError
 from pipelines.media.cicp import Range
 from pipelines.media.pixel_format import PixelFormat
-from pipelines.plan.option_values import prefilter_names
+from pipelines.settings.option_values import prefilter_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -17,7 +17,7 @@ from pipelines.media.demuxer import open_memory
 
 if TYPE_CHECKING:
     from pipelines.media.cicp import ColorTags
-    from pipelines.plan.encoder_spec import Encoder
+    from pipelines.settings.encoder_spec import Encoder
 
 __all__ = ["with_tags"]
 

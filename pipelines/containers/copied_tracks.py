@@ -13,8 +13,8 @@ from av.bitstream import BitStreamFilterContext
 from pipelines.containers.container_tags import copy_tags
 from pipelines.containers.latm import ADTS_SILENCE, decoder_config
 from pipelines.containers.track_times import KEEPS_MILLISECONDS
+from pipelines.file_parsing.file_bytes import movie_tracks
 from pipelines.media.demuxer import open_memory, open_source
-from pipelines.media.file_bytes import movie_tracks
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer

@@ -10,7 +10,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from models.errors import VerificationError
-from pipelines.media.matroska import children
+from pipelines.file_parsing.matroska import children
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

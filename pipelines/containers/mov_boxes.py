@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, TypeAlias
 
-from pipelines.media.file_bytes import box_within
+from pipelines.file_parsing.file_bytes import box_within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping

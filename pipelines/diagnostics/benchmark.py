@@ -14,8 +14,8 @@ import av
 import numpy as np
 
 from pipelines.diagnostics.run_time import run_seconds
+from pipelines.hardware.resources import Crew
 from pipelines.plan.events import Advanced, ChunkFinished, Finished
-from pipelines.planner.resources import Crew
 from pipelines.planner.video_planner import plan_video
 from pipelines.pool.interface import WorkItem
 from pipelines.run.chunk_tasks import SpanRun
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pipelines.plan.events import Planned
-    from pipelines.plan.settings import RunSettings
+    from pipelines.settings.run_settings import RunSettings
 
 __all__ = ["Bench", "Step", "bench", "estimate_seconds", "make_clip"]
 

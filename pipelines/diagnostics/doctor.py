@@ -21,7 +21,7 @@ from models.catalog.lookup import cards, default_model
 from models.errors import VsrError
 from models.sandbox import physical_memory
 from pipelines.diagnostics.dependencies import libraries
-from pipelines.planner.resources import usable_memory
+from pipelines.hardware.resources import usable_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,10 +103,10 @@ def _ffmpeg() -> Iterator[Finding]:
     import av
 
     from pipelines.codec.encoder import try_encoder
+    from pipelines.encoders.encoder_options import EncoderTarget, choose_encoder
     from pipelines.media.cicp import ColorTags
     from pipelines.media.pixel_format import PixelFormat
-    from pipelines.plan.settings import CODECS, EncodeSettings
-    from pipelines.planner.encoder_options import EncoderTarget, choose_encoder
+    from pipelines.settings.run_settings import CODECS, EncodeSettings
 
     version = av.ffmpeg_version_info
     refused = {}
@@ -258,7 +258,7 @@ def hardware_facts(clip: Path) -> HardwareFacts:
 
 
 def _hardware(clip: Path) -> Iterator[Finding]:
-    from pipelines.planner.resources import cuda_devices
+    from pipelines.hardware.resources import cuda_devices
 
     try:
         found = hardware_facts(clip)
@@ -276,12 +276,12 @@ def _hardware(clip: Path) -> Iterator[Finding]:
 
 def _encoders() -> Iterator[Finding]:
     """Run the self-test of every GPU encoder that this machine may have."""
-    from pipelines.codec.graphics_driver import encoder_hardware, makers_here
+    from pipelines.encoders.encoder_choice import self_test
+    from pipelines.encoders.encoder_options import EncoderTarget, choose_encoder
+    from pipelines.hardware.graphics_driver import encoder_hardware, makers_here
     from pipelines.media.pixel_format import PixelFormat
-    from pipelines.plan.encoder_spec import HARDWARE_CODECS
-    from pipelines.plan.settings import EncodeSettings
-    from pipelines.planner.encoder_choice import self_test
-    from pipelines.planner.encoder_options import EncoderTarget, choose_encoder
+    from pipelines.settings.encoder_spec import HARDWARE_CODECS
+    from pipelines.settings.run_settings import EncodeSettings
 
     for maker in makers_here():
         for codec in HARDWARE_CODECS:
@@ -356,8 +356,8 @@ def _place(folder: Path) -> tempfile.TemporaryDirectory[str]:
 
 def _run(clip: Path, folder: Path) -> Finding:
     from pipelines.plan.events import Finished
-    from pipelines.plan.settings import RunSettings, TargetSettings
     from pipelines.run.job import upscale_video
+    from pipelines.settings.run_settings import RunSettings, TargetSettings
 
     began = time.monotonic()
     model = default_model()

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from pipelines.diagnostics.benchmark import estimate_seconds
 from pipelines.diagnostics.run_time import keep_estimate, machine_share, typical
+from pipelines.hardware.resources import Crew, crew_of
 from pipelines.media.video_info import Chunk
 from pipelines.plan.chunking import cut_spans
 from pipelines.plan.events import Note
 from pipelines.plan.output_names import existing_folder
-from pipelines.planner.resources import Crew, crew_of
 from pipelines.pool.interface import WorkItem
 from pipelines.run.chunk_tasks import SpanRun
 from pipelines.workers.messages import Stages, WorkerKind
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pipelines.media.video_info import VideoInfo
     from pipelines.plan.events import Planned
     from pipelines.plan.plan import Plan
-    from pipelines.plan.settings import ExecutionSettings
+    from pipelines.settings.run_settings import ExecutionSettings
 
 __all__ = ["Estimate", "TriedFrames", "estimate", "estimated", "estimating", "measure"]
 

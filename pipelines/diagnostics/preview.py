@@ -19,19 +19,19 @@ from pipelines.diagnostics.preview_frames import (
     shown_frames,
 )
 from pipelines.diagnostics.run_time import keep_estimate, machine_share
+from pipelines.hardware.resources import crew_of
 from pipelines.media.video_info import Chunk
 from pipelines.plan.chunking import cut_spans
 from pipelines.plan.events import Note, Planned
-from pipelines.plan.option_values import PREFILTERS
 from pipelines.plan.timeline import clock
 from pipelines.planner.licences import licence_notes
 from pipelines.planner.network_choice import chosen_model
-from pipelines.planner.resources import crew_of
 from pipelines.planner.video_planner import plan_video
 from pipelines.pool.interface import WorkItem
 from pipelines.probe.probe import probe
 from pipelines.run.chunk_tasks import SpanRun
 from pipelines.run.worker_pools import open_workers
+from pipelines.settings.option_values import PREFILTERS
 from pipelines.storage.atomic_file import write_atomically
 from pipelines.workers.messages import Sampled, WorkerKind
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from pipelines.media.video_info import VideoInfo
     from pipelines.plan.plan import Plan
-    from pipelines.plan.settings import RunSettings
+    from pipelines.settings.run_settings import RunSettings
 
 __all__ = ["Choice", "Preview", "PreviewMoment", "make_folder", "preview", "preview_prefilters", "stamp"]
 

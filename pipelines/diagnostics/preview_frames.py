@@ -10,7 +10,7 @@ import numpy as np
 from models.errors import UsageError
 from pipelines.frames.film_frames import frames_at
 from pipelines.plan.chunking import clean_starts
-from pipelines.plan.option_values import parse_range
+from pipelines.settings.option_values import parse_range
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

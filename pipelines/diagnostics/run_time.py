@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pipelines.plan.events import Planned
     from pipelines.plan.plan import Plan
-    from pipelines.plan.settings import ExecutionSettings
+    from pipelines.settings.run_settings import ExecutionSettings
     from pipelines.workers.messages import Stages
 
 __all__ = ["expected_rate", "keep_estimate", "machine_share", "run_seconds", "typical"]

@@ -21,18 +21,18 @@ import av
 from pipelines.diagnostics.benchmark import make_clip
 from pipelines.diagnostics.dependencies import libraries
 from pipelines.diagnostics.doctor import hardware_facts
+from pipelines.hardware.resources import usable_memory
 from pipelines.media.demuxer import open_decoder, open_source, packets_of
 from pipelines.plan.events import Finished
-from pipelines.plan.settings import TargetSettings
-from pipelines.planner.resources import usable_memory
 from pipelines.planner.video_planner import plan_video
 from pipelines.quality.comparison import Compared, compare
 from pipelines.run.job import upscale_video
+from pipelines.settings.run_settings import TargetSettings
 
 if TYPE_CHECKING:
     from pipelines.diagnostics.benchmark import Bench
     from pipelines.plan.plan import Plan
-    from pipelines.plan.settings import RunSettings
+    from pipelines.settings.run_settings import RunSettings
 
 __all__ = ["FORMAT", "load_average", "shared_figures"]
 

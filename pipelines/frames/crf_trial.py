@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Iterator, Sequence
 
-    from pipelines.plan.encoder_spec import Encoder
     from pipelines.plan.plan import Plan
+    from pipelines.settings.encoder_spec import Encoder
 
 __all__ = ["RateSample", "crf_trial"]
 

@@ -3,8 +3,7 @@
 arithmetic_trial.py  times and checks a network on a device, for the plan
 cascade.py           networks one after another on any pixel format, in float
 code_padding.py      integer samples padded to the sizes that networks accept
-cuda_graph.py        a YUV-native network between integer samples, as a CUDA graph
-cuda_pipeline.py     several frames in flight on CUDA streams
+cuda/                CUDA graphs, streams and pinned buffers
 device.py            device, precision, numerics class
 fused_cpu.py         a YUV-native network between integer samples on a CPU (numba)
 grain_synthesis.py   synthesises film grain for an output
@@ -14,6 +13,5 @@ stage_tiles.py       the tiles of a stage
 temporal_windows.py  frames with their neighbours, shot by shot
 tile_cache.py        reuses results of tiles that did not change
 tile_threads.py      threads that run a network on several tiles at once
-transfer_ring.py     pinned buffers between host and device
 upscaler.py          runs the networks of a plan on batches of frames
 """

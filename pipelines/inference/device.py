@@ -15,7 +15,7 @@ import torch
 from models.errors import UsageError
 from models.layers.int8 import int8_is_exact
 from pipelines.codec.encoder_builds import encoder_builds
-from pipelines.plan.settings import missing_device
+from pipelines.settings.run_settings import missing_device
 
 if TYPE_CHECKING:
     from pipelines.plan.plan import Plan

@@ -20,8 +20,9 @@ from models.network import Contract
 from pipelines.frames.color_conversion import to_codes, to_float
 from pipelines.inference.cascade import EVEN, Cascade, classical
 from pipelines.inference.code_padding import cropped, even_sizes, padded
-from pipelines.inference.cuda_graph import GraphedNetwork, record_cuda_graph
-from pipelines.inference.cuda_pipeline import CudaPipeline, View
+from pipelines.inference.cuda.cuda_graph import GraphedNetwork, record_cuda_graph
+from pipelines.inference.cuda.cuda_pipeline import CudaPipeline, View
+from pipelines.inference.cuda.transfer_ring import Queues
 from pipelines.inference.device import computing_dtype, traits
 from pipelines.inference.fused_cpu import FusedNetwork
 from pipelines.inference.grain_synthesis import GrainMaker
@@ -30,7 +31,6 @@ from pipelines.inference.stage_tiles import tiles_of
 from pipelines.inference.temporal_windows import Window, alone
 from pipelines.inference.tile_cache import TileCache
 from pipelines.inference.tile_threads import TileThreadPool
-from pipelines.inference.transfer_ring import Queues
 from pipelines.media.cicp import SITING_OFFSETS, Range, Siting
 from pipelines.media.video_info import Frame
 from pipelines.plan.tiling import YUV_TILE_PX, Tile
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from models.network import LoadedNetwork
-    from pipelines.inference.transfer_ring import Accelerator
+    from pipelines.inference.cuda.transfer_ring import Accelerator
     from pipelines.plan.plan import NetworkStage, Plan
 
 __all__ = ["Upscaler"]

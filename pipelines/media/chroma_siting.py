@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import av
 from av.bitstream import BitStreamFilterContext
 
+from pipelines.file_parsing.file_bytes import find_box, sample_entry
+from pipelines.file_parsing.matroska import elements
 from pipelines.media.cicp import Siting
 from pipelines.media.demuxer import open_memory
-from pipelines.media.file_bytes import find_box, sample_entry
-from pipelines.media.matroska import elements
 from pipelines.media.pixel_format import PixelCrop
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import av
 
 from models.errors import MediaError
-from pipelines.media.container_check import header_bytes, lacks_index
+from pipelines.file_parsing.container_check import header_bytes, lacks_index
 from pipelines.media.image_sequence import Pattern, pattern_of
 
 if TYPE_CHECKING:

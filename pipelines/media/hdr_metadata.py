@@ -11,9 +11,9 @@ from av.bitstream import BitStreamFilterContext
 from av.sidedata.sidedata import SideDataContainer
 from av.sidedata.sidedata import Type as SideData
 
+from pipelines.file_parsing.file_bytes import sample_entry
 from pipelines.media.cicp import HdrMetadata, Range
 from pipelines.media.demuxer import open_memory
-from pipelines.media.file_bytes import sample_entry
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame

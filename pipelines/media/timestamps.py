@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import av
 
-from pipelines.media.matroska import joined_films
+from pipelines.file_parsing.matroska import joined_films
 
 if TYPE_CHECKING:
     from typing import Any, TypeAlias

@@ -24,7 +24,7 @@ from models.errors import OutputError, UsageError, VsrError
 from pipelines.output.chunk_record import ChunkRecord, holds
 from pipelines.output.plan_differences import earlier_options, plan_differences
 from pipelines.plan.plan_id import plan_id
-from pipelines.plan.rate_target import RateTarget
+from pipelines.settings.rate_target import RateTarget
 from pipelines.storage.atomic_file import TEMPORARY, write_atomically
 from pipelines.storage.file_lock import REMOVES_OPEN_FILES, lock_file
 

@@ -15,10 +15,10 @@ from models.errors import VerificationError
 from pipelines.containers.container_support import dolby_vision_record
 from pipelines.containers.copied_tracks import codec_of, is_unframed_audio
 from pipelines.containers.track_times import KEEPS_MILLISECONDS
+from pipelines.file_parsing.file_bytes import box_within, movie_tracks
 from pipelines.media.bitstream import nal_length_size
 from pipelines.media.chroma_siting import chroma_siting
 from pipelines.media.cicp import Siting
-from pipelines.media.file_bytes import box_within, movie_tracks
 from pipelines.media.hdr_metadata import configuration_of
 from pipelines.output.stream_copy import joined_units, start_shift
 from pipelines.plan.timeline import timeline

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from models.errors import UsageError
 from pipelines.media.video_info import NO_PTS, Chunk, Span
-from pipelines.plan.option_values import parse_range
+from pipelines.settings.option_values import parse_range
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

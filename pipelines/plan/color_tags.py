@@ -22,7 +22,7 @@ from pipelines.media.cicp import (
 from pipelines.media.pixel_format import PixelFormat
 
 if TYPE_CHECKING:
-    from pipelines.plan.encoder_spec import Encoder
+    from pipelines.settings.encoder_spec import Encoder
 
 __all__ = ["chroma_offset", "output_tags", "resolve"]
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from models.catalog.card import Card
-    from pipelines.plan.encoder_spec import Encoder
-    from pipelines.plan.rate_target import RateTarget
+    from pipelines.settings.encoder_spec import Encoder
+    from pipelines.settings.rate_target import RateTarget
 
 __all__ = [
     "LARGEST_CHUNK_BYTES",

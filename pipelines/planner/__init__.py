@@ -1,19 +1,14 @@
 """Settings and the facts of a video -> `Plan`.
 
-container_choice.py     path and container of an output, by name, codec and tracks
-dynamic_hdr_choice.py   which HDR10+ and Dolby Vision metadata is kept
-encoder_choice.py       software or a GPU's encoder: the outcome of --encoder auto, and why
-encoder_options.py      encoder and options
-field_choice.py         deinterlacing or inverse telecine
-geometry.py             target size and sample aspect ratio
-hardware_options.py     options of hardware encoders, by vendor and codec
-licences.py             licences of networks: refusals and notes
-network_choice.py       which networks, in which order
-pixel_format_choice.py  pixel format of an output
-plan_builder.py         facts and choices -> Plan
-plan_checks.py          refusals and warnings
-precision_choice.py     precision and memory format of networks
-resources.py            cores, memory and devices, and the workers they allow
-size_bound.py           upper bound of the disk space of a run
-video_planner.py        settings and one video -> a checked plan: Planned
+container_choice.py    path and container of an output, by name, codec and tracks
+dynamic_hdr_choice.py  which HDR10+ and Dolby Vision metadata is kept
+field_choice.py        deinterlacing or inverse telecine
+geometry.py            target size and sample aspect ratio
+licences.py            licences of networks: refusals and notes
+network_choice.py      which networks, in which order
+plan_builder.py        facts and choices -> Plan
+plan_checks.py         refusals and warnings
+precision_choice.py    precision and memory format of networks
+size_bound.py          upper bound of the disk space of a run
+video_planner.py       settings and one video -> a checked plan: Planned
 """

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 from models.errors import UsageError
 from pipelines.media.image_sequence import pattern_of
 from pipelines.output.trial import tracks_that_fail
-from pipelines.plan.encoder_spec import CONTAINERS, PICTURE_ENCODERS
-from pipelines.plan.name_template import template_suffix
 from pipelines.plan.output_names import existing_folder, is_folder
 from pipelines.plan.plan import Plan
+from pipelines.settings.encoder_spec import CONTAINERS, PICTURE_ENCODERS
+from pipelines.settings.name_template import template_suffix
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
 
     from pipelines.media.video_info import Stream, VideoInfo
-    from pipelines.plan.encoder_spec import Encoder
-    from pipelines.plan.settings import RunSettings
+    from pipelines.settings.encoder_spec import Encoder
+    from pipelines.settings.run_settings import RunSettings
 
 __all__ = [
     "Fit",

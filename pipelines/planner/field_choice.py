@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.errors import MediaError
+from pipelines.hardware.resources import usable_cores
+from pipelines.interlacing.cadence import find_cadence
+from pipelines.interlacing.field_matching import match_fields
 from pipelines.plan.plan import Deinterlacing
 from pipelines.plan.pulldown import Pulldown
-from pipelines.planner.resources import usable_cores
-from pipelines.probe.cadence import find_cadence
-from pipelines.probe.field_matching import match_fields
 from pipelines.storage.cache_folder import read_cached, write_cached
 from pipelines.storage.child_call import call_in_child
 
@@ -241,7 +241,7 @@ def _facts(info: VideoInfo, first: str, start: int, stop: int) -> np.ndarray:
     def look(begin: int, end: int) -> np.ndarray:
         seconds = _STARTING_SECONDS + _SECONDS_A_FRAME * (end - begin)
         found: np.ndarray = call_in_child(
-            "pipelines.probe.field_matching:match_fields", info, first, begin, end, seconds=seconds
+            "pipelines.interlacing.field_matching:match_fields", info, first, begin, end, seconds=seconds
         )
         return found
 

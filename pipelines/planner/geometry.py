@@ -5,11 +5,11 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from pipelines.plan.settings import BOXES
+from pipelines.settings.run_settings import BOXES
 
 if TYPE_CHECKING:
     from pipelines.media.video_info import VideoInfo
-    from pipelines.plan.settings import TargetSettings
+    from pipelines.settings.run_settings import TargetSettings
 
 __all__ = ["square_size", "target_size", "upright_sar"]
 

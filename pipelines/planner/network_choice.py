@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from models.catalog.lookup import default_model, find, restoring_model
 from models.errors import UsageError
+from pipelines.hardware.resources import computing_device, cuda_devices
 from pipelines.plan.plan import NetworkStage, levels_within
 from pipelines.planner.geometry import target_size
-from pipelines.planner.resources import computing_device, cuda_devices
 from pipelines.probe.restoration_level import estimate_levels
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from models.catalog.card import Card
     from pipelines.media.video_info import VideoInfo
     from pipelines.plan.plan import RestoreLevels
-    from pipelines.plan.settings import RunSettings
+    from pipelines.settings.run_settings import RunSettings
 
 __all__ = ["SMALL_NETWORK", "choose_networks", "choose_stages", "chosen_model"]
 

@@ -23,21 +23,21 @@ from pipelines.plan.chunking import (
 from pipelines.plan.color_tags import output_tags
 from pipelines.plan.plan import LARGEST_CHUNK_BYTES, Plan, told
 from pipelines.plan.pulldown import PARTS
-from pipelines.plan.settings import detail_at
 from pipelines.plan.tiling import YUV_TILE_PX
 from pipelines.planner.geometry import upright_sar
 from pipelines.planner.network_choice import SMALL_NETWORK, choose_stages
 from pipelines.planner.precision_choice import choose_precision
+from pipelines.settings.run_settings import detail_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from models.catalog.card import Card
     from pipelines.media.video_info import VideoInfo
-    from pipelines.plan.encoder_spec import Encoder
     from pipelines.plan.plan import Deinterlacing, NetworkStage, RestoreLevels
     from pipelines.plan.pulldown import Pulldown
-    from pipelines.plan.settings import RunSettings
+    from pipelines.settings.encoder_spec import Encoder
+    from pipelines.settings.run_settings import RunSettings
 
 __all__ = ["Choices", "make_plan", "with_smaller_tiles"]
 

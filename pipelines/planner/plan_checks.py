@@ -11,11 +11,11 @@ from pipelines.codec.promised_frames import Promise
 from pipelines.containers.container_support import incompatible_streams
 from pipelines.containers.container_tags import lost_tags
 from pipelines.containers.subtitle_text import is_converted, said_of_conversion
+from pipelines.encoders.pixel_format_choice import lost_bits, result_format
 from pipelines.media.cicp import HDR_TRANSFERS, Primaries, Range, Transfer
 from pipelines.plan.timeline import clock, timeline
 from pipelines.planner.geometry import square_size, target_size, upright_sar
 from pipelines.planner.licences import licence_notes
-from pipelines.planner.pixel_format_choice import lost_bits, result_format
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from pipelines.media.pixel_format import PixelCrop, PixelFormat
     from pipelines.media.video_info import VideoInfo
     from pipelines.plan.plan import Plan
-    from pipelines.plan.settings import EncodeSettings, RunSettings
     from pipelines.plan.timeline import Timeline
     from pipelines.planner.container_choice import Fit, OutputLocation
+    from pipelines.settings.run_settings import EncodeSettings, RunSettings
 
 __all__ = [
     "output_size",

@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import UsageError
-from pipelines.codec.graphics_driver import encoder_hardware, makers_here
+from pipelines.hardware.graphics_driver import encoder_hardware, makers_here
+from pipelines.hardware.resources import computing_device
 from pipelines.plan.arithmetic import ArithmeticTrial, choose_arithmetic
-from pipelines.planner.resources import computing_device
 from pipelines.storage.cache_folder import read_cached, write_cached
 from pipelines.storage.child_call import ChildFailedError, call_in_child
 
 if TYPE_CHECKING:
     from models.catalog.card import Card
     from pipelines.plan.plan import Plan
-    from pipelines.plan.settings import RunSettings
+    from pipelines.settings.run_settings import RunSettings
 
 __all__ = ["choose_precision", "multiplies_bytes", "with_arithmetic"]
 

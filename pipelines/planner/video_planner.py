@@ -12,12 +12,15 @@ from models.errors import CorruptError, MediaError, UsageError
 from pipelines.codec.encoder import try_encoder
 from pipelines.codec.filter_graph import try_filters
 from pipelines.containers.container_support import refuse_incompatible
+from pipelines.encoders.encoder_choice import proven_encoder, wanted_maker
+from pipelines.encoders.encoder_options import EncoderTarget, choose_encoder
+from pipelines.encoders.pixel_format_choice import of_pictures, raised_by_prefilters
+from pipelines.hardware.resources import refuse_missing_device
 from pipelines.media.cicp import Range, Transfer
 from pipelines.media.pixel_format import PixelCrop, PixelFormat
 from pipelines.plan.chunking import frame_range
 from pipelines.plan.color_tags import output_tags, resolve
 from pipelines.plan.events import Planned
-from pipelines.plan.option_values import parse_range
 from pipelines.plan.output_names import result_name
 from pipelines.plan.plan import Plan
 from pipelines.planner.container_choice import (
@@ -27,12 +30,9 @@ from pipelines.planner.container_choice import (
     refuse_own_input,
 )
 from pipelines.planner.dynamic_hdr_choice import choose_dynamic_hdr, enhancement_layers
-from pipelines.planner.encoder_choice import proven_encoder, wanted_maker
-from pipelines.planner.encoder_options import EncoderTarget, choose_encoder
 from pipelines.planner.field_choice import choose_fields
 from pipelines.planner.licences import refuse_licences
 from pipelines.planner.network_choice import choose_networks, choose_stages, chosen_model
-from pipelines.planner.pixel_format_choice import of_pictures, raised_by_prefilters
 from pipelines.planner.plan_builder import Choices, make_plan
 from pipelines.planner.plan_checks import (
     output_size,
@@ -46,18 +46,18 @@ from pipelines.planner.plan_checks import (
     track_notes,
 )
 from pipelines.planner.precision_choice import with_arithmetic
-from pipelines.planner.resources import refuse_missing_device
 from pipelines.planner.size_bound import most_disk_bytes
 from pipelines.probe.black_bars import find_bars
 from pipelines.probe.grain_measurement import measure_grain
 from pipelines.probe.probe import probe
+from pipelines.settings.option_values import parse_range
 
 if TYPE_CHECKING:
     from pipelines.media.cicp import ColorTags, HdrMetadata
     from pipelines.media.video_info import VideoInfo
-    from pipelines.plan.encoder_spec import Encoder
-    from pipelines.plan.settings import EncodeSettings, RunSettings
     from pipelines.planner.container_choice import Fit, OutputLocation
+    from pipelines.settings.encoder_spec import Encoder
+    from pipelines.settings.run_settings import EncodeSettings, RunSettings
 
 __all__ = ["plan_video"]
 

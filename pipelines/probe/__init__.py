@@ -1,16 +1,11 @@
 """File -> `VideoInfo`, and measurements of a film before it is planned.
 
 black_bars.py         detects black bars that are present throughout a film
-cadence.py            the phase of each frame in the cycle of a pulldown
 dynamic_hdr_look.py   which HDR10+ and Dolby Vision metadata the packets of a film have
-field_evidence.py     whether frames show enough evidence of interlacing
-field_matching.py     which neighbouring fields were taken at one time
-field_motion.py       when the fields of a frame were taken, from the motion of blocks
 film_end.py           whether a film is complete
 first_frames.py       side data, orientation and HDR metadata of the first decoded frames
 frame_times.py        timestamps and durations of frames
 grain_measurement.py  measures film grain
-interlacing.py        detects interlacing and telecine
 packet_index.py       one pass over all packets
 probe.py              file -> VideoInfo
 quantisers.py         a lower bound of a film's degradation, from its quantisers

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from models.errors import CorruptError, MediaError
 from pipelines.codec.decoder import decode
-from pipelines.media.container_check import appended_film, flaw_of
-from pipelines.media.matroska import joined_films, track_headers
+from pipelines.file_parsing.container_check import appended_film, flaw_of
+from pipelines.file_parsing.matroska import joined_films, track_headers
 from pipelines.media.video_info import NO_PTS
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import av
 
+from pipelines.file_parsing.container_check import tells_lengths
 from pipelines.media.bitstream import film_header, is_clean_point, nal_length_size, resizes
-from pipelines.media.container_check import tells_lengths
 from pipelines.media.demuxer import open_decoder, to_gap
 from pipelines.media.packet_reader import CurrentSideData, PacketData
 from pipelines.media.timestamps import EpochClock

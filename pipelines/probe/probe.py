@@ -22,9 +22,10 @@ from models.errors import MediaError, UsageError
 from pipelines.codec.cut_slice import ends_in_a_slice
 from pipelines.codec.decoder import facts_of_packets
 from pipelines.codec.mid_stream_changes import change_of
+from pipelines.file_parsing.container_check import appended_film, flaw_of
+from pipelines.interlacing.scan_detection import find_scan
 from pipelines.media.chroma_siting import chroma_siting, container_crop
 from pipelines.media.cicp import HdrMetadata
-from pipelines.media.container_check import appended_film, flaw_of
 from pipelines.media.demuxer import DECODERS, MAX_PIXELS, open_source
 from pipelines.media.image_sequence import pattern_of
 from pipelines.media.packet_reader import PacketData
@@ -48,7 +49,6 @@ from pipelines.probe.frame_times import (
     frame_durations,
     frame_rate,
 )
-from pipelines.probe.interlacing import find_scan
 from pipelines.probe.packet_index import walk_packets
 from pipelines.probe.stream_choice import choose_stream, other_streams
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from av.stream import Disposition
 
 from models.errors import MediaError, UsageError
-from pipelines.media.file_bytes import movie_tracks, sample_format
-from pipelines.media.matroska import codec_ids
+from pipelines.file_parsing.file_bytes import movie_tracks, sample_format
+from pipelines.file_parsing.matroska import codec_ids
 from pipelines.media.video_info import Stream
 
 if TYPE_CHECKING:

@@ -22,10 +22,10 @@ from pipelines.frames.ffmpeg_metrics import Meter, pooled
 from pipelines.frames.images import SHOWN_PX, marked, most_detailed_crop, png, to_pixels
 from pipelines.frames.sample_values import to_values
 from pipelines.frames.thumbnail import grid_for, thumbnail
+from pipelines.hardware.resources import usable_cores
 from pipelines.media.cicp import ColorTags, Range
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.plan.timeline import clock
-from pipelines.planner.resources import usable_cores
 from pipelines.quality.frame_alignment import LagFinder, Misaligned
 from pipelines.quality.paired_reader import Matched, fit, opened, upright
 

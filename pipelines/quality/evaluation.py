@@ -37,9 +37,9 @@ from pipelines.frames.level_estimator import level_of_clip
 from pipelines.frames.reference_upscaler import classical, upscale_frames
 from pipelines.frames.sample_values import SampleValues
 from pipelines.plan.events import Note
-from pipelines.plan.settings import detail_at
 from pipelines.quality.evaluation_items import EvaluationItem, Material
 from pipelines.quality.judgement import BASELINES, VIDEO_CASES, EvaluateSettings, judge, luma_codes
+from pipelines.settings.run_settings import detail_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -22,9 +22,9 @@ from pipelines.run.worker_pools import open_workers
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from pipelines.plan.settings import RunSettings
     from pipelines.pool.interface import WorkerPool
     from pipelines.run.inputs import Input
+    from pipelines.settings.run_settings import RunSettings
 
 __all__ = ["upscale_videos"]
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from models.errors import Interrupted, NoMemoryError, OutputError, ResourceError, UsageError
 from pipelines.codec.encoder import EncodedChunk
+from pipelines.encoders.encoder_crf import with_rate
 from pipelines.output.journal import Journal
 from pipelines.plan.events import Advanced, ChunkFinished, Event, Note, Planned
-from pipelines.plan.option_values import tile_text
 from pipelines.plan.plan import Plan
 from pipelines.planner.plan_builder import with_smaller_tiles
 from pipelines.planner.video_planner import plan_video
@@ -22,16 +22,16 @@ from pipelines.pool.interface import Done, NoneAdmittedError, WorkerLost, Worker
 from pipelines.probe.frame_times import count
 from pipelines.run.chunk_tasks import SpanRun
 from pipelines.run.crf_search import SAMPLES, find_crf
-from pipelines.run.encoder_crf import with_rate
 from pipelines.run.execution import Execution
+from pipelines.settings.option_values import tile_text
 from pipelines.workers.messages import NO_ENCODER, ChunkProgress
 
 if TYPE_CHECKING:
     from pipelines.output.chunk_record import ChunkRecord
     from pipelines.output.journal import Begun
-    from pipelines.plan.rate_target import RateTarget
-    from pipelines.plan.settings import EncodeSettings, RunSettings
     from pipelines.pool.interface import Outcome
+    from pipelines.settings.rate_target import RateTarget
+    from pipelines.settings.run_settings import EncodeSettings, RunSettings
 
 __all__ = [
     "LIMITS",

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from pipelines.media.packet_reader import PacketData
     from pipelines.media.video_info import Chunk, Span, VideoInfo
     from pipelines.plan.plan import Plan
-    from pipelines.plan.settings import ExecutionSettings
     from pipelines.pool.interface import Outcome, WorkerPool
+    from pipelines.settings.run_settings import ExecutionSettings
 
 __all__ = ["SpanRun", "open_reader"]
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from models.errors import Interrupted, ResourceError, UsageError
 from pipelines.codec.encoder import EncodedChunk
+from pipelines.encoders.encoder_crf import crf_scale, lossless_encoder, usual_crf, with_crf, with_rate
 from pipelines.frames.crf_trial import RateSample
 from pipelines.media.video_info import Chunk
 from pipelines.output.copied_size import copied_bytes
@@ -37,16 +38,15 @@ from pipelines.run.crf_estimate import (
     sample_chunk,
     value_at,
 )
-from pipelines.run.encoder_crf import crf_scale, lossless_encoder, usual_crf, with_crf, with_rate
 from pipelines.run.execution import Execution
 from pipelines.storage.child_call import ChildFailedError, call_in_child
 from pipelines.workers.messages import WorkerKind
 
 if TYPE_CHECKING:
     from pipelines.media.video_info import Span
-    from pipelines.plan.encoder_spec import Encoder
-    from pipelines.plan.rate_target import RateTarget
-    from pipelines.plan.settings import EncodeSettings, RunSettings
+    from pipelines.settings.encoder_spec import Encoder
+    from pipelines.settings.rate_target import RateTarget
+    from pipelines.settings.run_settings import EncodeSettings, RunSettings
 
 __all__ = ["SAMPLES", "find_crf", "search_alone"]
 

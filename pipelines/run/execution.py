@@ -10,8 +10,8 @@ from pipelines.workers.messages import WorkerKind
 if TYPE_CHECKING:
     import threading
 
-    from pipelines.plan.settings import ExecutionSettings
     from pipelines.pool.interface import WorkerPool
+    from pipelines.settings.run_settings import ExecutionSettings
 
 __all__ = ["Execution"]
 

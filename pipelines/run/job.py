@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from models.errors import CorruptError, MediaError, NoMemoryError, VerificationError, VsrError
 from pipelines.codec.promised_frames import IndexMismatchError
+from pipelines.hardware.resources import with_fewer_workers
 from pipelines.output.journal import Journal, begun_plan, work_folder
 from pipelines.output.verification import verify_again
 from pipelines.plan.events import AlreadyDone, Event, Note, Planned
-from pipelines.plan.option_values import tile_text
 from pipelines.plan.output_names import report_path
 from pipelines.plan.plan import Plan
 from pipelines.planner.container_choice import refuse_own_input
-from pipelines.planner.resources import with_fewer_workers
 from pipelines.planner.video_planner import plan_video
 from pipelines.probe.frame_times import count
 from pipelines.run.chunk_loop import (
@@ -35,12 +34,13 @@ from pipelines.run.chunk_loop import (
 from pipelines.run.execution import Execution
 from pipelines.run.kept_work import finished_output
 from pipelines.run.publishing import complete_naming, publish_result, refuse_foreign, refuse_taken
+from pipelines.settings.option_values import tile_text
 from pipelines.workers.messages import WorkerKind
 
 if TYPE_CHECKING:
     from pipelines.media.video_info import VideoInfo
-    from pipelines.plan.settings import RunSettings
     from pipelines.pool.interface import WorkerPool
+    from pipelines.settings.run_settings import RunSettings
 
 __all__ = ["Job", "JobOptions", "PlannedInput", "prepare", "upscale_video"]
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pipelines.plan.events import Note, Planned
     from pipelines.plan.plan import Plan
-    from pipelines.plan.settings import RunSettings
+    from pipelines.settings.run_settings import RunSettings
 
 __all__ = ["KeptWork", "finished_output", "kept_work"]
 

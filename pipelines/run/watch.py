@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Iterator
 
-    from pipelines.plan.settings import RunSettings
     from pipelines.run.watched_folder import FileState
+    from pipelines.settings.run_settings import RunSettings
 
 __all__ = ["Watch", "watch"]
 

@@ -8,15 +8,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from models.catalog.card import INTERPOLATORS
-from pipelines.planner.resources import Crew, crew_of
+from pipelines.hardware.resources import Crew, crew_of
 from pipelines.pool.process_pool import ProcessPool
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pipelines.plan.plan import Plan
-    from pipelines.plan.settings import ExecutionSettings
     from pipelines.pool.interface import WorkerPool
+    from pipelines.settings.run_settings import ExecutionSettings
 
 __all__ = ["open_workers"]
 

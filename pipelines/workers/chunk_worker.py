@@ -16,7 +16,7 @@ import torch
 
 from models.errors import VerificationError
 from pipelines.codec.encoder import EncodedChunk
-from pipelines.codec.graphics_driver import encoder_hardware
+from pipelines.hardware.graphics_driver import encoder_hardware
 from pipelines.inference.device import choose_device, numerics_class
 from pipelines.inference.shot_upscaler import ShotUpscaler
 from pipelines.inference.temporal_windows import Reel, Window, windows

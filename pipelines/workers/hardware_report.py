@@ -12,9 +12,9 @@ import av
 import torch
 from av.codec.hwaccel import HWAccel, hwdevices_available
 
+from pipelines.hardware.resources import usable_cores
 from pipelines.inference.device import bf16_units, choose_device, numerics_class
 from pipelines.media.demuxer import GUARDS, open_decoder
-from pipelines.planner.resources import usable_cores
 from pipelines.workers.messages import HardwareFacts
 
 if TYPE_CHECKING:

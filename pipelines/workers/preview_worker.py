@@ -13,11 +13,11 @@ from pipelines.codec.encoder import StreamFacts, encode_chunk, frame_bytes, stre
 from pipelines.codec.filter_graph import cleaned
 from pipelines.frames.images import SHOWN_PX, marked, most_detailed_crop, png, sheet
 from pipelines.frames.sample_values import to_rgb
+from pipelines.hardware.resources import usable_cores
 from pipelines.inference.device import choose_device, numerics_class
 from pipelines.inference.shot_upscaler import ShotUpscaler
 from pipelines.inference.temporal_windows import Reel, windows
 from pipelines.media.video_info import Frame
-from pipelines.planner.resources import usable_cores
 from pipelines.workers.messages import Sampled, Stages
 from pipelines.workers.preview_crop import CropUpscaler, cut_out
 from pipelines.workers.span_frames import FrameCount, span_frames

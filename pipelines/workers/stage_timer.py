@@ -12,9 +12,9 @@ import numpy as np
 import torch
 
 from pipelines.codec.encoder import EncodedChunk, StreamFacts, encode_chunk, frame_bytes, stream_facts
+from pipelines.hardware.resources import usable_cores
 from pipelines.inference.temporal_windows import Reel, windows
 from pipelines.media.video_info import Frame
-from pipelines.planner.resources import usable_cores
 from pipelines.workers.chunk_worker import ChunkUpscaler
 from pipelines.workers.frame_order_check import FrameOrderCheck
 from pipelines.workers.messages import Stages

@@ -46,9 +46,9 @@ from pipelines.frames.level_estimator import level_of_clip
 from pipelines.frames.reference_upscaler import classical, upscale
 from pipelines.frames.sample_values import LEFT, SampleValues, from_values, to_values
 from pipelines.frames.video_reader import Footage
-from pipelines.plan.settings import detail_at
 from pipelines.probe.probe import probe
 from pipelines.quality import metrics
+from pipelines.settings.run_settings import detail_at
 from tests.benchmarks.report import table, tell
 
 if TYPE_CHECKING:

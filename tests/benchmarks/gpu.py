@@ -24,10 +24,10 @@ import numpy as np
 import torch
 
 from pipelines.diagnostics.benchmark import make_clip
-from pipelines.inference.cuda_pipeline import BATCH
+from pipelines.inference.cuda.cuda_pipeline import BATCH
+from pipelines.inference.cuda.transfer_ring import SLOTS, Queues
 from pipelines.inference.device import choose_device
 from pipelines.inference.temporal_windows import alone
-from pipelines.inference.transfer_ring import SLOTS, Queues
 from pipelines.inference.upscaler import Upscaler
 from pipelines.media.video_info import Frame
 from tests.benchmarks.rates import convolution_tflops

@@ -4,7 +4,7 @@
 
 Prints a confusion table: progressive clips must stay whole, interlaced ones be found with their field order.
 Every clip is made by code from its number (`tests.benchmarks.interlacing_clips`) and kept for the next run.
-Clips of low numbers were looked at while the thresholds of `pipelines.probe.field_evidence` were chosen,
+Clips of low numbers were looked at while the thresholds of `pipelines.interlacing.field_evidence` were chosen,
 those from number 421 on were not: `--unseen N` of each kind. Real clips are taken from the folder that
 VSR_SHARED_DATA names; without it the corpus is smaller. `--write docs/color.md` puts the table on that page,
 `--processes N` works on N clips at a time. Ends with 1 where a bar is missed.

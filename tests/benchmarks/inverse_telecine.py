@@ -16,9 +16,9 @@ from pathlib import Path
 import av
 import numpy as np
 
+from pipelines.interlacing.cadence import find_cadence
+from pipelines.interlacing.field_matching import match_fields
 from pipelines.plan.pulldown import NONE, Pulldown
-from pipelines.probe.cadence import find_cadence
-from pipelines.probe.field_matching import match_fields
 from pipelines.probe.probe import probe
 from tests.helpers.telecine import film_frame, pulled_down, three_two, write_fields
 

@@ -15,10 +15,10 @@ import torch
 from pipelines.frames.video_reader import Footage
 from pipelines.inference.temporal_windows import Reel, windows
 from pipelines.inference.upscaler import Upscaler
-from pipelines.plan.settings import RunSettings, TargetSettings
 from pipelines.planner.video_planner import plan_video
 from pipelines.pool.malloc import keep_freed_memory
 from pipelines.probe.probe import probe
+from pipelines.settings.run_settings import RunSettings, TargetSettings
 
 if TYPE_CHECKING:
     from models.catalog.card import Card

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from models.catalog import lookup
-from pipelines.plan import settings
 from pipelines.planner import network_choice
+from pipelines.settings import run_settings as settings
 from tests import media
 from tests.helpers.command import ROOT
 from tests.helpers.inline import without_processes
@@ -28,7 +28,7 @@ ELSEWHERE = {
     "benchmarks.md": "figures, with the commands that made them",
     "models.md": "figures, made by tests.benchmarks.networks_page",
     "reliability.md": "a table of cases and their tests",
-    "judging.md": "tests/vsr/cli/test_training.py",
+    "judging.md": "tests/vsr/cli/commands/test_training.py",
     "reference.md": "the help",
 }
 """Pages that other tests are there for."""

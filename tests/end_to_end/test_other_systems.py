@@ -27,7 +27,7 @@ for top in ("models", "pipelines", "vsr"):
     for found in pkgutil.walk_packages(importlib.import_module(top).__path__, top + "."):
         if not found.name.startswith({_NOT_THERE!r}) and not found.name.endswith("__main__"):
             importlib.import_module(found.name)
-from pipelines.planner.resources import usable_cores, usable_memory
+from pipelines.hardware.resources import usable_cores, usable_memory
 assert usable_cores() >= 1 and usable_memory() > 1 << 20
 """
 

@@ -15,10 +15,10 @@ from itertools import count
 from typing import Any
 
 from pipelines.codec.encoder import EncodedChunk, encode_chunk
-from pipelines.codec.encoder_check import encoder_flaw
+from pipelines.encoders.encoder_check import encoder_flaw
 from pipelines.media.cicp import ColorTags, HdrMetadata
 from pipelines.media.video_info import Frame
-from pipelines.plan.encoder_spec import Encoder
+from pipelines.settings.encoder_spec import Encoder
 
 _OPTIONS = {
     "libx264": {"preset": "ultrafast", "crf": "18", "x264-params": "bframes=2:b-adapt=0:scenecut=0"},

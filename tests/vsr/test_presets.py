@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from models.errors import UsageError
 from pipelines.datasets.settings import DatasetSettings
 from pipelines.objectives.settings import TrainSettings
-from pipelines.plan.settings_file import read_settings
+from pipelines.settings.settings_file import read_settings
 from tests import media
 from tests.benchmarks.presets import PAGE, documented, write
 from vsr.api import run_settings

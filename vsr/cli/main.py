@@ -12,18 +12,18 @@ from typing import NoReturn
 
 import click
 
-from vsr.cli.clean import clean
 from vsr.cli.command_group import CommandGroup
-from vsr.cli.compare import compare
-from vsr.cli.evaluate import evaluate
-from vsr.cli.machine import bench, doctor, probe, show_version
-from vsr.cli.models import export, models, quantize
-from vsr.cli.preview import preview
-from vsr.cli.run import plan, presets, report_error, run
-from vsr.cli.server import jobs, serve, submit
+from vsr.cli.commands.clean import clean
+from vsr.cli.commands.compare import compare
+from vsr.cli.commands.evaluate import evaluate
+from vsr.cli.commands.machine import bench, doctor, probe, show_version
+from vsr.cli.commands.models import export, models, quantize
+from vsr.cli.commands.preview import preview
+from vsr.cli.commands.run import plan, presets, report_error, run
+from vsr.cli.commands.server import jobs, serve, submit
+from vsr.cli.commands.training import dataset, train
+from vsr.cli.commands.watch import watch
 from vsr.cli.terminal import echo
-from vsr.cli.training import dataset, train
-from vsr.cli.watch import watch
 
 __all__ = ["cli", "main"]
 

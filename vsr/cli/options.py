@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from click.shell_completion import CompletionItem
 
-    from pipelines.plan.settings import RunSettings
+    from pipelines.settings.run_settings import RunSettings
 
 __all__ = [
     "FilePath",
@@ -90,7 +90,7 @@ class CodecName(click.Choice):  # type: ignore[type-arg]
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """`x265` -> `hevc`."""
-        from pipelines.plan.settings import CODEC_ALIASES
+        from pipelines.settings.run_settings import CODEC_ALIASES
 
         return super().convert(CODEC_ALIASES.get(str(value).lower(), value), param, ctx)
 
@@ -367,7 +367,7 @@ def settings_of(options: dict[str, Any]) -> RunSettings:
 def read_options(kind: type[Any], config: Path | None, changes: tuple[str, ...]) -> Any:
     """Settings of a file, with some keys changed; values are TOML, or plain text."""
     from models.errors import UsageError
-    from pipelines.plan.settings_file import build_settings, merge, read_settings
+    from pipelines.settings.settings_file import build_settings, merge, read_settings
 
     overrides: dict[str, Any] = {}
     for change in changes:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from models.catalog.lookup import find
 from models.errors import UsageError
-from pipelines.plan.encoder_spec import CONTAINERS, refuse_pair
+from pipelines.settings.encoder_spec import CONTAINERS, refuse_pair
 from vsr.flat_settings import run_settings
 from vsr.presets import presets
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pipelines.plan.events import Planned
-from pipelines.plan.option_values import tile_text
+from pipelines.settings.option_values import tile_text
 from vsr.views.text import counted, duration, size_text
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import pytest
 
 from models.errors import ResourceError, UsageError
 from pipelines.cluster import ray_session
-from pipelines.planner.resources import usable_cores
+from pipelines.hardware.resources import usable_cores
 
 
 @pytest.mark.parametrize(

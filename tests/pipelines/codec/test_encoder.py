@@ -12,12 +12,12 @@ import pytest
 
 from models.errors import UsageError
 from pipelines.codec.encoder import encode_chunk, try_encoder
+from pipelines.encoders.encoder_options import EncoderTarget, choose_encoder
 from pipelines.media.cicp import ColorTags
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.media.video_info import Frame
-from pipelines.plan.encoder_spec import Encoder
-from pipelines.plan.settings import EncodeSettings
-from pipelines.planner.encoder_options import EncoderTarget, choose_encoder
+from pipelines.settings.encoder_spec import Encoder
+from pipelines.settings.run_settings import EncodeSettings
 from tests import media
 from tests.helpers.command import vsr
 

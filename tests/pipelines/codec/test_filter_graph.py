@@ -17,8 +17,8 @@ from pipelines.codec.field_weaving import field_alone
 from pipelines.media.video_info import Frame
 from pipelines.plan.events import Note
 from pipelines.plan.plan import Deinterlacing
-from pipelines.plan.settings import RunSettings
 from pipelines.probe.probe import probe
+from pipelines.settings.run_settings import RunSettings
 from tests import media
 from tests.helpers.combs import comb_share
 from tests.helpers.inline import finished_of, planned_of, upscaled

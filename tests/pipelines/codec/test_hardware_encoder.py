@@ -15,14 +15,14 @@ import pytest
 import pipelines.codec.encoder as encoder_module
 from models.errors import ResourceError
 from pipelines.codec.encoder import encode_chunk
-from pipelines.codec.encoder_check import SELF_TEST_FRAMES, encoder_flaw
+from pipelines.encoders.encoder_check import SELF_TEST_FRAMES, encoder_flaw
 from pipelines.media.chroma_siting import chroma_siting
 from pipelines.media.cicp import ColorTags, HdrMetadata
 from pipelines.media.demuxer import open_memory
 from pipelines.media.dynamic_hdr import DynamicHdr
 from pipelines.media.hdr_metadata import agree, static_metadata
 from pipelines.media.video_info import Frame
-from pipelines.plan.encoder_spec import Encoder
+from pipelines.settings.encoder_spec import Encoder
 from pipelines.storage.child_call import ChildFailedError, call_in_child
 from tests import media
 from tests.helpers.dynamic_hdr import carried

@@ -14,8 +14,8 @@ from pipelines.codec.prefilters import BitDepthRaiser, decomb, dehalo
 from pipelines.diagnostics.preview import preview_prefilters
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.media.video_info import Frame
-from pipelines.plan.option_values import PREFILTERS
-from pipelines.plan.settings import RunSettings
+from pipelines.settings.option_values import PREFILTERS
+from pipelines.settings.run_settings import RunSettings
 from tests import media
 from tests.helpers.inline import QUICK, planned_of, upscaled
 from tests.helpers.patches import write_planes

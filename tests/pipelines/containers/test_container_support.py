@@ -11,9 +11,9 @@ from models.errors import UsageError
 from pipelines.containers.container_support import incompatible_streams, refuse_incompatible
 from pipelines.output import trial
 from pipelines.output.trial import tracks_that_fail
-from pipelines.plan.settings import RunSettings
 from pipelines.planner.video_planner import plan_video
 from pipelines.probe.probe import probe
+from pipelines.settings.run_settings import RunSettings
 from tests import media
 
 

@@ -35,8 +35,8 @@ from pipelines.frames.images import write_png
 from pipelines.frames.sample_values import SampleValues, from_values, oriented, to_values
 from pipelines.frames.shot_detection import shots
 from pipelines.frames.video_reader import Footage
-from pipelines.plan.settings_file import read_settings
 from pipelines.probe.probe import fingerprint, probe
+from pipelines.settings.settings_file import read_settings
 from tests.helpers.footage import clip, film, pictures, texture
 
 SMALL = DatasetSettings(

@@ -13,8 +13,8 @@ from models.errors import ResourceError
 from pipelines.diagnostics import doctor
 from pipelines.diagnostics.dependencies import Library
 from pipelines.diagnostics.doctor import Finding, examine, findings_of_hardware
-from pipelines.plan.encoder_spec import Encoder
 from pipelines.pool import process_pool
+from pipelines.settings.encoder_spec import Encoder
 from pipelines.workers.messages import HardwareFacts
 from tests.helpers.inline import WorkersHere, without_processes
 
@@ -143,9 +143,9 @@ def test_every_encoder_of_a_gpu_is_tested_anew(monkeypatch: pytest.MonkeyPatch) 
         asked.append(anew)
         return flaws[encoder.name]
 
-    monkeypatch.setattr("pipelines.codec.graphics_driver.makers_here", lambda: ["nvenc"])
-    monkeypatch.setattr("pipelines.codec.graphics_driver.encoder_hardware", lambda maker: f"{maker} 1")
-    monkeypatch.setattr("pipelines.planner.encoder_choice.self_test", tested)
+    monkeypatch.setattr("pipelines.hardware.graphics_driver.makers_here", lambda: ["nvenc"])
+    monkeypatch.setattr("pipelines.hardware.graphics_driver.encoder_hardware", lambda maker: f"{maker} 1")
+    monkeypatch.setattr("pipelines.encoders.encoder_choice.self_test", tested)
     found = list(doctor._encoders())
     assert [(f.level, f.facts["flaw"]) for f in found] == [
         ("advice" if flaw else "ok", flaw) for flaw in flaws.values()

@@ -16,8 +16,8 @@ from pipelines.diagnostics.benchmark import estimate_seconds
 from pipelines.diagnostics.estimate import Estimate, TriedFrames, _chunks, estimate, estimated, estimating
 from pipelines.diagnostics.preview import Preview, preview
 from pipelines.diagnostics.run_time import expected_rate, machine_share, run_seconds, typical
+from pipelines.hardware.resources import Crew
 from pipelines.plan.events import Note, Planned
-from pipelines.planner.resources import Crew
 from pipelines.planner.video_planner import plan_video
 from pipelines.run import chunk_loop
 from pipelines.workers.messages import Stages

@@ -14,14 +14,14 @@ import pytest
 import torch
 
 from models.errors import NoMemoryError
-from pipelines.inference.cuda_graph import GraphedNetwork
+from pipelines.inference.cuda.cuda_graph import GraphedNetwork
+from pipelines.inference.cuda.transfer_ring import Queues
 from pipelines.inference.device import choose_device, numerics_class
 from pipelines.inference.temporal_windows import alone
-from pipelines.inference.transfer_ring import Queues
 from pipelines.inference.upscaler import Upscaler
 from pipelines.media.video_info import Frame
 from tests.helpers.command import ROOT, environment
-from tests.pipelines.inference.test_cuda_pipeline import partly_still
+from tests.pipelines.inference.cuda.test_cuda_pipeline import partly_still
 from tests.pipelines.inference.test_upscaler import CPU, card, picture, plan_of, same
 
 pytestmark = [

@@ -13,18 +13,18 @@ import numpy as np
 import pytest
 import torch
 
+import pipelines.hardware.resources as resources
 import pipelines.inference.arithmetic_trial as arithmetic_trial
 import pipelines.planner.precision_choice as precision_choice
-import pipelines.planner.resources as resources
 from models.errors import UsageError
 from pipelines.inference import device
 from pipelines.inference.arithmetic_trial import try_arithmetic
+from pipelines.inference.cuda.transfer_ring import Queues, Ring
 from pipelines.inference.device import TRAITS, Traits, accelerator_here, choose_device, computing_dtype
-from pipelines.inference.transfer_ring import Queues, Ring
 from pipelines.inference.upscaler import Upscaler
 from pipelines.plan.arithmetic import ArithmeticTrial, choose_arithmetic
 from pipelines.plan.plan import Plan
-from pipelines.plan.settings import DEVICES, RunSettings
+from pipelines.settings.run_settings import DEVICES, RunSettings
 from pipelines.storage.child_call import ChildFailedError
 from tests.pipelines.inference.test_upscaler import card, plan_of
 

@@ -27,9 +27,9 @@ from pipelines.media.cicp import ColorTags
 from pipelines.media.pixel_format import Orientation, PixelFormat
 from pipelines.media.video_info import Chunk, Frame, Span
 from pipelines.plan.color_tags import output_tags
-from pipelines.plan.encoder_spec import Encoder
 from pipelines.plan.plan import Plan
 from pipelines.planner.network_choice import choose_stages
+from pipelines.settings.encoder_spec import Encoder
 from tests.helpers.figures import record
 from tests.helpers.float_reference import reference
 

@@ -10,7 +10,7 @@ import pytest
 from pipelines.inference.shot_upscaler import ShotUpscaler
 from pipelines.inference.temporal_windows import alone
 from pipelines.inference.upscaler import Upscaler
-from pipelines.plan.settings import detail_at
+from pipelines.settings.run_settings import detail_at
 from tests.pipelines.inference.test_upscaler import CPU, card, picture, plan_of, same
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from pipelines.inference.upscaler import Upscaler
 from pipelines.media.cicp import ColorTags
 from pipelines.media.pixel_format import Orientation, PixelFormat
 from pipelines.media.video_info import Chunk, Frame, Span
-from pipelines.plan.encoder_spec import Encoder
 from pipelines.plan.plan import NetworkStage, Plan
+from pipelines.settings.encoder_spec import Encoder
 
 CPU = torch.device("cpu")
 BT709 = ColorTags(1, 1, 1, 1, 1)

@@ -17,9 +17,9 @@ from pipelines.media.image_sequence import pack, pattern_of, unpack
 from pipelines.output import journal, muxer
 from pipelines.output.chunk_record import ResultParts
 from pipelines.plan.events import AlreadyDone
-from pipelines.plan.option_values import parse_rate
 from pipelines.probe.probe import probe
 from pipelines.run import publishing
+from pipelines.settings.option_values import parse_rate
 from tests import media
 from tests.helpers.inline import H264, finished_of, planned_of, upscaled
 from tests.helpers.view import decoded, frames

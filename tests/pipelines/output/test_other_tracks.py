@@ -29,11 +29,11 @@ from pipelines.media.video_info import Frame
 from pipelines.output import trial
 from pipelines.output.result_contents import check_passed
 from pipelines.output.stream_copy import Passed
-from pipelines.plan.encoder_spec import Encoder
 from pipelines.planner import container_choice
 from pipelines.planner.video_planner import plan_video
 from pipelines.probe.packet_index import pcm_samples
 from pipelines.probe.probe import probe
+from pipelines.settings.encoder_spec import Encoder
 from tests import media
 from tests.helpers.inline import H264, QUICK, planned_of, upscaled
 from tests.helpers.view import frames, view

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from models.errors import UsageError
-from pipelines.plan.name_template import DEFAULT_TEMPLATE, check_template, template_suffix
 from pipelines.plan.output_names import result_name, same_name_key
+from pipelines.settings.name_template import DEFAULT_TEMPLATE, check_template, template_suffix
 
 PLAN: Any = SimpleNamespace(out_width=3840, out_height=2160, encoder=SimpleNamespace(codec="hevc"),
                             stages=[SimpleNamespace(card=SimpleNamespace(name="fast-x2")), SimpleNamespace(card=SimpleNamespace(name="a/b"))])  # fmt: skip

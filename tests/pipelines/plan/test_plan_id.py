@@ -18,12 +18,12 @@ from pipelines.media.cicp import ColorTags
 from pipelines.media.pixel_format import Orientation
 from pipelines.media.video_info import Chunk, Span
 from pipelines.output.journal import Journal, read_job, work_folder
-from pipelines.plan.encoder_spec import Encoder
 from pipelines.plan.events import AlreadyDone, ChunkFinished
 from pipelines.plan.output_names import report_path
 from pipelines.plan.plan import NetworkStage, Plan
 from pipelines.plan.plan_id import former_id, plan_id
 from pipelines.run.job import upscale_video
+from pipelines.settings.encoder_spec import Encoder
 from tests import media
 from tests.helpers.inline import QUICK, planned_of, upscaled
 from tests.helpers.view import view

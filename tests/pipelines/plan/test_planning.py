@@ -15,9 +15,9 @@ from models.catalog.lookup import find
 from models.errors import UsageError
 from pipelines.media.video_info import NO_PTS, PacketIndex
 from pipelines.plan.chunking import clean_starts, cut_chunks, cut_spans, with_context
-from pipelines.plan.settings import TargetSettings
 from pipelines.planner.geometry import target_size
 from pipelines.planner.network_choice import choose_stages
+from pipelines.settings.run_settings import TargetSettings
 
 
 @pytest.mark.parametrize(

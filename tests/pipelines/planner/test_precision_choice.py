@@ -10,9 +10,9 @@ import pytest
 from models.errors import UsageError
 from pipelines.model_files.card_writer import NetworkFacts, export
 from pipelines.model_files.quantization import add_integers
-from pipelines.plan.settings import RunSettings, TargetSettings
 from pipelines.planner import precision_choice
 from pipelines.planner.video_planner import plan_video
+from pipelines.settings.run_settings import RunSettings, TargetSettings
 from tests import media
 from tests.helpers.integers import card_with_integers, network
 

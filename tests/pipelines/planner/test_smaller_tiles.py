@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from models.errors import NoMemoryError, UsageError
+from pipelines.hardware.resources import Crew
 from pipelines.output.journal import work_folder
 from pipelines.plan.events import AlreadyDone, ChunkFinished, Event, Note, Planned
 from pipelines.planner.plan_builder import with_smaller_tiles
-from pipelines.planner.resources import Crew
 from pipelines.planner.video_planner import plan_video
 from pipelines.run.job import upscale_video
 from tests import media

@@ -10,12 +10,12 @@ import av
 import pytest
 
 from models.errors import UsageError
-from pipelines.plan.settings import EncodeSettings, RunSettings, TargetSettings
 from pipelines.planner import network_choice, video_planner
 from pipelines.planner.network_choice import chosen_model
 from pipelines.planner.video_planner import plan_video
 from pipelines.probe import restoration_level
 from pipelines.probe.probe import probe
+from pipelines.settings.run_settings import EncodeSettings, RunSettings, TargetSettings
 from tests import media
 
 

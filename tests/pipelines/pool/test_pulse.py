@@ -13,8 +13,8 @@ from pipelines.codec.encoder import encode_chunk
 from pipelines.inference.tile_threads import TileThreadPool
 from pipelines.media.cicp import ColorTags
 from pipelines.media.video_info import Frame
-from pipelines.plan.encoder_spec import Encoder
 from pipelines.pool import child_process
+from pipelines.settings.encoder_spec import Encoder
 from tests import media
 
 

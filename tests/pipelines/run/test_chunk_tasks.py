@@ -16,15 +16,15 @@ import pytest
 
 from models.errors import ResourceError, UsageError
 from pipelines.codec.encoder import EncodedChunk
+from pipelines.hardware.resources import Crew
 from pipelines.output.journal import work_folder
 from pipelines.plan.events import Advanced, ChunkFinished, Event, Note
-from pipelines.plan.settings import ExecutionSettings, RunSettings
-from pipelines.planner.resources import Crew
 from pipelines.planner.video_planner import plan_video
 from pipelines.pool.interface import NoneAdmittedError, WorkerLost, WorkerRejected, WorkItem
 from pipelines.run import worker_pools
 from pipelines.run.job import upscale_video
 from pipelines.run.worker_pools import local_workers
+from pipelines.settings.run_settings import ExecutionSettings, RunSettings
 from tests import media
 from tests.helpers.inline import H264, QUICK, WorkersHere, finished_of, planned_of, upscaled
 from vsr.api import run_settings
@@ -210,9 +210,9 @@ def test_children_share_the_devices_by_turns(
             environments.extend(worker_pools._environments(settings, crew)) or WorkersHere()
         ),
     )
-    monkeypatch.setattr("pipelines.planner.resources.usable_cores", lambda: cores)
-    monkeypatch.setattr("pipelines.planner.resources.usable_memory", lambda: 10**12)
-    monkeypatch.setattr("pipelines.planner.resources._device_memory", lambda _: None)
+    monkeypatch.setattr("pipelines.hardware.resources.usable_cores", lambda: cores)
+    monkeypatch.setattr("pipelines.hardware.resources.usable_memory", lambda: 10**12)
+    monkeypatch.setattr("pipelines.hardware.resources._device_memory", lambda _: None)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", devices)
     planned = plan_video(media.cfr(tmp_path / "in.mp4", frames=2), None, RunSettings())
     settings = ExecutionSettings(workers=workers)
@@ -271,9 +271,9 @@ def test_workers_of_a_private_cluster_share_the_devices_that_are_there(
 
     monkeypatch.setattr("pipelines.cluster.ray_session.Session", Session)
     monkeypatch.setitem(sys.modules, "pipelines.cluster.ray_pool", SimpleNamespace(RayPool=found))
-    monkeypatch.setattr("pipelines.planner.resources.usable_cores", lambda: 16)
-    monkeypatch.setattr("pipelines.planner.resources.usable_memory", lambda: 10**12)
-    monkeypatch.setattr("pipelines.planner.resources._device_memory", lambda _: None)
+    monkeypatch.setattr("pipelines.hardware.resources.usable_cores", lambda: 16)
+    monkeypatch.setattr("pipelines.hardware.resources.usable_memory", lambda: 10**12)
+    monkeypatch.setattr("pipelines.hardware.resources._device_memory", lambda _: None)
     planned = plan_video(media.cfr(tmp_path / "in.mp4", frames=2), None, RunSettings())
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", devices)
     with worker_pools.open_workers(

@@ -14,15 +14,13 @@ import numpy as np
 import pytest
 
 from models.errors import Interrupted, UsageError
+from pipelines.encoders.encoder_crf import crf_scale, with_crf
+from pipelines.encoders.hardware_options import hardware_options
 from pipelines.frames.crf_trial import crf_trial
 from pipelines.frames.ffmpeg_metrics import Meter, VmafMeter
 from pipelines.media.video_info import Chunk
 from pipelines.output.journal import begun_plan, work_folder
-from pipelines.plan.encoder_spec import Encoder
 from pipelines.plan.events import AlreadyDone, ChunkFinished, Finished, Note
-from pipelines.plan.rate_target import RateTarget, parse_bytes
-from pipelines.plan.settings import EncodeSettings
-from pipelines.planner.hardware_options import hardware_options
 from pipelines.planner.video_planner import plan_video
 from pipelines.run import crf_search
 from pipelines.run.crf_estimate import (
@@ -33,8 +31,10 @@ from pipelines.run.crf_estimate import (
     estimate_sum,
     next_ladder,
 )
-from pipelines.run.encoder_crf import crf_scale, with_crf
 from pipelines.run.job import upscale_video
+from pipelines.settings.encoder_spec import Encoder
+from pipelines.settings.rate_target import RateTarget, parse_bytes
+from pipelines.settings.run_settings import EncodeSettings
 from tests import media
 from tests.helpers.inline import finished_of, planned_of, upscaled
 from tests.helpers.view import decoded, frames, planes

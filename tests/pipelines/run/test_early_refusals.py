@@ -10,7 +10,8 @@ import pytest
 from models.catalog.lookup import foreign
 from models.errors import MediaError, OutputError, UsageError
 from pipelines.diagnostics import preview
-from pipelines.planner import network_choice, resources, video_planner
+from pipelines.hardware import resources
+from pipelines.planner import network_choice, video_planner
 from pipelines.run import chunk_loop, job
 from pipelines.training.fine_tuning import tune
 from tests import media

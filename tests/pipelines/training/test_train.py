@@ -30,7 +30,7 @@ from pipelines.model_files.card_writer import NetworkFacts, export, gflop_per_me
 from pipelines.model_files.install import install_model
 from pipelines.objectives.settings import ObjectiveSettings, OptimizerSettings, TrainSettings, learning_rate
 from pipelines.plan.events import Note
-from pipelines.plan.settings_file import read_settings
+from pipelines.settings.settings_file import read_settings
 from pipelines.training.fine_tuning import FineTuningResult, tune
 from pipelines.training.train import train
 from pipelines.training.trainer import Trainer

@@ -9,17 +9,17 @@ import pytest
 from click.testing import CliRunner
 
 from models.errors import MediaError, UsageError
-from pipelines.plan.rate_target import parse_bytes
-from pipelines.plan.settings import CODECS, DEVICES, ENCODERS, PRECISIONS
 from pipelines.planner.video_planner import plan_video
 from pipelines.probe.probe import probe
 from pipelines.quality.judgement import METRICS
+from pipelines.settings.rate_target import parse_bytes
+from pipelines.settings.run_settings import CODECS, DEVICES, ENCODERS, PRECISIONS
 from tests import media
 from vsr.api import run_settings
-from vsr.cli.evaluate import evaluate
+from vsr.cli.commands.evaluate import evaluate
+from vsr.cli.commands.run import run
 from vsr.cli.main import cli, main
 from vsr.cli.options import CodecName, Factor
-from vsr.cli.run import run
 from vsr.presets import presets
 
 
@@ -171,7 +171,7 @@ def test_clean_deletes_nothing_where_nobody_can_answer(tmp_path: Path) -> None:
 
 
 def test_the_codecs_offered_are_those_of_the_settings() -> None:
-    from pipelines.plan.settings import CODEC_ALIASES, CODECS
+    from pipelines.settings.run_settings import CODEC_ALIASES, CODECS
 
     assert tuple(CodecName().choices) == CODECS
     assert set(CODEC_ALIASES.values()) <= set(CODECS)

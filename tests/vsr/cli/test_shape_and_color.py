@@ -15,8 +15,8 @@ import pytest
 
 from pipelines.containers import matroska_shape
 from pipelines.containers.matroska_shape import reserve, write_shape
-from pipelines.media.container_check import flaw_of
-from pipelines.media.matroska import elements
+from pipelines.file_parsing.container_check import flaw_of
+from pipelines.file_parsing.matroska import elements
 from tests import media
 
 CPU = ("--model", "lanczos", "--device", "cpu")

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from models.errors import UsageError
-from pipelines.plan.option_values import parse_range, parse_rate, parse_tile
-from pipelines.plan.settings import RunSettings, TargetSettings
 from pipelines.run.inputs import find_inputs
+from pipelines.settings.option_values import parse_range, parse_rate, parse_tile
+from pipelines.settings.run_settings import RunSettings, TargetSettings
 from tests import media
 from tests.helpers.command import COPIED_AS_FFV1
 from vsr.cli import main as command

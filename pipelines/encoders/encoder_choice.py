@@ -1,0 +1,145 @@
+"""`proven_encoder`: the encoder that `--encoder` means for a plan: software, or a tested GPU encoder.
+
+Decided once, when the plan is made, which records the encoder with all its options. Trials run in separate
+processes, because drivers crash and hang. The self-test is done once for an encoder, format, GPU, driver and
+build of FFmpeg.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from models.errors import UsageError, VsrError
+from pipelines.codec.encoder import OPENING
+from pipelines.codec.encoder_builds import encoder_builds
+from pipelines.encoders.encoder_check import SELF_TEST_FRAMES, SELF_TEST_SIZE
+from pipelines.encoders.encoder_options import without_b_frames
+from pipelines.hardware.graphics_driver import encoder_hardware
+from pipelines.hardware.resources import computing_device
+from pipelines.media.cicp import ColorTags, HdrMetadata
+from pipelines.settings.encoder_spec import HARDWARE_CODECS, MAKERS, PRESETS
+from pipelines.storage.cache_folder import read_cached, write_cached
+from pipelines.storage.child_call import ChildFailedError, call_in_child
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pipelines.settings.encoder_spec import Encoder
+    from pipelines.settings.run_settings import EncodeSettings, RunSettings
+
+__all__ = ["proven_encoder", "self_test", "wanted_maker"]
+
+
+_CHECK = "pipelines.encoders.encoder_check:encoder_flaw"
+_TABLE = "encoders"
+_SECONDS = 120.0
+"""For 48 small frames, or three of any size, encoded twice and decoded; hardware needs one second."""
+_FRAMES_OF_THE_PLAN = 3
+_BT709 = ColorTags(1, 1, 1, 1, 1)
+_OF_DEVICE = {"cuda": "nvenc", "hip": "amf", "xpu": "qsv", "mps": "videotoolbox"}
+
+
+def wanted_maker(settings: RunSettings, *, picture: bool) -> str:
+    """The vendor of the encoder that is tried; empty for software.
+
+    Named by the user, or for "auto" that of the GPU on which networks run.
+    """
+    encode = settings.encode
+    if encode.encoder in MAKERS:
+        if picture:
+            raise UsageError(f"--encoder {encode.encoder}: pictures are encoded in software; leave it out")
+        return encode.encoder
+    own = encode.codec in HARDWARE_CODECS and encode.preset in PRESETS and not encode.options
+    if encode.encoder == "software" or picture or not own or settings.cluster is not None:
+        return ""
+    return _OF_DEVICE.get(computing_device(settings.device), "")
+
+
+def proven_encoder(
+    settings: EncodeSettings,
+    choose: Callable[[EncodeSettings], Encoder],
+    maker: str,
+    *,
+    tags: Callable[[Encoder], ColorTags],
+    hdr: HdrMetadata,
+) -> tuple[Encoder, list[str]]:
+    """(encoder, messages for the user).
+
+    choose: returns the encoder for settings. maker: of the hardware to try; empty for none. tags, hdr:
+    expected in its stream. Raises UsageError if named hardware is missing or fails.
+    """
+    named = settings.encoder in MAKERS
+    software = replace(settings, encoder="software")
+    if not maker:
+        return choose(software), []
+    try:
+        encoder = choose(replace(settings, encoder=maker))
+        if not named and encoder.pix_fmt != choose(software).pix_fmt:
+            return choose(software), [f"encoded in software: {encoder.name} would need {encoder.pix_fmt}"]
+        found, flaw = _proven(encoder, tags(encoder), hdr)
+    except UsageError as error:
+        if named:
+            raise
+        return choose(software), [f"encoded in software: {error}"]
+    if not flaw:
+        return found, [f"encoded by {found.name} ({encoder_hardware(maker)}), which passed its self-test"]
+    if named:
+        raise UsageError(
+            f"--encoder {settings.encoder}: {encoder.name} can't be used here: {flaw}; give --encoder"
+            " software, or see `vsr doctor`"
+        )
+    return choose(software), [f"encoded in software, as {encoder.name} can't be used here: {flaw}"]
+
+
+def _proven(encoder: Encoder, color: ColorTags, hdr: HdrMetadata) -> tuple[Encoder, str]:
+    """The encoder, or the same without B frames, and what is wrong with it.
+
+    Tested with small frames and at the plan's size.
+    """
+    flaw = ""
+    for one in (encoder, without_b_frames(encoder)):
+        if one is None:
+            break
+        found = self_test(one) or _tried(one, color, hdr, _FRAMES_OF_THE_PLAN)
+        if not found:
+            return one, ""
+        flaw = flaw or found
+    return encoder, flaw
+
+
+def self_test(encoder: Encoder, *, anew: bool = False) -> str:
+    """Run the self-test of a hardware encoder; returns what is wrong.
+
+    Empty if it passes. anew: ignore the remembered result.
+    """
+    hardware = encoder_hardware(encoder.maker)
+    if not hardware:
+        return "no such GPU is there, or its driver does not answer"
+    width, height = SELF_TEST_SIZE
+    small = replace(encoder, width=width, height=height, container="matroska", tag="")
+    builds = encoder_builds()
+    key = " | ".join(
+        [
+            small.name,
+            small.pix_fmt,
+            *(f"{k}={v}" for k, v in sorted(small.options.items())),
+            hardware,
+            builds["av"],
+            builds["ffmpeg"],
+        ]
+    )
+    known = None if anew else read_cached(_TABLE, key)
+    if isinstance(known, str):
+        return known
+    flaw = _tried(small, _BT709, HdrMetadata(), SELF_TEST_FRAMES)
+    if OPENING not in flaw:  # which is quick to find again, and may be for want of a session
+        write_cached(_TABLE, key, flaw)
+    return flaw
+
+
+def _tried(encoder: Encoder, color: ColorTags, hdr: HdrMetadata, frames: int) -> str:
+    try:
+        return str(call_in_child(_CHECK, encoder, color, hdr, frames, seconds=_SECONDS))
+    except (ChildFailedError, VsrError) as error:
+        return str(error)

@@ -1,0 +1,6 @@
+"""MP4 boxes and Matroska elements, read without FFmpeg.
+
+container_check.py  finds truncated and damaged containers
+file_bytes.py       random access to bytes of a file, and flaws of a file
+matroska.py         checks Matroska files, and reads their elements and codec names
+"""

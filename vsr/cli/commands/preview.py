@@ -1,0 +1,180 @@
+"""`vsr preview`: what networks would make of a film, and what a run has made so far, as pictures."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vsr.cli.commands.known_models import absent_models, download_missing
+from vsr.cli.options import FilePath, run_options, settings_of
+from vsr.cli.terminal import echo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from models.catalog.model_index import IndexEntry
+
+__all__ = ["preview"]
+
+
+@click.command()
+@click.argument("source", required=False, type=FilePath(), metavar="[INPUT]")
+@click.option(
+    "--at",
+    multiple=True,
+    metavar="TIME",
+    help="Time of a sample, in seconds or [hh:]mm:ss[.fff]; may be repeated.",
+)
+@click.option(
+    "--shots",
+    type=click.IntRange(1, 100),
+    default=3,
+    show_default=True,
+    help="Number of samples without --at, spread over the film.",
+)
+@click.option(
+    "--prefilters",
+    is_flag=True,
+    help="Compare prefilters instead of networks; each prefilter is followed by the same network.",
+)
+@click.option(
+    "--models",
+    metavar="NAME|FILE,...",
+    help="Networks to compare, joined by commas; default: lanczos and the network of a run.",
+)
+@click.option(
+    "-y",
+    "--yes",
+    is_flag=True,
+    help="Download networks that --models names, without asking.",
+)
+@click.option(
+    "--job", type=FilePath(), metavar="OUTPUT|WORKDIR", help="Show finished parts of a run in progress."
+)
+@functools.partial(
+    run_options, one_model=False, output="Folder of the page; default: NAME.preview next to the input."
+)
+def preview(
+    source: Path | None, output: Path | None, at: tuple[str, ...], shots: int, models: str | None,
+    prefilters: bool, job: Path | None, as_json: bool, yes: bool, **options: Any,
+) -> None:  # fmt: skip
+    """Show sample frames of a film upscaled by several networks, and estimate time and size of the result.
+
+    Writes crops as PNG and index.html, a web page with sliders, into a folder: -o, or NAME.preview next to
+    the input. Networks of `vsr models search` that are not installed are offered for download.
+
+    \b
+    Example: vsr preview film.mp4 --at 12:30 --models lanczos,fast,other.pth
+             vsr preview --job film.2160p.mp4
+    """
+    from models.errors import UsageError
+    from pipelines.diagnostics.partial_preview import look
+    from pipelines.diagnostics.preview import preview as show
+    from pipelines.diagnostics.preview import preview_prefilters as show_prefilters
+    from vsr.pages.preview_page import (
+        page,
+        preview_table,
+        preview_text,
+        unfinished_page,
+        unfinished_table,
+        unfinished_text,
+    )
+
+    if job is not None:
+        _tell(
+            look(job, source, output, shots=shots),
+            "unfinished",
+            (unfinished_page, unfinished_table, unfinished_text),
+            as_json=as_json,
+        )
+        return
+    if source is None:
+        raise UsageError("no film to look at; expected INPUT, or --job and the output of a run")
+    names = [name.strip() for name in (models or "").split(",") if name.strip()]
+    if prefilters:
+        options["model"] = names[0] if names else None
+    settings, views = settings_of(options), (page, preview_table, preview_text)
+    if prefilters:
+        if len(names) > 1:
+            raise UsageError(
+                "--prefilters compares prefilters with a single network; give only one of"
+                f" {', '.join(names)} to --models"
+            )
+        _tell(
+            show_prefilters(source, output, settings, at=at, shots=shots), "preview", views, as_json=as_json
+        )
+        return
+    absent = absent_models(names)
+    if absent and (yes or len(absent) == len(names)):
+        download_missing(",".join(names), yes=yes, asks=False if as_json else None)
+        absent = {}
+    here = [name for name in names if name not in absent]
+    shown = _tell(
+        show(source, output, settings, models=here, at=at, shots=shots),
+        "preview",
+        views,
+        as_json=as_json,
+    )
+    if absent and _accepted(shown, list(absent.values()), as_json=as_json):
+        download_missing(",".join(names), yes=True)
+        _tell(
+            show(source, output, settings, models=names, at=at, shots=shots),
+            "preview",
+            views,
+            as_json=as_json,
+        )
+
+
+def _accepted(shown: Any, absent: list[IndexEntry], *, as_json: bool) -> bool:
+    """Offer networks that are not here; whether somebody at a terminal wants them."""
+    from pipelines.diagnostics.offers import offers
+    from vsr.pages.preview_page import offer_table, offer_text
+    from vsr.views.json_lines import JsonLines
+
+    found = offers(shown, absent)
+    for offer in found:
+        if as_json:
+            JsonLines().write("offer", offer_table(offer))
+        else:
+            echo(offer_text(offer))
+    if as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    names = " and ".join(e.name for e in absent)
+    return click.confirm(
+        f"Fetch {names} now, and show the moments through {'them' if len(absent) > 1 else 'it'}, too?",
+        err=True,
+    )
+
+
+def _tell(events: Iterator[Any], kind: str, views: tuple[Callable[[Any], Any], ...], *, as_json: bool) -> Any:
+    """Every moment as it comes, then the page.
+
+    The last event. kind: of the JSON line. views: of the last event, as a page, plain values and text.
+    """
+    from pipelines.diagnostics.preview import PreviewMoment
+    from pipelines.plan.events import Note
+    from pipelines.plan.timeline import clock
+    from pipelines.storage.atomic_file import write_atomically
+    from vsr.views.json_lines import JsonLines
+
+    as_page, as_table, as_text = views
+    event: Any = None
+    for event in events:
+        if isinstance(event, PreviewMoment):
+            echo(f"{clock(event.seconds)} into the film: {event.files[-1]}", err=True)
+            continue
+        if isinstance(event, Note):
+            echo(event.text, err=True)
+            continue
+        path = Path(event.folder) / "index.html"
+        write_atomically(path, as_page(event).encode(errors="replace"))
+        if as_json:
+            JsonLines().write(kind, {**as_table(event), "page": str(path)})
+        else:
+            echo(as_text(event))
+            echo(f"open {path} in a browser")
+    return event

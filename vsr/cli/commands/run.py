@@ -1,0 +1,390 @@
+"""`vsr run`, `vsr plan` and `vsr presets`."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vsr.cli.commands.known_models import download_missing
+from vsr.cli.options import FilePath, PathOrUrl, run_options, settings_of
+from vsr.cli.terminal import echo
+from vsr.views.text import printable
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+    from models.errors import VsrError
+    from pipelines.diagnostics.estimate import Estimate
+    from pipelines.plan.events import Planned
+    from pipelines.plan.plan import Plan
+    from pipelines.run.inputs import Input
+    from pipelines.settings.run_settings import RunSettings
+    from pipelines.storage.object_store import Url
+    from vsr.views.json_lines import JsonLines
+    from vsr.views.progress import Bar
+    from vsr.views.run_summary import Summary
+
+__all__ = ["draw_view", "output_template", "plan", "presets", "report_error", "run"]
+
+
+_SOME_FAILED = 8
+"""Exit code if some of several inputs failed."""
+
+
+output_template = click.option(
+    "--output-template",
+    metavar="NAME",
+    help=(
+        'File name template of outputs without an explicit name; default: "{stem}.{lines}p{range}{suffix}".'
+    ),
+)
+
+
+@click.command()
+@click.argument("inputs", nargs=-1, required=True, type=PathOrUrl(), metavar="INPUT...")
+@functools.partial(run_options, place=PathOrUrl())
+@output_template
+@click.option(
+    "-r",
+    "--recursive",
+    is_flag=True,
+    help="Include subfolders; the folder given by -o gets the same structure.",
+)
+@click.option(
+    "--allow-url",
+    is_flag=True,
+    help="Allow s3://, gs:// and https:// inputs, and s3:// and gs:// outputs.",
+)
+@click.option(
+    "--staging",
+    type=FilePath(),
+    metavar="FOLDER",
+    help="Folder for temporary copies of remote files; default: vsr's cache folder (~/.cache/vsr).",
+)
+@click.option(
+    "--summary",
+    type=FilePath(),
+    metavar="FILE",
+    help="Write the status of each input to a .csv or .json file.",
+)
+@click.option(
+    "--workers",
+    type=int,
+    metavar="N",
+    help=(
+        "Maximum number of workers. Default: one; with CUDA, one to four per device, depending on"
+        " CPU cores (four for each worker) and memory."
+    ),
+)
+@click.option("--cluster", metavar="ADDRESS", help="Use a Ray cluster: local[:N], auto, or HOST:PORT.")
+@click.option(
+    "--gpus-per-worker",
+    type=float,
+    metavar="N",
+    help=(
+        "GPUs for each cluster worker, such as 0.5 for two workers per GPU; default: 1; with"
+        " --cluster local, those available divided by the workers."
+    ),
+)
+@click.option(
+    "--cpus-per-worker",
+    type=float,
+    metavar="N",
+    help=(
+        "CPU cores for each cluster worker; default with GPUs: those of a machine divided by the workers on"
+        " its GPUs; without GPUs: all of a machine, at most 8; with --cluster local: those available"
+        " divided by the workers."
+    ),
+)
+@click.option(
+    "--mixed-hardware",
+    is_flag=True,
+    default=None,
+    help=("Allow workers with different hardware; the bytes then depend on which worker made which chunk."),
+)
+@click.option(
+    "--verify",
+    type=click.Choice(["seams", "full"]),
+    help="Decode the output around chunk boundaries (seams, default), or all of it (full).",
+)
+@click.option("--overwrite", is_flag=True, help="Replace an existing output; finished chunks are kept.")
+@click.option("--fresh", is_flag=True, help="Discard earlier chunks and outputs, and start from scratch.")
+@click.option(
+    "-y",
+    "--yes",
+    is_flag=True,
+    help="Download networks that --model names, without asking.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+@click.option("-v", "--verbose", is_flag=True, help="Print the whole plan, and every finished chunk.")
+def run(
+    inputs: tuple[Path | Url, ...], output: Path | Url | None, as_json: bool, overwrite: bool, fresh: bool,
+    quiet: bool, verbose: bool, recursive: bool, summary: Path | None, allow_url: bool, staging: Path | None,
+    yes: bool, **options: Any,
+) -> None:  # fmt: skip
+    """Upscale videos, images, folders of videos, or files that match a quoted pattern ("shows/**/*.mkv").
+
+    In a folder, finished files and outputs of earlier runs are skipped. Images are skipped if the folder also
+    contains videos. If a file fails, the others are still processed; at the end, the command prints a table
+    and exits with code 8.
+
+    --output-template may contain {stem}, {suffix}, {width}, {height}, {lines}, {codec}, {model} and {range}.
+
+    \b
+    Example: vsr run film.mp4 --to 4k --codec h264 --crf 16
+             vsr run holiday/ -o upscaled/ --output-template "{stem}-{lines}p.mkv" --summary upscaled/list.csv
+    If interrupted, run the same command again to resume.
+    """
+    from models.errors import Interrupted
+    from pipelines.diagnostics.run_time import expected_rate
+    from pipelines.plan.output_names import refuse_place
+    from pipelines.run.inputs import find_inputs, image_messages
+    from vsr.cli.signals import Signals
+    from vsr.views.json_lines import JsonLines
+    from vsr.views.run_summary import Summary
+
+    settings = settings_of(options)
+    download_missing(settings.model, yes=yes, asks=False if as_json else None)
+    found = find_inputs(inputs, output, recursive=recursive, allow_url=allow_url, staging=staging)
+    if not quiet and not as_json:
+        for text in image_messages(inputs, recursive=recursive):
+            echo(text, err=True)
+    refuse_place("--summary", summary, [one.path for one in found])
+    outcomes = Summary({one.path: one.shown for one in found}, summary)
+    several = len(found) > 1
+    with Signals("stopping after the current chunk") as signals:
+        try:
+            draw = functools.partial(
+                draw_view,
+                as_json=as_json,
+                quiet=quiet,
+                verbose=verbose,
+                stopping=signals.stop.is_set,
+                expected=functools.partial(expected_rate, settings.execution),
+            )
+            tabled = several and not (as_json or quiet)
+            failed = _upscale(
+                found,
+                settings,
+                outcomes,
+                signals.stop,
+                draw,
+                as_json=as_json,
+                tabled=tabled,
+                overwrite=overwrite,
+                fresh=fresh,
+            )
+        finally:
+            if several and as_json:
+                JsonLines().write("summary", {"files": outcomes.to_json()})
+            elif several and not quiet:
+                echo(outcomes.text(), err=True)
+            outcomes.write()
+        if signals.stop.is_set() and not failed and outcomes.unfinished:
+            failed.append(
+                Interrupted(
+                    f"stopped; {outcomes.unfinished} of {len(found)} were not started; run the same"
+                    " command again to continue"
+                )
+            )
+        if failed and (not several or signals.stop.is_set()):
+            raise signals.translated(failed[-1])
+    if failed:
+        sys.exit(_SOME_FAILED)
+
+
+def draw_view(
+    label: str,
+    name: str,
+    *,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    stopping: Callable[[], bool],
+    expected: Callable[[Plan], float | None] = lambda _: None,
+) -> Bar | JsonLines:
+    """Make the view of one video.
+
+    label, name: its name on the bar and in JSON; empty if there is only one video.
+    """
+    from vsr.views.json_lines import JsonLines
+    from vsr.views.progress import Bar
+
+    return (
+        JsonLines(label=name, expected=expected)
+        if as_json
+        else Bar(quiet=quiet, verbose=verbose, label=label, stopping=stopping, expected=expected)
+    )
+
+
+def _upscale(
+    inputs: list[Input],
+    settings: RunSettings,
+    outcomes: Summary,
+    stop: threading.Event,
+    draw: Callable[[str, str], Bar | JsonLines],
+    *,
+    as_json: bool,
+    tabled: bool,
+    **how: bool,
+) -> list[VsrError]:
+    """Upscale each video; returns the errors of those that failed. tabled: a table at the end lists them."""
+    from models.errors import Interrupted, VsrError
+    from pipelines.run.batch import upscale_videos
+
+    several = len(inputs) > 1
+    labels = {
+        one.path: (f"{n}/{len(inputs)} {one.path.name}", one.shown) if several else ("", "")
+        for n, one in enumerate(inputs, start=1)
+    }
+    views: dict[Path, Bar | JsonLines] = {}
+    failed: list[VsrError] = []
+    try:
+        for file, event in upscale_videos(inputs, settings, stop=stop, **how):
+            outcomes.add(file, event)
+            if file not in views:
+                views[file] = draw(*labels[file])
+            view = views[file]
+            if not isinstance(event, VsrError):
+                view.show(event)
+                continue
+            view.close()
+            failed.append(event)
+            if tabled:
+                what = "stopped" if isinstance(event, Interrupted) else "failed"
+                echo(f"{file}: {what}; see the table at the end for the reason", err=True)
+            elif several and not stop.is_set():
+                report_error(event, as_json=as_json)
+    finally:
+        for view in views.values():
+            view.close()
+    return failed
+
+
+def report_error(error: Exception, *, as_json: bool) -> None:
+    """Print an error as a line on standard error, and with --json as an object."""
+    text = printable(str(error))
+    if as_json:
+        from vsr.views.json_lines import JsonLines
+
+        JsonLines().write(
+            "error",
+            {"kind": type(error).__name__, "exit_code": getattr(error, "exit_code", 1), "message": text},
+        )
+    echo(f"vsr: {text}", err=True)
+
+
+@click.command()
+@click.argument("source", type=FilePath(), metavar="INPUT")
+@run_options
+@output_template
+@click.option(
+    "--measure",
+    is_flag=True,
+    help="Run each stage on a few sample frames, and estimate time, size and disk space.",
+)
+def plan(source: Path, output: Path | None, as_json: bool, measure: bool, **options: Any) -> None:
+    """Show what `run` would do, without doing it; and which chunks an earlier run has made.
+
+    Example: vsr plan film.mp4 --to 8k --measure
+    """
+    from pipelines.planner.video_planner import plan_video
+    from pipelines.run.inputs import single_input
+    from pipelines.run.kept_work import kept_work
+    from vsr.views.json_lines import JsonLines
+    from vsr.views.plan_view import estimate_lines, estimate_table, kept_lines, plan_line, plan_table
+
+    settings, source = settings_of(options), single_input(source)
+    kept = kept_work(plan_video(source, output, settings), source, output, settings)
+    planned, found = kept.planned, None
+    if measure and kept.done is None:
+        planned = _with_rate(planned, settings, as_json=as_json)
+        found = _estimated(planned, settings, as_json=as_json)
+    lines = [plan_line(planned, measured=found is not None), f"output: {planned.output}", *kept_lines(kept)]
+    lines += [*estimate_lines(found), *planned.info.notes, *(f"left out: {d}" for d in planned.dropped)]
+    if as_json:
+        table = {**plan_table(planned), "already_done": kept.done is not None, "refusal": kept.refusal}
+        JsonLines().write("plan", {**table, **estimate_table(found), "lines": lines})
+        return
+    echo("\n  ".join(lines))
+    more = (
+        "vsr preview shows what it would look like"
+        if measure
+        else "--measure estimates time and size, vsr preview shows what it would look like"
+    )
+    echo(f"  {more}")
+
+
+def _estimated(planned: Planned, settings: RunSettings, *, as_json: bool) -> Estimate:
+    """What samples of the film say, with a line for each place that was tried."""
+    from pipelines.diagnostics.estimate import Estimate, estimating
+
+    for event in estimating(planned, settings.execution):
+        if isinstance(event, Estimate):
+            return event
+        if not as_json:
+            echo(f"  {event.text}", err=True)
+    raise AssertionError("an estimate ends with what was estimated")
+
+
+def _with_rate(planned: Planned, settings: RunSettings, *, as_json: bool) -> Planned:
+    """Add the CRF for --target-size or --target-vmaf, if one is given."""
+    from pipelines.plan.events import Note
+    from pipelines.run.crf_search import search_alone
+
+    if planned.plan.target is None or not planned.plan.target.is_open:
+        return planned
+    for event in search_alone(planned, settings):
+        if not isinstance(event, Note):
+            return event
+        if not as_json:
+            echo(f"  {event.text}", err=True)
+    return planned
+
+
+@click.command()
+@click.argument("name", required=False, metavar="[NAME]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+def presets(name: str | None, as_json: bool) -> None:
+    """List the settings files that come with vsr, for --config; or print one of them.
+
+    Shows the purpose, speed and output size of each. To make your own, save one and change it: the files
+    explain every setting.
+
+    \b
+    Example: vsr presets
+             vsr presets movie-4k > mine.toml
+    """
+    import json
+
+    from vsr.presets import config_file
+    from vsr.presets import presets as known
+
+    if name is not None:
+        echo(config_file(name).read_text(encoding="utf-8").rstrip())
+        return
+
+    for preset in known():
+        if as_json:
+            echo(
+                json.dumps(
+                    {
+                        "name": preset.name,
+                        "purpose": preset.purpose,
+                        "path": str(preset.path),
+                        "cost": preset.cost,
+                        "measured": list(preset.measured),
+                    }
+                )
+            )
+            continue
+        echo(f"{preset.name:<11} {preset.purpose}")
+        if preset.cost:
+            echo(f"{'':<11}   {preset.cost}")
+    if not as_json:
+        echo(f"files: {known()[0].path.parent}" if known() else "none came with this installation")
