@@ -19,7 +19,7 @@ from vsr.api import run_settings
 from vsr.cli.commands.evaluate import evaluate
 from vsr.cli.commands.run import run
 from vsr.cli.main import cli, main
-from vsr.cli.options import CodecName, Factor
+from vsr.cli.option_types import CodecName, Factor
 from vsr.presets import presets
 
 

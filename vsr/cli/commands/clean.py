@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vsr.cli.options import FilePath
+from vsr.cli.option_types import FilePath
 from vsr.cli.terminal import echo
 from vsr.views.text import size_text
 

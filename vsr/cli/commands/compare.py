@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vsr.cli.options import FilePath
+from vsr.cli.option_types import FilePath
 from vsr.cli.terminal import echo
 from vsr.views.text import counted
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vsr.cli.options import FilePath, RestorationLevel
+from vsr.cli.option_types import FilePath, RestorationLevel
 from vsr.cli.terminal import echo
 from vsr.views.text import printable
 

@@ -11,7 +11,8 @@ from typing import Any
 import click
 
 from vsr import __version__
-from vsr.cli.options import FilePath, FiniteRange, run_options, settings_of
+from vsr.cli.option_types import FilePath, FiniteRange
+from vsr.cli.options import run_options, settings_of
 from vsr.cli.terminal import echo
 
 __all__ = ["bench", "doctor", "probe", "show_version"]

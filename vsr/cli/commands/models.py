@@ -9,7 +9,7 @@ import click
 
 from vsr.cli.command_group import CommandGroup
 from vsr.cli.commands.known_models import get_models, model_info, search_models
-from vsr.cli.options import FilePath
+from vsr.cli.option_types import FilePath
 from vsr.cli.terminal import echo
 
 __all__ = ["add_model", "export", "models", "quantize", "remove_model"]

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vsr.cli.commands.known_models import download_missing
-from vsr.cli.options import FilePath, PathOrUrl, run_options, settings_of
+from vsr.cli.option_types import FilePath, PathOrUrl
+from vsr.cli.options import run_options, settings_of
 from vsr.cli.terminal import echo
 from vsr.views.text import printable
 

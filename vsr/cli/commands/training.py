@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vsr.cli.options import FilePath, FiniteRange, read_options, show_events
+from vsr.cli.option_types import FilePath, FiniteRange
+from vsr.cli.options import read_options, show_events
 from vsr.cli.signals import Signals
 
 if TYPE_CHECKING:

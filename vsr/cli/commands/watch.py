@@ -9,7 +9,8 @@ import click
 
 from vsr.cli.commands.known_models import download_missing
 from vsr.cli.commands.run import draw_view, output_template, report_error
-from vsr.cli.options import FilePath, FiniteRange, run_options, settings_of
+from vsr.cli.option_types import FilePath, FiniteRange
+from vsr.cli.options import run_options, settings_of
 from vsr.cli.terminal import echo
 
 if TYPE_CHECKING:
