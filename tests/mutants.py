@@ -120,6 +120,8 @@ _FIRST_FRAMES = "tests/pipelines/probe/test_first_frames.py"
 _ANY_FORMAT = "tests/pipelines/run/test_every_pixel_format.py"
 _OWN_SAMPLES = f"{_ANY_FORMAT}::test_every_format_gives_its_own_samples_or_is_refused_with_what_helps"
 
+_PLACES = "tests/vsr/cli/test_names_and_places.py"
+
 MUTANTS = (
     Mutant(
         30, "FFmpeg converts samples in several threads", "pipelines/codec/decoder.py",
@@ -2722,6 +2724,26 @@ MUTANTS = (
         98, "events pile up for a client that does not keep up", "vsr/server/web/event_hub.py",
         "        self._waiting.pop(key, None)\n", "        key += str(len(self._waiting))\n",
         f"{_SERVED_QUEUE}::test_a_client_that_does_not_keep_up_gets_the_latest_of_each_job_alone",
+    ),
+    Mutant(
+        85, "a result replaces a pipe or a device", "pipelines/plan/output_names.py",
+        '    if kind:\n        raise UsageError(f"{target}: is {kind}', '    if False:\n        raise UsageError(f"{target}: is {kind}',
+        f"{_PLACES}::test_pipes_devices_and_sockets_are_never_replaced_by_a_file",
+    ),
+    Mutant(
+        85, "a place where no file can be is a failing disk", "pipelines/storage/atomic_file.py",
+        "    kind = UsageError if error.errno in _WRONG_PLACES else OutputError", "    kind = OutputError",
+        f"{_PLACES}::test_a_link_that_leads_nowhere_or_to_itself_is_no_folder_for_results",
+    ),
+    Mutant(
+        85, "an empty name is the current folder", "vsr/cli/option_types.py",
+        "        if not os.fspath(value).strip():", "        if False:",
+        f"{_PLACES}::test_an_empty_name_is_not_the_folder_one_stands_in",
+    ),
+    Mutant(
+        85, "empty texts pass", "vsr/cli/command_group.py",
+        "        if typed and any(", "        if False and any(",
+        f"{_PLACES}::test_no_option_and_no_name_may_be_empty",
     ),
 )  # fmt: skip
 

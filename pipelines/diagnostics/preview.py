@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from models.catalog.lookup import restoring_model
-from models.errors import OutputError, UsageError
+from models.errors import UsageError
 from pipelines.diagnostics.estimate import TriedFrames, estimated, measure
 from pipelines.diagnostics.preview_frames import (
     SAMPLE_FRAMES,
@@ -32,7 +32,7 @@ from pipelines.probe.probe import probe
 from pipelines.run.chunk_tasks import SpanRun
 from pipelines.run.worker_pools import open_workers
 from pipelines.settings.option_values import PREFILTERS
-from pipelines.storage.atomic_file import write_atomically
+from pipelines.storage.atomic_file import not_made, write_atomically
 from pipelines.workers.messages import Sampled, WorkerKind
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def preview_prefilters(
 
     After each single one, and after the given ones.
     """
-    kinds = tuple(dict.fromkeys(["", *PREFILTERS, settings.prefilter or ""]))
+    kinds = tuple(dict.fromkeys(["", *PREFILTERS, ",".join(settings.prefilters)]))
     variants = [replace(settings, prefilter=kind or None) for kind in kinds]
     names = tuple(kind or "no prefilter" for kind in kinds)
     return _preview(source, folder, (names, variants), settings, at, shots)
@@ -195,7 +195,7 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{folder}: can't be made: {error.strerror}; choose another -o") from error
+        raise not_made(folder, error) from error
 
 
 def _refuse_other_page(folder: Path) -> None:
@@ -207,7 +207,7 @@ def _refuse_other_page(folder: Path) -> None:
             or b'<meta name="generator" content="vsr">' in page.read_bytes()
         )
     except OSError as error:
-        raise OutputError(f"{folder}: can't be made: {error.strerror}; choose another -o") from error
+        raise not_made(folder, error) from error
     if not is_ours:
         raise UsageError(f"{page}: already exists, and is not the page of a preview; choose another -o")
 

@@ -203,8 +203,10 @@ def _open_pictures(path: str | os.PathLike[str], pattern: Pattern) -> InputConta
 
 
 def _alike(path: str | os.PathLike[str]) -> str:
-    """The file of the same folder with the name that comes closest, as a question."""
+    """Advice for a name that is not there: the closest one of the same folder, as a question."""
     folder, name = os.path.split(os.fsdecode(path))
+    if not folder and name.startswith("-") and not os.path.lexists(path):
+        return "; what follows -- is the name of a file: put options before it"
     try:
         names = [] if os.path.lexists(path) else os.listdir(folder or ".")
     except OSError:

@@ -25,7 +25,7 @@ from pipelines.output.chunk_record import ChunkRecord, holds
 from pipelines.output.plan_differences import earlier_options, plan_differences
 from pipelines.plan.plan_id import plan_id
 from pipelines.settings.rate_target import RateTarget
-from pipelines.storage.atomic_file import TEMPORARY, write_atomically
+from pipelines.storage.atomic_file import TEMPORARY, not_made, write_atomically
 from pipelines.storage.file_lock import REMOVES_OPEN_FILES, lock_file
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Journal:
 
         asked: id of the plan that the command makes for the input; a run may come to another plan, with
         smaller tiles or counted frames. Raises OutputInUseError if another run holds the lock, UsageError if
-        it is a link, OutputError if it can't be created or locked.
+        it is a link or can't lie there, OutputError if the disk fails or it can't be locked.
         """
         self.folder, self.asked = folder, asked
         if folder.is_symlink():
@@ -86,9 +86,7 @@ class Journal:
                 folder / "lock", os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600
             )
         except OSError as error:
-            raise OutputError(
-                f"{folder}: can't be made: {error.strerror}; choose another place for the output with -o"
-            ) from error
+            raise not_made(folder, error, "choose another place for the output with -o") from error
         try:
             self._take_lock()
         except VsrError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import stat
 import sys
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ __all__ = [
     "existing_folder",
     "is_folder",
     "output_pattern",
+    "refuse_irregular",
     "refuse_place",
     "refuse_unreachable",
     "report_path",
@@ -110,6 +112,25 @@ def report_path(result: Path) -> Path:
     return result.with_name(name)
 
 
+_KINDS = (
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISSOCK, "a socket"),
+)
+
+
+def refuse_irregular(target: Path) -> None:
+    """Raise UsageError for a pipe, a device or a socket: a rename would put a file in its place."""
+    try:
+        mode = target.stat().st_mode
+    except (OSError, ValueError):
+        return
+    kind = next((name for is_one, name in _KINDS if is_one(mode)), "")
+    if kind:
+        raise UsageError(f"{target}: is {kind}; an output is a file, checked before it gets its name")
+
+
 def refuse_place(option: str, target: Path | None, inputs: Iterable[Path | None] = ()) -> None:
     """Raise UsageError if a file can't be written: before the work that it will report on.
 
@@ -122,6 +143,7 @@ def refuse_place(option: str, target: Path | None, inputs: Iterable[Path | None]
         for path in inputs
     ):
         raise UsageError(f"{option} {target}: is an input itself; choose another name")
+    refuse_irregular(target)
     if target.is_dir():
         raise UsageError(f"{option} {target}: is a folder; name a file in it, such as {target / 'out.html'}")
     folder = existing_folder(target)

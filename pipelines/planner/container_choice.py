@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from models.errors import UsageError
 from pipelines.media.image_sequence import pattern_of
 from pipelines.output.trial import tracks_that_fail
-from pipelines.plan.output_names import existing_folder, is_folder
+from pipelines.plan.output_names import existing_folder, is_folder, refuse_irregular
 from pipelines.plan.plan import Plan
 from pipelines.settings.encoder_spec import CONTAINERS, PICTURE_ENCODERS
 from pipelines.settings.name_template import template_suffix
@@ -192,6 +192,9 @@ def checked_target(source: Path, target: Path, plan: Plan) -> Path:
     existing = existing_folder(target)
     if not existing.is_dir():
         raise UsageError(f"{existing}: is a file, so {target.name} can't lie in it; choose another -o")
+    refuse_irregular(target)
+    if not target.exists() and _is_locked(existing):
+        raise UsageError(f"{existing}: no permission to write there; choose another -o")
     if plan.encoder.is_sequence:
         _check_pattern(source, target, plan.numbers)
     elif target.is_symlink() or target.exists():
@@ -199,6 +202,12 @@ def checked_target(source: Path, target: Path, plan: Plan) -> Path:
             raise UsageError(f"{target}: is a folder")
         refuse_own_input(source, target)
     return target
+
+
+def _is_locked(folder: Path) -> bool:
+    """Whether a folder may not be written to, other than on a read-only disk."""
+    read_only = hasattr(os, "statvfs") and os.statvfs(folder).f_flag & os.ST_RDONLY
+    return not read_only and not os.access(folder, os.W_OK | os.X_OK)
 
 
 def refuse_own_input(source: Path, target: Path | None) -> None:

@@ -191,7 +191,7 @@ def choose_networks(
     levels: RestoreLevels = ((start, float(settings.restore)),) if given else ()
     if not given:
         # Of the whole film, for any part of it: a trial then looks as the film will.
-        levels = estimate_levels(info, full=full, prefilter=settings.prefilter or "")
+        levels = estimate_levels(info, full=full, prefilter=",".join(settings.prefilters))
     if not levels:
         return model, (), []
     is_part = stop - start < info.frame_count

@@ -21,7 +21,7 @@ from pipelines.media.pixel_format import PixelCrop, PixelFormat
 from pipelines.plan.chunking import frame_range
 from pipelines.plan.color_tags import output_tags, resolve
 from pipelines.plan.events import Planned
-from pipelines.plan.output_names import result_name
+from pipelines.plan.output_names import refuse_irregular, result_name
 from pipelines.plan.plan import Plan
 from pipelines.planner.container_choice import (
     checked_target,
@@ -72,7 +72,9 @@ def plan_video(
 
     output: file or folder; None puts it next to the input. Raises UsageError, MediaError.
     """
-    refuse_own_input(source, output)  # before the source is looked through
+    if output is not None:  # before the source is looked through
+        refuse_irregular(output)
+    refuse_own_input(source, output)
     refuse_missing_device(settings)
     until = parse_range(settings.range)[1] if settings.range else None
     info = info or probe(source, video_stream=settings.video_stream, rate=settings.frame_rate, until=until)
@@ -127,7 +129,7 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     grain, said_of_grain = _grain(info) if settings.keep_grain and not film.still else ((), [])
     if grain:
         # networks enlarge the grain they see: it would be there twice
-        settings = replace(settings, prefilter=settings.prefilter or "denoise")
+        settings = replace(settings, prefilter=",".join(settings.prefilters) or "denoise")
     model, levels, said_of_level = choose_networks(settings, info, part, full=film.is_full)
     raised, said_of_raising = raised_by_prefilters(film.format, settings)
     raised_from, film = film.format.name if raised != film.format else "", replace(film, format=raised)

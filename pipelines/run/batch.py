@@ -12,12 +12,13 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.errors import Interrupted, OutputError, UsageError, VsrError
+from models.errors import Interrupted, UsageError, VsrError
 from pipelines.plan.events import Event, Planned
 from pipelines.plan.output_names import same_name_key
 from pipelines.run.job import PlannedInput, prepare, upscale_video
 from pipelines.run.remote_job import RemoteJob, upscale_remote
 from pipelines.run.worker_pools import open_workers
+from pipelines.storage.atomic_file import not_made
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -92,9 +93,7 @@ class _Each:
             try:
                 one.output.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise OutputError(
-                    f"{one.output}: can't be made: {error.strerror}; choose another -o"
-                ) from error
+                raise not_made(one.output, error) from error
 
         prepared: list[PlannedInput] = []
         """The plan from which the output was named for its remote location."""

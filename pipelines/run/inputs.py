@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.errors import MediaError, OutputError, UsageError, redacted
+from models.errors import MediaError, UsageError, redacted
 from pipelines.media.file_types import PICTURE_SUFFIXES, VIDEO_SUFFIXES
 from pipelines.media.image_sequence import pattern_of
 from pipelines.plan.output_names import is_folder, refuse_unreachable, report_path
+from pipelines.storage.atomic_file import not_made
 from pipelines.storage.cache_folder import cache_folder
 from pipelines.storage.object_store import Remote, Url, digest, staged_path
 
@@ -273,4 +274,4 @@ def _make_folder(output: Path, inputs: Iterable[Path]) -> None:
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{output}: can't be made: {error.strerror}; choose another -o") from error
+        raise not_made(output, error) from error

@@ -17,6 +17,7 @@ from pipelines.run.folder_changes import FolderChanges
 from pipelines.run.inputs import Input
 from pipelines.run.job import prepare
 from pipelines.run.watched_folder import WatchedFolder, state_of
+from pipelines.storage.atomic_file import not_made
 
 if TYPE_CHECKING:
     import threading
@@ -80,7 +81,7 @@ def _make_output(output: Path) -> None:
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{output}: can't be made: {error.strerror}; choose another -o") from error
+        raise not_made(output, error) from error
 
 
 class _Watching:

@@ -28,15 +28,21 @@ _NUMBER = re.compile(
 )
 
 PREFILTERS = ("denoise", "deblock", "deband", "dehalo", "decomb")
+NO_PREFILTER = "none"
+"""Takes back the prefilters of a settings file."""
 
 
 def prefilter_names(text: str) -> tuple[str, ...]:
-    """Names joined by commas, in order. Raises UsageError for unknown and repeated names.
+    """Names joined by commas, in order; "none" is none. Raises UsageError for unknown and repeated names.
 
     >>> prefilter_names("deblock, deband")
     ('deblock', 'deband')
     """
     names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if names == (NO_PREFILTER,):
+        return ()
+    if text and not names:
+        raise UsageError(f"--prefilter {text!r}: expected one or several of {', '.join(PREFILTERS)}, or none")
     for place, name in enumerate(names):
         if name not in PREFILTERS:
             raise UsageError(f"--prefilter {name}: expected one or several of {', '.join(PREFILTERS)}")

@@ -247,7 +247,8 @@ class RunSettings:
     crop_bars: bool = False
     """Crop black bars present throughout the film."""
     prefilter: str | None = None
-    """Filters before the networks, in order, joined by commas: denoise, deblock, deband, dehalo, decomb."""
+    """Filters before the networks, in order, joined by commas: denoise, deblock, deband, dehalo, decomb; or
+    none."""
     keep_grain: bool = False
     """Measure the source's film grain; if there is any, remove it (prefilter "denoise") and add the same
     amount to the output."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import sys
@@ -10,13 +11,29 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from models.errors import OutputError
+from models.errors import OutputError, UsageError, VsrError
 
-__all__ = ["TEMPORARY", "replace", "sync_file", "sync_folder", "write_atomically"]
+__all__ = ["TEMPORARY", "not_made", "replace", "sync_file", "sync_folder", "write_atomically"]
 
 
 TEMPORARY = r"\.vsr-[0-9a-f]{16}\.tmp"
 """Pattern of temporary names, in the same folder; such files remain if a process was killed."""
+
+
+_WRONG_PLACES = frozenset(
+    {
+        *(errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL),
+        *(errno.EACCES, errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP),
+    }
+)
+"""Errors of a place where nothing can be made, such as /proc or a folder without access; a disk that is full,
+read-only or failing has others."""
+
+
+def not_made(folder: Path, error: OSError, remedy: str = "choose another -o") -> VsrError:
+    """The error for a folder that can't be created: UsageError if its place is wrong, else OutputError."""
+    kind = UsageError if error.errno in _WRONG_PLACES else OutputError
+    return kind(f"{folder}: can't be made: {error.strerror}; {remedy}")
 
 
 def write_atomically(path: Path, content: bytes | Callable[[Path], object], *, parents: bool = False) -> None:

@@ -5,10 +5,16 @@ from __future__ import annotations
 import difflib
 import os
 import shlex
+from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
-__all__ = ["CommandGroup", "not_empty"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+__all__ = ["CommandGroup"]
 
 
 class CommandGroup(click.Group):
@@ -30,6 +36,13 @@ class CommandGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """Like click's; empty texts are refused."""
+        for parameter in cmd.params:
+            if isinstance(parameter.type, click.types.StringParamType):
+                parameter.callback = _behind_not_empty(parameter.callback)
+        super().add_command(cmd, name)
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -43,8 +56,17 @@ class CommandGroup(click.Group):
         return super().resolve_command(ctx, args)
 
 
-def not_empty(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    """Refuse an empty text, as of a variable that is not set, where it would mean no value."""
-    if value is not None and not value.strip():
-        raise click.BadParameter("is empty", ctx, parameter)
-    return value
+def _behind_not_empty(callback: Callable[..., Any] | None) -> Callable[..., Any]:
+    """A callback behind a check that no text is empty, as one of a variable that is not set.
+
+    Only of what was typed: defaults may be.
+    """
+
+    def checked(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
+        texts = value if isinstance(value, tuple) else (value,)
+        typed = ctx.get_parameter_source(str(parameter.name)) is not ParameterSource.DEFAULT
+        if typed and any(isinstance(text, str) and not text.strip() for text in texts):
+            raise click.BadParameter("is empty; leave it out, or give a value", ctx, parameter)
+        return value if callback is None else callback(ctx, parameter, value)
+
+    return checked

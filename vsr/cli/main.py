@@ -164,11 +164,17 @@ _NEARLY = 0.85
 """Least likeness of an option that a slip of the pen explains, as `difflib` measures it."""
 
 
-def _with_closest(error: click.ClickException) -> click.ClickException:
+def _with_closest(error: click.ClickException, given: list[str]) -> click.ClickException:
     """Of the options that are alike only the closest is offered: click lists all, by the alphabet.
 
     For an option of `vsr run` that another command lacks, only one that is nearly the same is (`--models`).
+    For a file called like an option, how to name it is.
     """
+    if isinstance(error, click.NoSuchOption):
+        files = (a for a in _options(given) if a.startswith(error.option_name) and os.path.exists(a))
+        for file in files:
+            text = f"No such option {error.option_name!r}; for the file of this name, give ./{file}"
+            return click.UsageError(text, error.ctx)
     possible = (error.possibilities or ()) if isinstance(error, click.NoSuchOption) else ()
     nearly = isinstance(error, click.NoSuchOption) and difflib.get_close_matches(
         error.option_name, possible, n=1, cutoff=_NEARLY
@@ -192,6 +198,7 @@ def main(arguments: list[str] | None = None) -> None:
     from models.sandbox import without_network
 
     given = sys.argv[1:] if arguments is None else arguments
+    given = given[1:] if given[:1] == ["--"] else given
     if arguments is None and _loads_weights(given):  # the process is the command's own
         without_network()
     try:
@@ -216,5 +223,5 @@ def main(arguments: list[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt) as error:
         _stopped(error)
     except click.ClickException as error:
-        _refuse(_with_closest(error), as_json="--json" in _options(given))
+        _refuse(_with_closest(error, given), as_json="--json" in _options(given))
         sys.exit(2)

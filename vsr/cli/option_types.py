@@ -23,6 +23,8 @@ class FilePath(click.Path):
         from pipelines.plan.output_names import refuse_unreachable
         from pipelines.storage.object_store import refuse_url
 
+        if not os.fspath(value).strip():
+            self.fail("is empty; leave it out, or name a file or folder", param, ctx)
         refuse_url(value)
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
         refuse_unreachable(path)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vsr.cli.command_group import not_empty
 from vsr.cli.option_types import CodecName, Factor, FilePath, RestorationLevel
 
 if TYPE_CHECKING:
@@ -113,7 +112,6 @@ def run_options(
         click.option(
             "--target-size",
             metavar="SIZE",
-            callback=not_empty,
             help="Target size of the output, such as 8GB, instead of --crf; the CRF is found from samples.",
         ),
         click.option(
@@ -195,8 +193,8 @@ def run_options(
             "--prefilter",
             metavar="NAME,...",
             help=(
-                "Filters applied before the networks, in this order: denoise, deblock, deband, dehalo,"
-                " decomb."
+                "Filters applied before the networks, in the order given: denoise, deblock, deband, dehalo,"
+                " decomb; or none."
             ),
         ),
         click.option(

@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 
-from models.errors import OutputError, UsageError
+from models.errors import UsageError
 from pipelines.diagnostics import partial_preview
 from pipelines.diagnostics.preview import Preview, PreviewMoment, preview
 from pipelines.frames.sample_values import to_rgb
@@ -256,7 +256,7 @@ def test_a_moment_behind_the_end_is_refused(film: Path, tmp_path: Path) -> None:
         shown(film, tmp_path, at=("soon",))
 
 
-def test_a_folder_that_can_not_be_made_is_an_error_of_the_output(film: Path, tmp_path: Path) -> None:
+def test_a_folder_that_can_not_be_made_is_refused(film: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(OutputError, match="choose another -o"):
+    with pytest.raises(UsageError, match="choose another -o"):
         shown(film, tmp_path / "file" / "in", models=("nearest",))
