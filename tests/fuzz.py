@@ -147,7 +147,7 @@ class Films:
 def _through(path: Path, *, conceal: bool) -> str:
     """Probe, plan and decode all spans as a worker would; what came of it. Raises whatever is wrong."""
     from pipelines.codec.decoder import decode
-    from pipelines.codec.promised_frames import IndexMismatchError, deliver
+    from pipelines.codec.expected_frames import IndexMismatchError, checked_frames
     from pipelines.media.packet_reader import PacketReader
     from pipelines.media.pixel_format import PixelFormat
     from pipelines.planner.video_planner import plan_video
@@ -166,9 +166,9 @@ def _through(path: Path, *, conceal: bool) -> str:
             for span in plan.spans:
                 task = _span_task(plan, info, span.chunks, info.pts)
                 packets = (p for piece in _pieces(reader, info, span, span.stop_row) for p in piece)
-                promise = task.promise(plan, info.decoder)
+                expected = task.expected(plan, info.decoder)
                 decoded = decode(packets, info.decoder, PixelFormat.parse(plan.pix_fmt), conceal=conceal)
-                given = [f.pts for f in deliver(decoded, promise, conceal=conceal)]
+                given = [f.pts for f in checked_frames(decoded, expected, conceal=conceal)]
                 assert given == list(task.pts), (
                     f"{len(given)} frames came of {len(task.pts)} that were promised"
                 )

@@ -1602,7 +1602,7 @@ MUTANTS = (
         f"{_DYNAMIC}::test_the_active_area_of_dolby_vision_grows_with_the_picture",
     ),
     Mutant(
-        96, "what stands in for a damaged frame has no metadata", "pipelines/codec/promised_frames.py",
+        96, "what stands in for a damaged frame has no metadata", "pipelines/codec/expected_frames.py",
         "corrupt=True, dynamic_hdr=last.dynamic_hdr)", "corrupt=True)",
         f"{_DYNAMIC}::test_what_stands_in_for_a_damaged_frame_has_the_metadata_of_what_it_shows",
     ),

@@ -6,12 +6,12 @@ decoder.py             packets -> frames
 dynamic_metadata.py    frames with the HDR10+ and Dolby Vision metadata of their packets
 encoder.py             frames -> an encoded chunk
 encoder_builds.py      builds of FFmpeg and the encoders, for the numerics class
+expected_frames.py     frames of a decoder, checked against the packet index
 ffmpeg_log.py          captures FFmpeg's log messages
 field_weaving.py       film frames of a telecined source, woven as the plan says
 filter_graph.py        FFmpeg filters between decoder and network
 mid_stream_changes.py  properties common to all frames of a film, and changes of them in mid-stream
 packet_damage.py       damage inside packets that decoders don't report
 prefilters.py          filters that clean a source before the networks, frame by frame
-promised_frames.py     frames of a decoder, checked against the packet index
 stream_tags.py         colour tags and siting of an encoded chunk
 """

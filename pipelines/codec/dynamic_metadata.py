@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from pipelines.codec.encoder import EncodedChunk
-    from pipelines.codec.promised_frames import Promise
+    from pipelines.codec.expected_frames import ExpectedFrames
     from pipelines.media.packet_reader import PacketData
     from pipelines.media.video_info import DecoderSetup, Frame
     from pipelines.plan.plan import Plan
@@ -88,7 +88,7 @@ class _Carried:
         return kept or None
 
 
-def fitted(frames: Iterable[Frame], plan: Plan, promise: Promise) -> Iterator[Frame]:
+def fitted(frames: Iterable[Frame], plan: Plan, expected: ExpectedFrames) -> Iterator[Frame]:
     """Convert the metadata of frames to the size of the output.
 
     Raises MediaError for metadata that can't be carried over; if damage is concealed, the frame loses it
@@ -104,8 +104,8 @@ def fitted(frames: Iterable[Frame], plan: Plan, promise: Promise) -> Iterator[Fr
             if plan.on_corrupt == "conceal":
                 yield replace(frame, dynamic_hdr=None, corrupt=True)
                 continue
-            place = bisect.bisect_left(promise.pts, frame.pts)
-            raise promise.change_error(place, f"{error}{_REMEDY}") from error
+            place = bisect.bisect_left(expected.pts, frame.pts)
+            raise expected.change_error(place, f"{error}{_REMEDY}") from error
         # Not in place: what stands in for a damaged frame behind it has the metadata of this one.
         yield replace(frame, dynamic_hdr=own)
 

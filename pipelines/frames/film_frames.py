@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import av
 
 from pipelines.codec.decoder import decode, planes_as
-from pipelines.codec.promised_frames import Promise, deliver
+from pipelines.codec.expected_frames import ExpectedFrames, checked_frames
 from pipelines.media.demuxer import decoded_frames, film_decoder, open_source, to_gap
 from pipelines.media.packet_reader import PacketReader
 from pipelines.media.video_info import NO_PTS, Chunk
@@ -140,14 +140,16 @@ def frames_at(info: VideoInfo, stretches: Sequence[tuple[int, int]]) -> Iterator
     try:
         for span, after in zip(spans, (*spans[1:], None), strict=True):
             first, stop = span.chunks[0].start_frame, span.chunks[-1].stop_frame
-            promise = Promise(
+            expected = ExpectedFrames(
                 info.pts[first:stop], info.linear, first if info.linear else 0, first, info.decoder.clock
             )
             keep_from = min(span.stop_row, span.stop_row if after is None else after.first_row)
             packets = _with_times(
                 reader.rows(span.first_row, span.stop_row, keep_from=keep_from), span.first_row, info.index
             )
-            frames = deliver(decode(packets, info.decoder, info.pixels, conceal=True), promise, conceal=True)
+            frames = checked_frames(
+                decode(packets, info.decoder, info.pixels, conceal=True), expected, conceal=True
+            )
             wanted = {n for chunk in span.chunks for n in range(chunk.start_frame, chunk.stop_frame)}
             yield from ((n, frame) for n, frame in enumerate(frames, start=first) if n in wanted)
     finally:

@@ -12,7 +12,7 @@ import numpy as np
 
 from models.layers.resampling import resample
 from pipelines.codec.decoder import decode
-from pipelines.codec.promised_frames import Promise
+from pipelines.codec.expected_frames import ExpectedFrames
 from pipelines.frames.sample_values import (
     LEFT,
     SampleValues,
@@ -69,9 +69,9 @@ class Footage:
                 if frame.corrupt or not known:
                     continue
                 if frame.change:
-                    raise Promise((frame.pts,), number=count, clock=self.info.decoder.clock).change_error(
-                        0, frame.change
-                    )
+                    raise ExpectedFrames(
+                        (frame.pts,), number=count, clock=self.info.decoder.clock
+                    ).change_error(0, frame.change)
                 yield frame
                 count += 1
                 if count == stop:

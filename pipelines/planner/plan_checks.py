@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from models.errors import UsageError
-from pipelines.codec.promised_frames import Promise
+from pipelines.codec.expected_frames import ExpectedFrames
 from pipelines.containers.container_support import incompatible_streams
 from pipelines.containers.container_tags import lost_tags
 from pipelines.containers.subtitle_text import is_converted, said_of_conversion
@@ -147,16 +147,16 @@ def refuse_changes(info: VideoInfo, plan: Plan) -> None:
     """Raise MediaError if properties of the whole film change within the range."""
     for place, change in info.changes:
         if plan.start_frame <= place < plan.stop_frame:
-            raise Promise(info.pts[place : place + 1], number=place, clock=info.decoder.clock).change_error(
-                0, change
-            )
+            raise ExpectedFrames(
+                info.pts[place : place + 1], number=place, clock=info.decoder.clock
+            ).change_error(0, change)
 
 
 def refuse_damage(info: VideoInfo, plan: Plan) -> None:
     """Raise CorruptError if frame counting found damaged frames in the range, unless damage is concealed."""
     found = [info.pts[place] for place in info.damaged if plan.start_frame <= place < plan.stop_frame]
     if found and plan.on_corrupt == "fail":
-        raise Promise(info.pts).damage_error(found)
+        raise ExpectedFrames(info.pts).damage_error(found)
 
 
 def refuse_unsignalled(plan: Plan) -> None:

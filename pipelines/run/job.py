@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from models.errors import CorruptError, MediaError, NoMemoryError, VerificationError, VsrError
-from pipelines.codec.promised_frames import IndexMismatchError
+from pipelines.codec.expected_frames import IndexMismatchError
 from pipelines.hardware.resources import with_fewer_workers
 from pipelines.output.journal import Journal, begun_plan, work_folder
 from pipelines.output.verification import verify_again

@@ -12,7 +12,7 @@ from models.catalog.card import file_name
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipelines.codec.promised_frames import Promise
+    from pipelines.codec.expected_frames import ExpectedFrames
     from pipelines.media.video_info import Chunk, DecoderSetup
     from pipelines.plan.plan import Plan
 
@@ -94,11 +94,11 @@ class SpanTask:
         """Number in the film of the first of `pts`."""
         return self.chunks[0].start_frame - self.settling - self.before
 
-    def promise(self, plan: Plan, setup: DecoderSetup) -> Promise:
+    def expected(self, plan: Plan, setup: DecoderSetup) -> ExpectedFrames:
         """The frames that its packets must give."""
-        from pipelines.codec.promised_frames import Promise
+        from pipelines.codec.expected_frames import ExpectedFrames
 
-        return Promise(self.pts, plan.linear, self.skipped_frames, self.first_frame, setup.clock)
+        return ExpectedFrames(self.pts, plan.linear, self.skipped_frames, self.first_frame, setup.clock)
 
 
 @dataclass(frozen=True)

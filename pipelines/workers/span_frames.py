@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from pipelines.codec.decoder import decode
 from pipelines.codec.dynamic_metadata import fitted, with_dynamic_hdr
+from pipelines.codec.expected_frames import checked_frames
 from pipelines.codec.filter_graph import filtered, whole_frames
-from pipelines.codec.promised_frames import deliver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -49,13 +49,13 @@ def span_frames(
     promised.
     """
     conceal = plan.on_corrupt == "conceal"
-    pixels, promise = plan.decoded_pixels, task.promise(plan, decoder)
+    pixels, expected = plan.decoded_pixels, task.expected(plan, decoder)
     decoded = with_dynamic_hdr(
         packets,
         plan,
         decoder,
         lambda given: decode(given, decoder, pixels, conceal=conceal, checks=task.checks),
     )
-    frames = fitted(deliver(watch(decoded), promise, conceal=conceal), plan, promise)
+    frames = fitted(checked_frames(watch(decoded), expected, conceal=conceal), plan, expected)
     through = filtered if clean else whole_frames
     return through(frames, plan, first=task.first_frame, before=task.before, shown=task.shown)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pipelines.codec.promised_frames import Promise
+from pipelines.codec.expected_frames import ExpectedFrames
 from pipelines.media.cicp import Matrix, Primaries, Range, Siting, Transfer
 from pipelines.plan.color_tags import resolve
 from vsr.views.text import printable
@@ -146,8 +146,8 @@ def info_text(info: VideoInfo) -> str:
             order += f" by its pictures, though {why} {info.scan.doubt} field first"
         lines.append(f"  scan      {order}{f', {info.scan.pulldown} telecine' if info.scan.pulldown else ''}")
     for n, change in info.changes:
-        promise = Promise(info.pts[n : n + 1], number=n, clock=info.decoder.clock)
-        lines.append(f"  refused   {promise.change_error(0, change)}")
+        expected = ExpectedFrames(info.pts[n : n + 1], number=n, clock=info.decoder.clock)
+        lines.append(f"  refused   {expected.change_error(0, change)}")
     return "\n".join(map(printable, [*lines, *(f"  note      {n}" for n in info.notes)]))
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from models.errors import CorruptError, MediaError
 from pipelines.codec.decoder import Converter, checksum, decode
-from pipelines.codec.promised_frames import IndexMismatchError, Promise, deliver
+from pipelines.codec.expected_frames import ExpectedFrames, IndexMismatchError, checked_frames
 from pipelines.media.packet_reader import PacketReader
 from pipelines.media.pixel_format import planar_format
 from pipelines.media.video_info import Frame
@@ -39,7 +39,7 @@ def test_every_span_of_an_open_gop_film_decodes_to_the_frames_of_a_linear_decode
         packets = list(reader.rows(span.first_row, span.stop_row, keep_from=span.first_row))
         reader.close()
         wanted = tuple(info.pts[span.chunks[0].start_frame : span.chunks[-1].stop_frame])
-        for frame in deliver(decode(packets, info.decoder, info.pixels), Promise(wanted)):
+        for frame in checked_frames(decode(packets, info.decoder, info.pixels), ExpectedFrames(wanted)):
             assert frame.pts == info.pts[number]
             assert all(np.array_equal(a, b) for a, b in zip(frame.planes, expected[number], strict=True)), (
                 number
@@ -80,15 +80,15 @@ def frame(pts: int, *, corrupt: bool = False) -> Frame:
 
 
 def test_pre_roll_and_post_roll_are_dropped() -> None:
-    found = deliver([frame(n) for n in range(10)], Promise((3, 4, 5)))
+    found = checked_frames([frame(n) for n in range(10)], ExpectedFrames((3, 4, 5)))
     assert [f.pts for f in found] == [3, 4, 5]
 
 
 def test_a_missing_frame_is_loud_and_concealed_only_on_request() -> None:
     frames = [frame(n) for n in (1, 2, 4)]
     with pytest.raises(IndexMismatchError, match="pts 3"):
-        list(deliver(frames, Promise((1, 2, 3, 4))))
-    kept = list(deliver(frames, Promise((1, 2, 3, 4, 5)), conceal=True))
+        list(checked_frames(frames, ExpectedFrames((1, 2, 3, 4))))
+    kept = list(checked_frames(frames, ExpectedFrames((1, 2, 3, 4, 5)), conceal=True))
     assert [(f.pts, f.corrupt, int(f.planes[0][0, 0])) for f in kept] == [
         (1, False, 1),
         (2, False, 2),
@@ -100,15 +100,15 @@ def test_a_missing_frame_is_loud_and_concealed_only_on_request() -> None:
 
 def test_a_frame_nobody_promised_is_loud() -> None:
     with pytest.raises(IndexMismatchError, match="pts 2"):
-        list(deliver([frame(n) for n in (1, 2, 3)], Promise((1, 3))))
+        list(checked_frames([frame(n) for n in (1, 2, 3)], ExpectedFrames((1, 3))))
 
 
 def test_damage_is_refused_unless_concealed() -> None:
     frames = [frame(1), frame(2, corrupt=True)]
     with pytest.raises(CorruptError, match="pts 2"):
-        list(deliver(frames, Promise((1, 2))))
-    assert [f.corrupt for f in deliver(frames, Promise((1, 2)), conceal=True)] == [False, True]
-    assert [f.pts for f in deliver([frame(0, corrupt=True), frame(1)], Promise((1,)))] == [1], (
+        list(checked_frames(frames, ExpectedFrames((1, 2))))
+    assert [f.corrupt for f in checked_frames(frames, ExpectedFrames((1, 2)), conceal=True)] == [False, True]
+    assert [f.pts for f in checked_frames([frame(0, corrupt=True), frame(1)], ExpectedFrames((1,)))] == [1], (
         "damage in the pre-roll does not matter"
     )
 
@@ -116,22 +116,26 @@ def test_damage_is_refused_unless_concealed() -> None:
 def test_frames_known_by_order_get_the_promised_times() -> None:
     """Case 12."""
     frames = [frame(-1) for _ in range(6)]
-    assert [f.pts for f in deliver(frames, Promise((20, 30, 40), linear=True, first=2))] == [20, 30, 40]
+    assert [f.pts for f in checked_frames(frames, ExpectedFrames((20, 30, 40), linear=True, first=2))] == [
+        20,
+        30,
+        40,
+    ]
     with pytest.raises(IndexMismatchError):
-        list(deliver(frames[:4], Promise((20, 30, 40), linear=True, first=2)))
+        list(checked_frames(frames[:4], ExpectedFrames((20, 30, 40), linear=True, first=2)))
 
 
 def test_of_frames_known_by_order_none_is_decoded_behind_the_promised_ones() -> None:
     """Their packets are those of the whole film."""
     frames = iter([frame(-1, corrupt=n > 4) for n in range(8)])
-    assert len(list(deliver(frames, Promise((20, 30, 40), linear=True, first=2)))) == 3
+    assert len(list(checked_frames(frames, ExpectedFrames((20, 30, 40), linear=True, first=2)))) == 3
     assert len(list(frames)) == 3
 
 
 def test_damage_is_named_as_far_as_frames_were_promised() -> None:
     frames = iter([frame(-1, corrupt=n > 2) for n in range(8)])
     with pytest.raises(CorruptError, match=r"frames 13, 14 are damaged \(from pts 30\)"):
-        list(deliver(frames, Promise((20, 30, 40), linear=True, first=2, number=12)))
+        list(checked_frames(frames, ExpectedFrames((20, 30, 40), linear=True, first=2, number=12)))
     assert len(list(frames)) == 3
 
 

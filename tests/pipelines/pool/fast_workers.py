@@ -23,7 +23,7 @@ import numpy as np
 from pipelines.codec import encoder
 from pipelines.codec.decoder import decode
 from pipelines.codec.encoder import EncodedChunk, encode_chunk, stream_facts
-from pipelines.codec.promised_frames import deliver
+from pipelines.codec.expected_frames import checked_frames
 from pipelines.frames.thumbnail import grid_for, thumbnail
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.media.video_info import Frame
@@ -41,7 +41,9 @@ class Plain:
     def run(self, task: SpanTask, pieces: Iterable[list[Any]]) -> Iterator[ChunkProgress | EncodedChunk]:
         plan = self._plan
         packets = (packet for piece in pieces for packet in piece)
-        frames = deliver(decode(packets, self._decoder, self._pixels), task.promise(plan, self._decoder))
+        frames = checked_frames(
+            decode(packets, self._decoder, self._pixels), task.expected(plan, self._decoder)
+        )
         position = task.chunks[0].start_frame
         for chunk in task.chunks:
             while position < chunk.start_frame:

@@ -20,8 +20,8 @@ from PIL import Image, ImageOps
 from models.errors import MediaError
 from pipelines.codec.container_decoder import ContainerDecoder
 from pipelines.codec.decoder import Converter, checksum, decode
+from pipelines.codec.expected_frames import ExpectedFrames, checked_frames
 from pipelines.codec.mid_stream_changes import facts_of
-from pipelines.codec.promised_frames import Promise, deliver
 from pipelines.media.demuxer import open_source
 from pipelines.media.packet_reader import PacketReader
 from pipelines.media.pixel_format import PixelCrop, PixelFormat, planar_format
@@ -68,7 +68,9 @@ def as_run(source: Path, **settings: object) -> list[tuple[int, int]]:
             task = _span_task(plan, info, span.chunks, info.pts)
             packets = (p for piece in _pieces(reader, info, span, span.stop_row) for p in piece)
             frames = decode(packets, info.decoder, PixelFormat.parse(plan.pix_fmt), checks=task.checks)
-            made += [(f.pts, checksum(f.planes)) for f in deliver(frames, task.promise(plan, info.decoder))]
+            made += [
+                (f.pts, checksum(f.planes)) for f in checked_frames(frames, task.expected(plan, info.decoder))
+            ]
     finally:
         reader.close()
     return made
@@ -172,11 +174,15 @@ def test_frames_that_the_container_decodes_otherwise_are_refused(tmp_path: Path)
     finally:
         reader.close()
     assert sum(len(p.checks) for p in packets) >= 4
-    promise = Promise(found.info.pts, clock=found.info.decoder.clock)
+    expected = ExpectedFrames(found.info.pts, clock=found.info.decoder.clock)
     with pytest.raises(
         MediaError, match=r"container's own decoder gives another picture at frame 1\d \(0\.[45]\d\d s"
     ):
-        list(deliver(decode(packets, found.info.decoder, PixelFormat.parse(found.plan.pix_fmt)), promise))
+        list(
+            checked_frames(
+                decode(packets, found.info.decoder, PixelFormat.parse(found.plan.pix_fmt)), expected
+            )
+        )
 
 
 def test_every_chunk_has_frames_that_the_container_decoded(tmp_path: Path) -> None:
@@ -204,7 +210,7 @@ def test_frames_known_by_order_are_compared_too(tmp_path: Path) -> None:
     bare = [replace(p, side=p.side if n < 6 else packets[0].side) for n, p in enumerate(packets)]
     frames = decode(bare, info.decoder, PixelFormat.parse("gbrap"), checks=dict(info.checks))
     with pytest.raises(MediaError, match="another picture at frame 6 "):
-        list(deliver(frames, Promise(info.pts, linear=True, clock=info.decoder.clock)))
+        list(checked_frames(frames, ExpectedFrames(info.pts, linear=True, clock=info.decoder.clock)))
 
 
 def test_a_damaged_frame_is_no_witness(tmp_path: Path) -> None:
@@ -299,9 +305,9 @@ def test_a_worker_notices_what_no_header_told(tmp_path: Path) -> None:
     source = spliced.joined(tmp_path / "in.mkv", [A, MATRIX], "matroska", in_band=True)
     info = probe(source)
     packets = list(PacketReader(source, info.stream_index).rows(0, 24, keep_from=0))
-    frames = deliver(
+    frames = checked_frames(
         decode(packets, info.decoder, PixelFormat.parse("yuv420p")),
-        Promise(info.pts, clock=info.decoder.clock),
+        ExpectedFrames(info.pts, clock=info.decoder.clock),
     )
     with pytest.raises(MediaError, match=r"the colour changes from BT709.* at frame 12 \(0\.480 s"):
         list(frames)

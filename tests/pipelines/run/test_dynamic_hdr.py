@@ -17,7 +17,7 @@ from av.sidedata.sidedata import Type as SideData
 from models.errors import MediaError, UsageError, VerificationError
 from pipelines.codec import encoder
 from pipelines.codec.dynamic_metadata import active_area, fitted
-from pipelines.codec.promised_frames import Promise, deliver
+from pipelines.codec.expected_frames import ExpectedFrames, checked_frames
 from pipelines.media.dynamic_hdr import DynamicHdr
 from pipelines.media.pixel_format import Orientation, PixelCrop
 from pipelines.media.video_info import Frame
@@ -308,7 +308,11 @@ def test_what_stands_in_for_a_damaged_frame_has_the_metadata_of_what_it_shows() 
     given, expected = (DynamicHdr(b"", unit(0, area=(0, 0, rows, 0))[4:]) for rows in (10, 15))
     planes = [np.zeros((2, 2), np.uint8)]
     frames = [Frame(0, planes, dynamic_hdr=given), Frame(2, planes)]
-    shown = list(fitted(deliver(frames, Promise([0, 1, 2]), conceal=True), Part(), Promise([0, 1, 2])))  # type: ignore[arg-type]
+    shown = list(
+        fitted(
+            checked_frames(frames, ExpectedFrames([0, 1, 2]), conceal=True), Part(), ExpectedFrames([0, 1, 2])
+        )
+    )  # type: ignore[arg-type]
     assert [frame.dynamic_hdr for frame in shown] == [expected, expected, None]
 
 

@@ -183,7 +183,7 @@ def test_a_task_begins_while_the_encoder_of_the_last_one_drains(
 
 
 def test_fewer_promised_frames_than_come_are_loud(tmp_path: Path) -> None:
-    from pipelines.codec.promised_frames import IndexMismatchError
+    from pipelines.codec.expected_frames import IndexMismatchError
 
     worker, planned, packets = prepared(tmp_path)
     pts = list(planned.info.pts)

@@ -15,7 +15,7 @@ from pipelines.media.video_info import Frame
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["IndexMismatchError", "Promise", "deliver"]
+__all__ = ["ExpectedFrames", "IndexMismatchError", "checked_frames"]
 
 
 class IndexMismatchError(MediaError):
@@ -30,7 +30,7 @@ _MOST_NAMED = 10
 
 
 @dataclass(frozen=True)
-class Promise:
+class ExpectedFrames:
     """The expected frames of a segment: these timestamps, in this order, once each."""
 
     pts: Sequence[int]
@@ -66,30 +66,32 @@ class Promise:
         return CorruptError(f"{what}; --on-corrupt conceal would keep what the decoder made of it")
 
 
-def deliver(frames: Iterable[Frame], promise: Promise, *, conceal: bool = False) -> Iterator[Frame]:
+def checked_frames(
+    frames: Iterable[Frame], expected: ExpectedFrames, *, conceal: bool = False
+) -> Iterator[Frame]:
     """Yield the expected frames from the decoder's output.
 
     Pre-roll and post-roll are dropped, everything else must match. conceal: damaged frames pass, and a
     missing one is replaced by the last good one. Otherwise raises CorruptError for damage, and
     IndexMismatchError for a difference without damage.
     """
-    if promise.linear:
-        yield from _deliver_by_order(frames, promise, conceal=conceal)
+    if expected.linear:
+        yield from _checked_by_order(frames, expected, conceal=conceal)
         return
-    waiting = deque(promise.pts)
+    waiting = deque(expected.pts)
     last: Frame | None = None
     for frame in frames:
         if not waiting:
             continue  # post-roll; the decoder must be drained all the same
         if frame.pts < waiting[0]:
-            if frame.pts > promise.pts[0] and not conceal:
-                raise _not_promised(frame)
+            if frame.pts > expected.pts[0] and not conceal:
+                raise _not_expected(frame)
             last = frame if not frame.change else last
             continue
         while waiting and frame.pts > waiting[0]:
             yield from _missing(waiting.popleft(), last or frame, conceal=conceal)
         if waiting:
-            _refuse_unlike(frame, frames, promise, len(promise.pts) - len(waiting), conceal=conceal)
+            _refuse_unlike(frame, frames, expected, len(expected.pts) - len(waiting), conceal=conceal)
             waiting.popleft()
             last = frame
             yield frame
@@ -97,23 +99,23 @@ def deliver(frames: Iterable[Frame], promise: Promise, *, conceal: bool = False)
         yield from _missing(waiting.popleft(), last, conceal=conceal)
 
 
-def _not_promised(frame: Frame) -> IndexMismatchError:
+def _not_expected(frame: Frame) -> IndexMismatchError:
     return IndexMismatchError(f"a frame came at pts {frame.pts}, where none was promised")
 
 
 def _refuse_unlike(
-    frame: Frame, coming: Iterable[Frame], promise: Promise, place: int, *, conceal: bool
+    frame: Frame, coming: Iterable[Frame], expected: ExpectedFrames, place: int, *, conceal: bool
 ) -> None:
     """Raise an error if a frame is not the one expected at that place, or is damaged.
 
     coming: the frames after it; damaged ones among them are listed too.
     """
-    if frame.pts != promise.pts[place]:
-        raise _not_promised(frame)
+    if frame.pts != expected.pts[place]:
+        raise _not_expected(frame)
     if frame.change:
-        raise promise.change_error(place, frame.change)
+        raise expected.change_error(place, frame.change)
     if frame.corrupt and not conceal:
-        raise promise.damage_error([frame.pts, *(f.pts for _, f in _corrupt(enumerate(coming)))])
+        raise expected.damage_error([frame.pts, *(f.pts for _, f in _corrupt(enumerate(coming)))])
 
 
 def _missing(pts: int, last: Frame | None, *, conceal: bool) -> Iterator[Frame]:
@@ -128,21 +130,21 @@ def _corrupt(frames: Iterable[tuple[int, Frame]]) -> Iterator[tuple[int, Frame]]
         yield from ((number, frame) for number, frame in frames if frame.corrupt)
 
 
-def _deliver_by_order(frames: Iterable[Frame], promise: Promise, *, conceal: bool) -> Iterator[Frame]:
+def _checked_by_order(frames: Iterable[Frame], expected: ExpectedFrames, *, conceal: bool) -> Iterator[Frame]:
     number, last = -1, None
-    stop = promise.first + len(promise.pts)
+    stop = expected.first + len(expected.pts)
     # the packets reach to the end of the film; what else they hold need not be decoded
     counted = enumerate(islice(frames, stop))
     for number, frame in counted:
-        if number < promise.first:
+        if number < expected.first:
             continue
         if frame.change:
-            raise promise.change_error(number - promise.first, frame.change)
+            raise expected.change_error(number - expected.first, frame.change)
         if frame.corrupt and not conceal:
-            raise promise.damage_error(
-                [promise.pts[n - promise.first] for n in (number, *(n for n, _ in _corrupt(counted)))]
+            raise expected.damage_error(
+                [expected.pts[n - expected.first] for n in (number, *(n for n, _ in _corrupt(counted)))]
             )
         last = frame
-        yield replace(frame, pts=promise.pts[number - promise.first])
-    for place in range(max(number + 1, promise.first), stop):
-        yield from _missing(promise.pts[place - promise.first], last, conceal=conceal)
+        yield replace(frame, pts=expected.pts[number - expected.first])
+    for place in range(max(number + 1, expected.first), stop):
+        yield from _missing(expected.pts[place - expected.first], last, conceal=conceal)
