@@ -26,7 +26,7 @@ from torch import Tensor
 import vsr
 from pipelines.frames.images import sheet, write_png
 from pipelines.frames.sample_values import to_rgb
-from pipelines.frames.video_reader import Footage
+from pipelines.frames.video_reader import VideoReader
 from pipelines.inference.device import choose_device
 from pipelines.inference.upscaler import Upscaler
 from pipelines.media.pixel_format import PixelFormat
@@ -90,7 +90,7 @@ def noisy(clip: Path, folder: Path) -> None:
 def options(clip: Path, folder: Path) -> None:
     """A compressed frame at three values of --restore, of --detail and of --strength."""
     half = _shrunk(clip, folder / "half.mkv", CRF)
-    small = Footage(probe(half))
+    small = VideoReader(probe(half))
     frame = next(f for f in small.frames() if _seconds(small, f.pts) >= SECONDS)
     tiles = []
     for some in OPTIONS:
@@ -169,7 +169,7 @@ def _draw(name: str, clip: Path, half: Path, models: Sequence[str]) -> None:
 
     Two rows of three, with every pixel as 2x2.
     """
-    whole, small = Footage(probe(clip)), Footage(probe(half))
+    whole, small = VideoReader(probe(clip)), VideoReader(probe(half))
     pictures = []
     for model in models:
         plan = plan_video(half, None, run_settings(scale=2, model=model), small.info).plan
@@ -181,7 +181,7 @@ def _draw(name: str, clip: Path, half: Path, models: Sequence[str]) -> None:
     Image.fromarray(sheet([tiles[:3], tiles[3:]])).save(IMAGES / f"{name}.webp", quality=80, method=6)
 
 
-def _seconds(film: Footage, pts: int) -> float:
+def _seconds(film: VideoReader, pts: int) -> float:
     return float((pts - film.info.pts[0]) * film.info.time_base)
 
 

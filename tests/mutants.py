@@ -1151,7 +1151,7 @@ MUTANTS = (
     ),
     Mutant(
         57, "nothing is said while a worker only decodes", "pipelines/workers/chunk_worker.py",
-        "                yield from wind_reel(reel, start, ahead, reports)\n", "",
+        "                yield from advance_buffer(buffer, start, ahead, reports)\n", "",
         f"{_WORKER}::test_a_worker_that_only_decodes_for_long_reports_as_long_as_the_decoder_gives_frames",
     ),
     Mutant(

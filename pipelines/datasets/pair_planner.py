@@ -17,7 +17,7 @@ from pipelines.datasets.recompression import Coding, coding_of
 from pipelines.datasets.validation_split import hold_out
 from pipelines.frames.sample_values import SampleValues
 from pipelines.frames.shot_detection import shots
-from pipelines.frames.video_reader import Footage
+from pipelines.frames.video_reader import VideoReader
 from pipelines.probe.probe import probe
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class PairPlanner:
         infos = []
         for path in self._files:
             try:
-                infos.append(Footage(probe(path)))
+                infos.append(VideoReader(probe(path)))
             except MediaError as error:
                 if len(self._files) == 1:
                     raise
@@ -87,8 +87,8 @@ class PairPlanner:
         else:
             yield from self._picture_tasks(infos)
 
-    def _describe(self, footage: Footage, **more: Any) -> None:
-        info = footage.info
+    def _describe(self, reader: VideoReader, **more: Any) -> None:
+        info = reader.info
         name = info.path.replace("\\", "/").rpartition("/")[2]
         self.described.append(
             {
@@ -100,23 +100,23 @@ class PairPlanner:
             }
         )
 
-    def _picture_tasks(self, pictures: list[Footage]) -> Iterator[PairOrder]:
-        for footage in pictures:
-            frame = next(footage.frames(1), None)
+    def _picture_tasks(self, pictures: list[VideoReader]) -> Iterator[PairOrder]:
+        for reader in pictures:
+            frame = next(reader.frames(1), None)
             self.done += 1
             if frame is None:
                 continue
-            luma = footage.codes(frame).luma[0]
-            crisp = self._shrink(luma, footage.bits)
-            split = "validation" if footage.info.fingerprint in self._held else "train"
-            self._describe(footage, split=split, shrink=crisp)
-            rgb = footage.rgb(frame)
+            luma = reader.codes(frame).luma[0]
+            crisp = self._shrink(luma, reader.bits)
+            split = "validation" if reader.info.fingerprint in self._held else "train"
+            self._describe(reader, split=split, shrink=crisp)
+            rgb = reader.rgb(frame)
             for lap in range(self._settings.passes if split == "train" else 1):
                 shrink = self._rescaled(crisp, luma, lap)
-                for place in self._choose(luma, footage.bits, shrink):
+                for place in self._choose(luma, reader.bits, shrink):
                     source, region = self._region(rgb, place, shrink)
                     record = {
-                        "source": footage.info.fingerprint[:16],
+                        "source": reader.info.fingerprint[:16],
                         "frame": 0,
                         "place": [place.top, place.left],
                         "region": region,
@@ -144,15 +144,15 @@ class PairPlanner:
         ]
         return piece.clone(), [top, left]
 
-    def _video_tasks(self, footage: Footage) -> Iterator[PairOrder]:
-        if footage.info.interlaced:
+    def _video_tasks(self, reader: VideoReader) -> Iterator[PairOrder]:
+        if reader.info.interlaced:
             raise MediaError(
-                f"{footage.info.path}: is interlaced; its fields would be learned as detail: deinterlace it"
+                f"{reader.info.path}: is interlaced; its fields would be learned as detail: deinterlace it"
                 " first"
             )
         settings = self._settings
-        found = shots((np.asarray(f.planes[0]) for f in footage.frames()), footage.pixels.bits)
-        stretches = hold_out(found, settings.validation, footage.info.fingerprint)
+        found = shots((np.asarray(f.planes[0]) for f in reader.frames()), reader.pixels.bits)
+        stretches = hold_out(found, settings.validation, reader.info.fingerprint)
         self.total = found[-1][1] if found else 0
         # A long film gives its pairs from everywhere, not from its beginning.
         self._every = max(
@@ -160,27 +160,27 @@ class PairPlanner:
             max(settings.every_frames, self.total * settings.crops.per_frame // settings.most_pairs)
             // settings.passes,
         )
-        coding = coding_of(footage.info) if settings.degrade.crf == "like-source" else None
+        coding = coding_of(reader.info) if settings.degrade.crf == "like-source" else None
         held = [[s.start, s.stop] for s in stretches if s.split == "validation"]
-        self._describe(footage, shots=len(found), frames=self.total, held=held)
+        self._describe(reader, shots=len(found), frames=self.total, held=held)
         window: deque[SampleValues] = deque(maxlen=settings.frames + settings.context_frames)
         upcoming = deque(stretches)
         crisp = 0
-        for number, frame in enumerate(footage.frames()):
+        for number, frame in enumerate(reader.frames()):
             self.done = number + 1
             while upcoming and number >= upcoming[0].stop:
                 upcoming.popleft()
                 window.clear()
             if not upcoming or number < upcoming[0].start or self._count >= self._most:
                 continue
-            window.append(footage.codes(frame))
+            window.append(reader.codes(frame))
             lap = self._lap(number - upcoming[0].start, len(window), upcoming[0])
             if lap is None:
                 continue
             luma = window[-1].luma[0]
-            crisp = crisp or self._shrink(luma, footage.bits)
+            crisp = crisp or self._shrink(luma, reader.bits)
             yield from self._tasks_of_frame(
-                footage, window, upcoming[0].split, self._rescaled(crisp, luma, lap), coding
+                reader, window, upcoming[0].split, self._rescaled(crisp, luma, lap), coding
             )
 
     def _lap(self, place: int, held: int, stretch: Stretch) -> int | None:
@@ -199,12 +199,17 @@ class PairPlanner:
         return lap if between == 0 and (lap == 0 or stretch.split == "train") else None
 
     def _tasks_of_frame(
-        self, footage: Footage, window: deque[SampleValues], split: str, shrink: float, coding: Coding | None
+        self,
+        reader: VideoReader,
+        window: deque[SampleValues],
+        split: str,
+        shrink: float,
+        coding: Coding | None,
     ) -> Iterator[PairOrder]:
         luma = window[-1].luma[0]
         height, width = luma.shape  # even
         side = min(_even(self._side * shrink), height, width)
-        for place in self._choose(luma, footage.bits, shrink):
+        for place in self._choose(luma, reader.bits, shrink):
             top, left = (
                 min(_even(place.top * shrink), height - side),
                 min(_even(place.left * shrink), width - side),
@@ -213,13 +218,13 @@ class PairPlanner:
             clip = SampleValues(
                 np.concatenate([p.luma for p in pieces]),
                 np.concatenate([p.chroma for p in pieces]),
-                footage.bits,
+                reader.bits,
             )
             record = {
-                "source": footage.info.fingerprint[:16],
+                "source": reader.info.fingerprint[:16],
                 "frame": self.done - 1,
                 "place": [place.top, place.left],
-                "matrix": int(footage.tags.matrix),
+                "matrix": int(reader.tags.matrix),
             }
             yield self._task(clip, split, shrink, Motion(), record, coding)
             if self._count >= self._most:

@@ -14,7 +14,7 @@ from pipelines.diagnostics.preview import PreviewMoment, make_folder, stamp
 from pipelines.frames.film_frames import frames_at
 from pipelines.frames.images import SHOWN_PX, marked, most_detailed_crop, png, sheet, to_pixels
 from pipelines.frames.sample_values import to_values
-from pipelines.frames.video_reader import Footage
+from pipelines.frames.video_reader import VideoReader
 from pipelines.media.pixel_format import PixelCrop
 from pipelines.output.journal import read_job, work_folder
 from pipelines.plan.pulldown import Pulldown
@@ -78,7 +78,7 @@ def _spread(done: Sequence[int], shots: int) -> list[int]:
     return sorted({done[round(n)] for n in np.linspace(0, len(done) - 1, min(shots, len(done)))})
 
 
-def _show(job: BegunRun, index: int, number: int, film: Footage, folder: Path) -> PreviewMoment | None:
+def _show(job: BegunRun, index: int, number: int, film: VideoReader, folder: Path) -> PreviewMoment | None:
     """The middle frame of a chunk; None if the run has finished and removed it meanwhile."""
     try:
         chunk = opened(job.done[index])
@@ -115,7 +115,7 @@ def _source_frame(plan: Mapping[str, Any], start: int, number: int) -> int:
     return start + number // (2 if (plan.get("deinterlacing") or {}).get("bob") else 1)
 
 
-def _as_planned(film: Footage, number: int, crop: PixelCrop) -> SampleValues:
+def _as_planned(film: VideoReader, number: int, crop: PixelCrop) -> SampleValues:
     """A source frame as networks get it: upright and cropped."""
     codes = next(turned(film, film.codes(f)) for _, f in frames_at(film.info, [(number, number + 1)]))
     crop = crop.turned(film.info.orientation)
@@ -124,7 +124,7 @@ def _as_planned(film: Footage, number: int, crop: PixelCrop) -> SampleValues:
 
 
 def _cut(
-    before: SampleValues, after: SampleValues, films: tuple[Footage, Footage]
+    before: SampleValues, after: SampleValues, films: tuple[VideoReader, VideoReader]
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """The most detailed place of the source, from both, and the source with it marked."""
     before = fit(before, after.luma.shape[2], after.luma.shape[1], max(before.bits, after.bits))

@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from pipelines.media.pixel_format import PixelFormat
     from pipelines.media.video_info import Frame, VideoInfo
 
-__all__ = ["Footage"]
+__all__ = ["VideoReader"]
 
 
-class Footage:
+class VideoReader:
     """The frames of one file."""
 
     def __init__(self, info: VideoInfo) -> None:

@@ -1,4 +1,4 @@
-"""`Reel` and `windows`: each frame with the neighbours that a network uses, shot by shot.
+"""`FrameBuffer` and `windows`: each frame with the neighbours that a network uses, shot by shot.
 
 Processing starts a few frames before a chunk, wherever decoding began, so that the state of a recurrent
 network has settled and its output does not depend on the chunks that the worker made before.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from models.network import Contract
     from pipelines.media.video_info import Frame
 
-__all__ = ["Reel", "Window", "alone", "windows"]
+__all__ = ["FrameBuffer", "Window", "alone", "windows"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ class Window:
         return self.frames[self.now]
 
 
-class Reel:
+class FrameBuffer:
     """Frames of a decoder run, by number.
 
     The last few are kept, as the next chunk needs frames before its start.
@@ -74,7 +74,7 @@ def alone(frame: Frame, contract: Contract, number: int = 0) -> Window:
 
 
 def windows(
-    reel: Reel, first: int, stop: int, contract: Contract, *, last: int, bits: int
+    buffer: FrameBuffer, first: int, stop: int, contract: Contract, *, last: int, bits: int
 ) -> Iterator[Window]:
     """Windows of the frames [first, stop) for a network, in order; the first one starts a shot.
 
@@ -83,7 +83,7 @@ def windows(
     past, future = contract.past, contract.future
     if not contract.temporal:
         for number in range(first, stop):
-            yield Window((reel[number],), 0, number == first, number)
+            yield Window((buffer[number],), 0, number == first, number)
         return
     detector = ShotDetector()
     starts: deque[bool] = deque()
@@ -91,7 +91,7 @@ def windows(
     begun = first
     for number in range(first, stop):
         while ahead <= min(number + future, last):
-            starts.append(detector.starts_shot(reel[ahead].planes[0], bits))
+            starts.append(detector.starts_shot(buffer[ahead].planes[0], bits))
             ahead += 1
         if starts[0]:
             begun = number
@@ -99,4 +99,4 @@ def windows(
             (number + step - 1 for step in range(1, len(starts)) if starts[step]), min(number + future, last)
         )
         shown = [min(max(n, begun), ends) for n in range(number - past, number + future + 1)]
-        yield Window(tuple(reel[n] for n in shown), past, starts.popleft(), number)
+        yield Window(tuple(buffer[n] for n in shown), past, starts.popleft(), number)

@@ -27,7 +27,7 @@ from models.layers.resampling import resample
 from models.layers.yuv_residual import CHANNELS
 from pipelines.frames.film_frames import frames_at
 from pipelines.frames.sample_values import from_values, to_values
-from pipelines.frames.video_reader import Footage
+from pipelines.frames.video_reader import VideoReader
 from pipelines.media.cicp import code_values
 from pipelines.media.file_types import find_inputs
 from pipelines.model_files.card_writer import to_toml
@@ -255,14 +255,14 @@ def calibration_frames(sources: Iterable[Path], scale: int) -> list[SampleValues
     infos = infos[:: max(1, len(infos) // _FRAMES)]
     frames: list[SampleValues] = []
     for info in infos:
-        footage, count = Footage(info), info.frame_count
-        if min(footage.width, footage.height) < _SIDE_PX * scale:
+        reader, count = VideoReader(info), info.frame_count
+        if min(reader.width, reader.height) < _SIDE_PX * scale:
             continue
         wanted = 1 if info.is_picture else max(1, min(count, _FRAMES // len(infos)))
         places = [(n * count // wanted, n * count // wanted + 1) for n in range(wanted)]
-        taken = [next(footage.frames())] if info.is_picture else [f for _, f in frames_at(info, places)]
+        taken = [next(reader.frames())] if info.is_picture else [f for _, f in frames_at(info, places)]
         for frame in taken:
-            codes = _shrunk(footage.codes(frame), scale)
+            codes = _shrunk(reader.codes(frame), scale)
             top, left = ((side - _SIDE_PX) // 4 * 2 for side in codes.luma.shape[1:])
             frames.append(codes.crop(top, left, _SIDE_PX, _SIDE_PX))
     if not frames:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipelines.frames.sample_values import SampleValues
-    from pipelines.frames.video_reader import Footage
+    from pipelines.frames.video_reader import VideoReader
     from pipelines.quality.frame_alignment import Align
 
 __all__ = [
@@ -204,7 +204,7 @@ def compare(
     )
 
 
-def _pixels(film: Footage) -> int:
+def _pixels(film: VideoReader) -> int:
     width, height = upright(film)
     return width * height
 

@@ -19,7 +19,7 @@ from pipelines.datasets.degrading import degrade
 from pipelines.datasets.shards import Shards, is_dataset
 from pipelines.frames.film_frames import frames_at
 from pipelines.frames.sample_values import SampleValues, from_values, rgb_to_planes, to_values
-from pipelines.frames.video_reader import Footage
+from pipelines.frames.video_reader import VideoReader
 from pipelines.media.file_types import find_inputs
 from pipelines.plan.chunking import frame_range
 from pipelines.probe.probe import probe
@@ -120,18 +120,18 @@ class Material:
         for info, start, stop in self.films:
             if info.is_picture and not pictures:
                 continue
-            footage = Footage(info)
+            reader = VideoReader(info)
             yield (
-                _picture_item(footage, scale, case)
+                _picture_item(reader, scale, case)
                 if info.is_picture
-                else _video_item(footage, scale, case, (start, stop))
+                else _video_item(reader, scale, case, (start, stop))
             )
 
 
-def _picture_item(footage: Footage, scale: int, case: str) -> EvaluationItem:
-    name = Path(footage.info.path).stem
-    frame = next(footage.frames())
-    rgb = footage.rgb(frame)
+def _picture_item(reader: VideoReader, scale: int, case: str) -> EvaluationItem:
+    name = Path(reader.info.path).stem
+    frame = next(reader.frames())
+    rgb = reader.rgb(frame)
     step = 2 * scale if case != "clean" else scale
     rgb = (rgb[..., : rgb.shape[-2] // step * step, : rgb.shape[-1] // step * step] * 255).round() / 255
     luma = 0.299 * rgb[:, :1] + 0.587 * rgb[:, 1:2] + 0.114 * rgb[:, 2:]
@@ -145,21 +145,21 @@ def _picture_item(footage: Footage, scale: int, case: str) -> EvaluationItem:
     return EvaluationItem(name, rgb_to_planes(even), truth, even)
 
 
-def _video_item(footage: Footage, scale: int, case: str, part: tuple[int, int]) -> EvaluationItem:
+def _video_item(reader: VideoReader, scale: int, case: str, part: tuple[int, int]) -> EvaluationItem:
     step = 2 * scale
-    height, width = footage.height // step * step, footage.width // step * step
-    frames = footage.frames(part[1]) if part[0] == 0 else (f for _, f in frames_at(footage.info, [part]))
-    clip = [footage.codes(f).crop(0, 0, height, width) for f in frames]
+    height, width = reader.height // step * step, reader.width // step * step
+    frames = reader.frames(part[1]) if part[0] == 0 else (f for _, f in frames_at(reader.info, [part]))
+    clip = [reader.codes(f).crop(0, 0, height, width) for f in frames]
     truth = SampleValues(
-        np.concatenate([c.luma for c in clip]), np.concatenate([c.chroma for c in clip]), footage.bits
+        np.concatenate([c.luma for c in clip]), np.concatenate([c.chroma for c in clip]), reader.bits
     )
     low = degrade(truth, read_case(case), scale=scale)
     return EvaluationItem(
-        Path(footage.info.path).stem,
+        Path(reader.info.path).stem,
         low,
         truth,
-        matrix=footage.tags.matrix,
-        rate=float(footage.info.rate),
+        matrix=reader.tags.matrix,
+        rate=float(reader.info.rate),
         is_video=True,
     )
 

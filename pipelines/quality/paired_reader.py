@@ -17,7 +17,7 @@ from models.errors import VerificationError
 from models.layers.resampling import resample
 from pipelines.frames.film_frames import frames_at
 from pipelines.frames.sample_values import LEFT, SampleValues, from_values, oriented, to_values
-from pipelines.frames.video_reader import Footage
+from pipelines.frames.video_reader import VideoReader
 from pipelines.media.cicp import HDR_TRANSFERS
 from pipelines.plan.chunking import frame_range
 from pipelines.plan.output_names import report_path
@@ -34,23 +34,23 @@ if TYPE_CHECKING:
 __all__ = ["Matched", "fit", "opened", "turned", "upright"]
 
 
-def opened(path: Path) -> Footage:
+def opened(path: Path) -> VideoReader:
     """Open a video for comparison. Raises MediaError if it is not a video."""
-    return Footage(probe(path))
+    return VideoReader(probe(path))
 
 
-def _labels(films: Sequence[Footage]) -> tuple[str, ...]:
+def _labels(films: Sequence[VideoReader]) -> tuple[str, ...]:
     """Short names that distinguish files; for duplicates the whole path."""
     names = [os.path.basename(f.info.path) for f in films]
     return tuple(n if names.count(n) == 1 else f.info.path for n, f in zip(names, films, strict=True))
 
 
-def upright(film: Footage) -> tuple[int, int]:
+def upright(film: VideoReader) -> tuple[int, int]:
     """(width, height) of the upright frame; odd sides lose their last row or column."""
     return film.info.orientation.turn(film.width, film.height)
 
 
-def turned(film: Footage, codes: SampleValues) -> SampleValues:
+def turned(film: VideoReader, codes: SampleValues) -> SampleValues:
     """Stored samples of a film, upright."""
     turn = _turn(film.info.orientation)
     return from_values(oriented(to_values(codes), turn), codes.bits) if turn else codes
@@ -83,7 +83,7 @@ def _turn(orientation: Orientation) -> int:
     return flips[0] | flips[1] << 1 | orientation.transpose << 2
 
 
-def _range_made(films: Sequence[Footage]) -> str:
+def _range_made(films: Sequence[VideoReader]) -> str:
     """The `--range` of the first film with which all others were made, by their reports; "" if unknown."""
     whole, *parts = (_report(film) for film in films)
     sources = {films[0].info.fingerprint}
@@ -95,7 +95,7 @@ def _range_made(films: Sequence[Footage]) -> str:
     return ranges.pop() if len(ranges) == 1 else ""
 
 
-def _report(film: Footage) -> dict[str, Any]:
+def _report(film: VideoReader) -> dict[str, Any]:
     """The report beside a result; empty if there is none, or if it is of another file."""
     path = Path(film.info.path)
     try:
@@ -116,7 +116,9 @@ class Matched:
     `findings`, remarks about the metrics in `notes`.
     """
 
-    def __init__(self, films: Sequence[Footage], *, range_: str | None = None, align: Align = "pts") -> None:
+    def __init__(
+        self, films: Sequence[VideoReader], *, range_: str | None = None, align: Align = "pts"
+    ) -> None:
         """range_: FROM-TO, counted from the first video's first frame. align: how frames are matched.
 
         Raises VerificationError if no frames are shown at the same time.

@@ -19,12 +19,12 @@ from pipelines.codec.encoder import EncodedChunk
 from pipelines.hardware.graphics_driver import encoder_hardware
 from pipelines.inference.device import choose_device, numerics_class
 from pipelines.inference.shot_upscaler import ShotUpscaler
-from pipelines.inference.temporal_windows import Reel, Window, windows
+from pipelines.inference.temporal_windows import FrameBuffer, Window, windows
 from pipelines.media.video_info import Frame
 from pipelines.pool.interface import ReadyForNext
 from pipelines.pool.malloc import TRIM_FRAMES, trim_heap
 from pipelines.workers.messages import NO_ENCODER, ChunkProgress, SpanTask, WorkerSetup
-from pipelines.workers.progress_reports import ProgressReports, wind_reel
+from pipelines.workers.progress_reports import ProgressReports, advance_buffer
 from pipelines.workers.span_frames import span_frames
 from pipelines.workers.stage_threads import ChunkInProgress, Prefetch, StageClock
 
@@ -92,13 +92,13 @@ class ChunkUpscaler:
             shown = iter(ahead)
             began = plan.results(task.chunks[0].start_frame - task.settling)
             last = plan.results(task.chunks[-1].stop_frame + task.ahead) - 1
-            reel = Reel(shown, began, settling + after)
+            buffer = FrameBuffer(shown, began, settling + after)
             for chunk in task.chunks:
                 first, stop = plan.results(chunk.start_frame), plan.results(chunk.stop_frame)
                 start = max(began, first - settling)
-                yield from wind_reel(reel, start, ahead, reports)
+                yield from advance_buffer(buffer, start, ahead, reports)
                 seen = windows(
-                    reel,
+                    buffer,
                     start,
                     stop,
                     self.upscaler.contract,
@@ -135,7 +135,7 @@ class ChunkUpscaler:
                     yield from reports.due()
                 with clock("encode wait"):
                     self._drain(making[-1])
-            _ = reel[last]
+            _ = buffer[last]
             self.upscaler.stills.forget()
             for _ in shown:
                 raise VerificationError(f"more frames came than the {len(task.pts)} that were promised")

@@ -16,7 +16,7 @@ from pipelines.frames.sample_values import to_rgb
 from pipelines.hardware.resources import usable_cores
 from pipelines.inference.device import choose_device, numerics_class
 from pipelines.inference.shot_upscaler import ShotUpscaler
-from pipelines.inference.temporal_windows import Reel, windows
+from pipelines.inference.temporal_windows import FrameBuffer, windows
 from pipelines.media.video_info import Frame
 from pipelines.workers.messages import Sampled, Stages
 from pipelines.workers.preview_crop import CropUpscaler, cut_out
@@ -68,12 +68,12 @@ class Sampler:
         settling, after = plan.network_results
         began = plan.results(task.chunks[0].start_frame - task.settling)
         last = plan.results(task.chunks[-1].stop_frame + task.ahead) - 1
-        reel = Reel(frames, began, settling + after + max(plan.results_of(c) for c in task.chunks))
+        buffer = FrameBuffer(frames, began, settling + after + max(plan.results_of(c) for c in task.chunks))
         for chunk in task.chunks:
             first, stop = plan.results(chunk.start_frame), plan.results(chunk.stop_frame)
             start, end = max(began, first - settling), min(last, stop - 1 + after)
             before, clock, cpu = decoded.frames, time.perf_counter(), time.process_time()
-            seen = [reel[number] for number in range(start, end + 1)]
+            seen = [buffer[number] for number in range(start, end + 1)]
             count = max(1, decoded.frames - before)
             decoding = ((time.perf_counter() - clock) / count, (time.process_time() - cpu) / count)
             yield self._sample(chunk, seen, start, range(first, stop), decoding)
@@ -193,9 +193,9 @@ class _Way:
         bits = self.plan.pixels.bits
         contract = self.upscaler.contract
         settling = min(wanted.start - start, self.plan.network_results[0])
-        reel = Reel(iter(seen), start, len(seen))
+        buffer = FrameBuffer(iter(seen), start, len(seen))
         last = min(start + len(seen), wanted.stop + contract.future) - 1
-        told = list(windows(reel, wanted.start - settling, wanted.stop, contract, last=last, bits=bits))
+        told = list(windows(buffer, wanted.start - settling, wanted.stop, contract, last=last, bits=bits))
         made = (
             self._excerpted(told, place) if self._excerpts is not None else self._whole(told, settling, place)
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from pipelines.inference.temporal_windows import Reel
+from pipelines.inference.temporal_windows import FrameBuffer
 from pipelines.media.video_info import Frame
 from pipelines.workers.messages import ChunkProgress
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from pipelines.workers.stage_threads import Prefetch, StageClock
 
-__all__ = ["ProgressReports", "wind_reel"]
+__all__ = ["ProgressReports", "advance_buffer"]
 
 
 _REPORT_SECONDS = 0.5
@@ -57,13 +57,15 @@ class ProgressReports:
             yield self.now()
 
 
-def wind_reel(reel: Reel, number: int, ahead: Prefetch, reports: ProgressReports) -> Iterator[ChunkProgress]:
-    """Advance the reel to a frame, which may need only decoding for a long time.
+def advance_buffer(
+    buffer: FrameBuffer, number: int, ahead: Prefetch, reports: ProgressReports
+) -> Iterator[ChunkProgress]:
+    """Advance the buffer to a frame, which may need only decoding for a long time.
 
     Pre-roll, or chunks that are already finished.
     """
-    while reel.next <= number:
+    while buffer.next <= number:
         while not ahead.is_there(_REPORT_SECONDS):
             yield from reports.decoding()
-        _ = reel[reel.next]
+        _ = buffer[buffer.next]
         yield from reports.due()

@@ -13,7 +13,7 @@ import torch
 
 from pipelines.codec.encoder import EncodedChunk, StreamFacts, encode_chunk, frame_bytes, stream_facts
 from pipelines.hardware.resources import usable_cores
-from pipelines.inference.temporal_windows import Reel, windows
+from pipelines.inference.temporal_windows import FrameBuffer, windows
 from pipelines.media.video_info import Frame
 from pipelines.workers.chunk_worker import ChunkUpscaler
 from pipelines.workers.frame_order_check import FrameOrderCheck
@@ -105,9 +105,9 @@ class StageTimer:
         plan, upscaler = self._setup.plan, self._worker.upscaler
         watch = _Stopwatch()
         sources = self._decode(task, pieces, watch)
-        reel, bits = Reel(iter(sources), 0, len(sources)), plan.pixels.bits
+        buffer, bits = FrameBuffer(iter(sources), 0, len(sources)), plan.pixels.bits
         last = len(sources) - 1
-        windowed = list(windows(reel, 0, len(sources), upscaler.contract, last=last, bits=bits))
+        windowed = list(windows(buffer, 0, len(sources), upscaler.contract, last=last, bits=bits))
         upscaler.follow(windowed[0])  # kernels are compiled and caches filled
         upscaler.stills.forget()
         with watch.timed("network", len(windowed)):

@@ -1,4 +1,4 @@
-"""Networks on compressed footage.
+"""Networks on compressed reader.
 
 `python -m tests.benchmarks.footage [NETWORK...] [--write docs/models.md]`, the table that opens that page.
 
@@ -45,7 +45,7 @@ from pipelines.frames.images import to_pixels
 from pipelines.frames.level_estimator import level_of_clip
 from pipelines.frames.reference_upscaler import classical, upscale
 from pipelines.frames.sample_values import LEFT, SampleValues, from_values, to_values
-from pipelines.frames.video_reader import Footage
+from pipelines.frames.video_reader import VideoReader
 from pipelines.probe.probe import probe
 from pipelines.quality import metrics
 from pipelines.settings.run_settings import detail_at
@@ -101,15 +101,15 @@ def cases(
     for path in paths:
         if path.stem in TRAINED_ON or (only and not any(part in path.stem for part in only.split(","))):
             continue
-        footage = Footage(probe(path))
-        height, width = footage.height // unit * unit, footage.width // unit * unit
+        reader = VideoReader(probe(path))
+        height, width = reader.height // unit * unit, reader.width // unit * unit
         first = max(
-            0, min(footage.info.frame_count * 2 // 5, footage.info.frame_count - frames)
+            0, min(reader.info.frame_count * 2 // 5, reader.info.frame_count - frames)
         )  # films begin in the dark
-        stretch = [(first, min(first + frames, footage.info.frame_count))]
-        clip = [footage.codes(f).crop(0, 0, height, width) for _, f in frames_at(footage.info, stretch)]
+        stretch = [(first, min(first + frames, reader.info.frame_count))]
+        clip = [reader.codes(f).crop(0, 0, height, width) for _, f in frames_at(reader.info, stretch)]
         truth = SampleValues(
-            np.concatenate([c.luma for c in clip]), np.concatenate([c.chroma for c in clip]), footage.bits
+            np.concatenate([c.luma for c in clip]), np.concatenate([c.chroma for c in clip]), reader.bits
         )
         clean = degrade(truth, Degradation(), scale=scale)
         for crf, noise in [*((crf, 0.0) for crf in crfs), *((_NOISY_CRF, noise) for noise in noises)]:
@@ -124,8 +124,8 @@ def cases(
                 low,
                 clean,
                 truth,
-                max(1, round(footage.info.rate)),
-                int(footage.tags.matrix),
+                max(1, round(reader.info.rate)),
+                int(reader.tags.matrix),
                 noise,
             )
 

@@ -31,7 +31,7 @@ from pipelines.datasets.degrading import degrade
 from pipelines.frames.film_frames import frames_at
 from pipelines.frames.level_estimator import WEIGHTS, pair_statistics, rounded, tiles_of_frame
 from pipelines.frames.sample_values import SampleValues, from_values, to_values
-from pipelines.frames.video_reader import Footage
+from pipelines.frames.video_reader import VideoReader
 from pipelines.media.file_types import find_inputs
 from pipelines.probe.probe import probe
 
@@ -69,37 +69,36 @@ def _moving(picture: SampleValues, factor: int, rng: np.random.Generator) -> Sam
     )
 
 
-def _stretch(footage: Footage, factor: int, rng: np.random.Generator) -> SampleValues | None:
+def _stretch(reader: VideoReader, factor: int, rng: np.random.Generator) -> SampleValues | None:
     """Some frames of a part of a video."""
-    count = footage.info.frame_count
+    count = reader.info.frame_count
     size = [
-        min(_SIDE_PX * factor, side // (16 * factor) * 16 * factor)
-        for side in (footage.height, footage.width)
+        min(_SIDE_PX * factor, side // (16 * factor) * 16 * factor) for side in (reader.height, reader.width)
     ]
     if count < _FRAMES or min(size) < 128 * factor:
         return None
     first = int(rng.integers(count - _FRAMES + 1))
     top, left = (
         int(rng.integers((side - n) // 2 + 1)) * 2
-        for side, n in zip((footage.height, footage.width), size, strict=True)
+        for side, n in zip((reader.height, reader.width), size, strict=True)
     )
     parts = [
-        footage.codes(f).crop(top, left, size[0], size[1])
-        for _, f in frames_at(footage.info, [(first, first + _FRAMES)])
+        reader.codes(f).crop(top, left, size[0], size[1])
+        for _, f in frames_at(reader.info, [(first, first + _FRAMES)])
     ]
     return SampleValues(
-        np.concatenate([p.luma for p in parts]), np.concatenate([p.chroma for p in parts]), footage.bits
+        np.concatenate([p.luma for p in parts]), np.concatenate([p.chroma for p in parts]), reader.bits
     )
 
 
 def untreated(path: Path, kernels: Sequence[str], rng: np.random.Generator) -> SampleValues | None:
     """A clip at level 0, as small as a source; None where the file is too small for one."""
-    footage = Footage(probe(path))
+    reader = VideoReader(probe(path))
     factor = int(rng.choice([1, 2], p=[0.35, 0.65]))
-    if footage.info.is_picture:
-        clip = _moving(footage.codes(next(footage.frames())), factor, rng)
+    if reader.info.is_picture:
+        clip = _moving(reader.codes(next(reader.frames())), factor, rng)
     else:
-        clip = _stretch(footage, factor, rng)
+        clip = _stretch(reader, factor, rng)
     if clip is None:
         return None
     if rng.random() < 0.35:

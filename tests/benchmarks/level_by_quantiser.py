@@ -22,7 +22,7 @@ from pipelines.datasets.degrading import degrade
 from pipelines.frames.film_frames import frames_at
 from pipelines.frames.level_estimator import level_of_clip
 from pipelines.frames.sample_values import SampleValues
-from pipelines.frames.video_reader import Footage
+from pipelines.frames.video_reader import VideoReader
 from pipelines.media.demuxer import film_decoder, open_source
 from pipelines.probe.probe import probe
 from pipelines.probe.quantisers import OPTIONS, Quantisers
@@ -44,15 +44,15 @@ _QUALITIES: dict[str, tuple[dict[str, str], ...]] = {
 
 def halved(path: Path) -> SampleValues:
     """Some frames of a film, at half its size."""
-    footage = Footage(probe(path))
-    height, width = footage.height // 16 * 16, footage.width // 16 * 16
-    first = max(0, min(footage.info.frame_count * 2 // 5, footage.info.frame_count - _FRAMES))
+    reader = VideoReader(probe(path))
+    height, width = reader.height // 16 * 16, reader.width // 16 * 16
+    first = max(0, min(reader.info.frame_count * 2 // 5, reader.info.frame_count - _FRAMES))
     clip = [
-        footage.codes(frame).crop(0, 0, height, width)
-        for _, frame in frames_at(footage.info, [(first, first + _FRAMES)])
+        reader.codes(frame).crop(0, 0, height, width)
+        for _, frame in frames_at(reader.info, [(first, first + _FRAMES)])
     ]
     joined = SampleValues(
-        np.concatenate([c.luma for c in clip]), np.concatenate([c.chroma for c in clip]), footage.bits
+        np.concatenate([c.luma for c in clip]), np.concatenate([c.chroma for c in clip]), reader.bits
     )
     return degrade(joined, Degradation(), scale=2)
 

@@ -12,8 +12,8 @@ import av
 import numpy as np
 import torch
 
-from pipelines.frames.video_reader import Footage
-from pipelines.inference.temporal_windows import Reel, windows
+from pipelines.frames.video_reader import VideoReader
+from pipelines.inference.temporal_windows import FrameBuffer, windows
 from pipelines.inference.upscaler import Upscaler
 from pipelines.planner.video_planner import plan_video
 from pipelines.pool.malloc import keep_freed_memory
@@ -39,10 +39,10 @@ def frames_per_second(card: Card, *, device: str = "cpu", seconds: float = 2.0) 
         film = _film(Path(folder) / "film.mkv")
         settings = RunSettings(target=TargetSettings(scale=card.scale), model=card.path)
         plan = plan_video(film, Path(folder) / "out.mkv", settings).plan
-        frames = list(Footage(probe(film)).frames())
+        frames = list(VideoReader(probe(film)).frames())
     upscaler = Upscaler(plan, torch.device(device))
-    reel = Reel(iter(frames), 0, len(frames))
-    seen = list(windows(reel, 0, len(frames), upscaler.contract, last=len(frames) - 1, bits=8))
+    buffer = FrameBuffer(iter(frames), 0, len(frames))
+    seen = list(windows(buffer, 0, len(frames), upscaler.contract, last=len(frames) - 1, bits=8))
     upscaler.follow(seen[0])  # kernels are compiled and caches filled
     done, begun = 0, time.perf_counter()
     for window in itertools.cycle(seen[1:]):

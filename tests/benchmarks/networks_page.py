@@ -24,7 +24,7 @@ from pipelines.datasets.degrading import degrade
 from pipelines.frames.images import strip, write_jpeg
 from pipelines.frames.reference_upscaler import classical, upscale
 from pipelines.frames.sample_values import SampleValues, to_values
-from pipelines.frames.video_reader import Footage
+from pipelines.frames.video_reader import VideoReader
 from pipelines.inference.device import choose_device, device_name, low_precision
 from pipelines.pool.malloc import keep_freed_memory
 from pipelines.probe.probe import probe
@@ -280,13 +280,13 @@ def _moment(source: Path) -> tuple[SampleValues, int]:
 
     Raises UsageError where the frames are too small.
     """
-    footage = Footage(probe(source))
-    last = min(len(footage.info.pts), len(footage.info.pts) // 2 + _MOMENT)
+    reader = VideoReader(probe(source))
+    last = min(len(reader.info.pts), len(reader.info.pts) // 2 + _MOMENT)
     frames = [
-        footage.codes(frame) for number, frame in enumerate(footage.frames(last)) if number >= last - _MOMENT
+        reader.codes(frame) for number, frame in enumerate(reader.frames(last)) if number >= last - _MOMENT
     ]
     clip = SampleValues(
-        np.concatenate([f.luma for f in frames]), np.concatenate([f.chroma for f in frames]), footage.bits
+        np.concatenate([f.luma for f in frames]), np.concatenate([f.chroma for f in frames]), reader.bits
     )
     height, width = clip.luma.shape[1:]
     side = _STRIP_PX + 2 * _MARGIN_PX
@@ -304,7 +304,7 @@ def _moment(source: Path) -> tuple[SampleValues, int]:
         ).mean()
         for t, x in places
     ]
-    return clip.crop(*places[int(np.argmax(detail))], side, side), int(footage.tags.matrix)
+    return clip.crop(*places[int(np.argmax(detail))], side, side), int(reader.tags.matrix)
 
 
 _SPEED = """- Speed: of the network in a run, from decoded frames to frames to encode, on {device}, torch {torch}; decoding and encoding

@@ -34,7 +34,7 @@ from pipelines.datasets.validation_split import held_pictures, hold_out
 from pipelines.frames.images import write_png
 from pipelines.frames.sample_values import SampleValues, from_values, oriented, to_values
 from pipelines.frames.shot_detection import shots
-from pipelines.frames.video_reader import Footage
+from pipelines.frames.video_reader import VideoReader
 from pipelines.probe.probe import fingerprint, probe
 from pipelines.settings.settings_file import read_settings
 from tests.helpers.footage import clip, film, pictures, texture
@@ -65,7 +65,7 @@ def pairs(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_shots_begin_at_hard_cuts_and_nowhere_else(source: Path) -> None:
-    frames = (np.asarray(f.planes[0]) for f in Footage(probe(source)).frames())
+    frames = (np.asarray(f.planes[0]) for f in VideoReader(probe(source)).frames())
     assert shots(frames) == [(0, 10), (10, 22), (22, 32)]
 
 
@@ -140,7 +140,7 @@ def test_hashes_are_close_for_alike_and_far_for_different_crops() -> None:
 
 def test_a_clean_pair_is_the_film_itself_and_its_downscale(source: Path, tmp_path: Path) -> None:
     made([source], tmp_path / "d", replace(SMALL, turn=False, degrade=DegradeSettings(clean=1.0)))
-    frames = [Footage(probe(source)).codes(f) for f in Footage(probe(source)).frames()]
+    frames = [VideoReader(probe(source)).codes(f) for f in VideoReader(probe(source)).frames()]
     shards = Shards([tmp_path / "d"], "train")
     for number in range(len(shards)):
         pair = shards[number]
@@ -287,7 +287,7 @@ def test_more_passes_see_the_footage_at_more_sizes(laps: Path) -> None:
 
 
 def test_a_rescaled_pair_is_the_source_made_smaller(source: Path, laps: Path) -> None:
-    frames = [Footage(probe(source)).codes(f) for f in Footage(probe(source)).frames()]
+    frames = [VideoReader(probe(source)).codes(f) for f in VideoReader(probe(source)).frames()]
     shards = Shards([laps], "train")
     checked = 0
     for number in range(len(shards)):

@@ -5,7 +5,7 @@ import pytest
 
 from models.errors import VerificationError
 from models.network import Contract
-from pipelines.inference.temporal_windows import Reel, windows
+from pipelines.inference.temporal_windows import FrameBuffer, windows
 from pipelines.media.video_info import Frame
 
 
@@ -23,9 +23,9 @@ def film(count: int, cuts: tuple[int, ...] = (), first: int = 0) -> list[Frame]:
 def seen(
     frames: list[Frame], first: int, stop: int, *, past: int = 1, future: int = 1
 ) -> list[tuple[list[int], bool]]:
-    reel = Reel(iter(frames), frames[0].pts, 8)
+    buffer = FrameBuffer(iter(frames), frames[0].pts, 8)
     contract = Contract(scale=2, pixels="yuv420", past=past, future=future, recurrent=past > 0)
-    found = windows(reel, first, stop, contract, last=frames[-1].pts, bits=8)
+    found = windows(buffer, first, stop, contract, last=frames[-1].pts, bits=8)
     return [([f.pts for f in w.frames], w.starts) for w in found]
 
 
@@ -60,14 +60,14 @@ def test_without_neighbours_frames_pass_one_by_one() -> None:
 
 
 def test_a_reel_goes_back_as_far_as_it_keeps() -> None:
-    reel = Reel(iter(film(10, first=5)), 5, 3)
-    assert reel[9].pts == 9
-    assert [reel[n].pts for n in (6, 7, 8, 9)] == [6, 7, 8, 9]
-    assert reel[10].pts == 10
+    buffer = FrameBuffer(iter(film(10, first=5)), 5, 3)
+    assert buffer[9].pts == 9
+    assert [buffer[n].pts for n in (6, 7, 8, 9)] == [6, 7, 8, 9]
+    assert buffer[10].pts == 10
     with pytest.raises(IndexError):
-        reel[6]
+        buffer[6]
 
 
 def test_a_frame_that_does_not_come_is_noticed() -> None:
     with pytest.raises(VerificationError, match="frame 4 did not come"):
-        Reel(iter(film(4)), 0, 3)[4]
+        FrameBuffer(iter(film(4)), 0, 3)[4]
