@@ -120,6 +120,7 @@ _FIRST_FRAMES = "tests/pipelines/probe/test_first_frames.py"
 _ANY_FORMAT = "tests/pipelines/run/test_every_pixel_format.py"
 _OWN_SAMPLES = f"{_ANY_FORMAT}::test_every_format_gives_its_own_samples_or_is_refused_with_what_helps"
 
+_CHAPTERS = "tests/pipelines/file_parsing/test_matroska_chapters.py"
 _PLACES = "tests/vsr/cli/test_names_and_places.py"
 
 MUTANTS = (
@@ -2724,6 +2725,16 @@ MUTANTS = (
         98, "events pile up for a client that does not keep up", "vsr/server/web/event_hub.py",
         "        self._waiting.pop(key, None)\n", "        key += str(len(self._waiting))\n",
         f"{_SERVED_QUEUE}::test_a_client_that_does_not_keep_up_gets_the_latest_of_each_job_alone",
+    ),
+    Mutant(
+        60, "chapters behind the pictures are not looked at", "pipelines/file_parsing/matroska_chapters.py",
+        "        file.seek(begin if place is None else place)", "        file.seek(begin)",
+        f"{_CHAPTERS}::test_what_ffmpeg_does_not_read_of_chapters_is_said",
+    ),
+    Mutant(
+        60, "an ordered edition is dropped without a word", "pipelines/planner/video_planner.py",
+        "        dropped += tuple(", "        tuple(",
+        "tests/vsr/cli/test_containers_and_tags.py::test_a_plan_and_the_report_name_what_is_lost",
     ),
     Mutant(
         85, "a result replaces a pipe or a device", "pipelines/plan/output_names.py",

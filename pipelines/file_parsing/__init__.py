@@ -3,4 +3,5 @@
 container_check.py  finds truncated and damaged containers
 file_bytes.py       random access to bytes of a file, and flaws of a file
 matroska.py         checks Matroska files, and reads their elements and codec names
+matroska_chapters.py  finds chapters, editions and linked files that FFmpeg does not read
 """

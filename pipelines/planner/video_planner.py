@@ -15,6 +15,7 @@ from pipelines.containers.container_support import refuse_incompatible
 from pipelines.encoders.encoder_choice import proven_encoder, wanted_maker
 from pipelines.encoders.encoder_options import EncoderTarget, choose_encoder
 from pipelines.encoders.pixel_format_choice import of_pictures, raised_by_prefilters
+from pipelines.file_parsing.matroska_chapters import lost_chapters
 from pipelines.hardware.resources import refuse_missing_device
 from pipelines.media.cicp import Range, Transfer
 from pipelines.media.pixel_format import PixelCrop, PixelFormat
@@ -189,6 +190,8 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
         f"{why if (s, why) in (*lost, *needless) else 'it holds nothing'}"
         for s, why in (*fit.misfits, *needless)
     )
+    if not place.is_picture and info.format.startswith("matroska"):
+        dropped += tuple(f"of its chapters, {what}" for what in lost_chapters(info.path))
     info = replace(info, notes=notes)
     return Planned(
         str(source),

@@ -8,6 +8,7 @@ import av
 import pytest
 
 from tests import media
+from tests.helpers.matroska_chapters import atom, edition, with_chapters
 
 IDENTITY = ("--scale", "2", "--model", "lanczos", "--codec", "h264", "--preset", "draft", "--device", "cpu")
 
@@ -96,3 +97,14 @@ def test_a_container_that_is_not_written_is_refused_with_its_reason(
     here("plan", film, "-o", tmp_path / f"out{suffix}", *IDENTITY).refused(
         2, f"ends in {suffix} is not written, as it", "name one"
     )
+
+
+def test_a_plan_and_the_report_name_what_is_lost(here, tmp_path: Path) -> None:
+    source = with_chapters(tmp_path / "a.mkv", edition(atom(0), ordered=1), edition(atom(1)))
+    given = (source, "-o", tmp_path / "out.mkv", *IDENTITY)
+    assert "left out: of its chapters, the order of play" in here("plan", *given).out
+    done = here("run", *given)
+    assert done.code == 0, done.err
+    report = (tmp_path / "out.mkv.vsr.json").read_text()
+    assert "of its chapters, the order of play" in report
+    assert "2 editions" in report
