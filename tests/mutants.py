@@ -301,7 +301,7 @@ MUTANTS = (
     ),
     Mutant(
         102, "a resumed run searches again", "pipelines/run/chunk_loop.py",
-        "    return with_rate(plan, found, encode)\n", "    return plan\n",
+        "    return with_target_crf(plan, found, encode)\n", "    return plan\n",
         f"{_RATE}::test_a_run_that_was_stopped_resumes_without_another_search",
     ),
     Mutant(

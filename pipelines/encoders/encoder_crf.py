@@ -13,8 +13,8 @@ from pipelines.settings.run_settings import EncodeSettings
 
 if TYPE_CHECKING:
     from pipelines.plan.plan import Plan
+    from pipelines.settings.crf_target import CrfTarget
     from pipelines.settings.encoder_spec import Encoder
-    from pipelines.settings.rate_target import RateTarget
 
 __all__ = [
     "CrfScale",
@@ -22,7 +22,7 @@ __all__ = [
     "lossless_encoder",
     "usual_crf",
     "with_crf",
-    "with_rate",
+    "with_target_crf",
 ]
 
 
@@ -76,7 +76,7 @@ def with_crf(encoder: Encoder, crf: float, *, preset: str, before: float) -> Enc
     )
 
 
-def with_rate(plan: Plan, target: RateTarget, encode: EncodeSettings) -> Plan:
+def with_target_crf(plan: Plan, target: CrfTarget, encode: EncodeSettings) -> Plan:
     """The plan with the CRF of a finished target."""
     assert target.crf is not None
     return replace(

@@ -24,7 +24,7 @@ from models.errors import OutputError, UsageError, VsrError
 from pipelines.output.chunk_record import ChunkRecord, holds
 from pipelines.output.plan_differences import earlier_options, plan_differences
 from pipelines.plan.plan_id import plan_id
-from pipelines.settings.rate_target import RateTarget
+from pipelines.settings.crf_target import CrfTarget
 from pipelines.storage.atomic_file import TEMPORARY, not_made, write_atomically
 from pipelines.storage.file_lock import REMOVES_OPEN_FILES, lock_file
 
@@ -294,7 +294,7 @@ class Begun:
 
     id: str
     asked: str
-    target: RateTarget | None = None
+    target: CrfTarget | None = None
     """With the CRF found for it, if one was requested."""
 
 
@@ -304,7 +304,7 @@ def begun_plan(folder: Path) -> Begun | None:
         told = json.loads((folder / "plan.json").read_bytes())
         own, asked = _own_id(told) or str(told["id"]), str(told.get("asked", told["id"]))
         target = told["plan"].get("target")
-        found = RateTarget.from_json(target) if target and target.get("crf") is not None else None
+        found = CrfTarget.from_json(target) if target and target.get("crf") is not None else None
         return Begun(own, own if asked == told["id"] else asked, found)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from models.catalog.card import Card
+    from pipelines.settings.crf_target import CrfTarget
     from pipelines.settings.encoder_spec import Encoder
-    from pipelines.settings.rate_target import RateTarget
 
 __all__ = [
     "LARGEST_CHUNK_BYTES",
@@ -151,7 +151,7 @@ class Plan:
     raised_from: str = ""
     """The 8-bit format of decoded frames, if deband converts them to `pix_fmt`; empty if they are decoded to
     `pix_fmt`."""
-    target: RateTarget | None = None
+    target: CrfTarget | None = None
     """A requested size or VMAF; once its CRF is found, it is in the encoder's options."""
     restore_levels: RestoreLevels = ()
     """Restoration levels of shots, if the film is not equally degraded throughout."""

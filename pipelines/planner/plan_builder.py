@@ -124,7 +124,7 @@ def make_plan(info: VideoInfo, settings: RunSettings, chosen: Choices) -> Plan:
         bars=chosen.bars.turned(info.orientation),
         grain=chosen.grain,
         full_chroma=settings.chroma == "network" and _has_full_chroma(pixels, encoder.pixels, stages),
-        target=settings.encode.rate_target,
+        target=settings.encode.crf_target,
         restore_levels=chosen.restore if varied else (),
         detail_levels=tuple(details) if varied and len(set(details)) > 1 else (),
         first_number=1

@@ -78,7 +78,7 @@ def output_size(
 
 def refuse_target(encode: EncodeSettings, plan: Plan) -> None:
     """Raise UsageError if no CRF can be searched for."""
-    target, encoder = encode.rate_target, plan.encoder
+    target, encoder = encode.crf_target, plan.encoder
     if target is None:
         return
     name = target.option

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from models.errors import Interrupted, NoMemoryError, OutputError, ResourceError, UsageError
 from pipelines.codec.encoder import EncodedChunk
-from pipelines.encoders.encoder_crf import with_rate
+from pipelines.encoders.encoder_crf import with_target_crf
 from pipelines.output.journal import Journal
 from pipelines.plan.events import Advanced, ChunkFinished, Event, Note, Planned
 from pipelines.plan.plan import Plan
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pipelines.output.chunk_record import ChunkRecord
     from pipelines.output.journal import Begun
     from pipelines.pool.interface import Outcome
-    from pipelines.settings.rate_target import RateTarget
+    from pipelines.settings.crf_target import CrfTarget
     from pipelines.settings.run_settings import EncodeSettings, RunSettings
 
 __all__ = [
@@ -40,8 +40,8 @@ __all__ = [
     "make_chunks",
     "plan_as_begun",
     "replan_with_smaller_tiles",
-    "settle_rate",
-    "with_found_rate",
+    "settle_crf",
+    "with_found_crf",
 ]
 
 
@@ -55,12 +55,12 @@ def plan_as_begun(
 
     It may have the CRF for a target, counted frames, and smaller tiles.
     """
-    plans = _of_all_tiles(with_found_rate(planned.plan, begun.target, settings.encode))
+    plans = _of_all_tiles(with_found_crf(planned.plan, begun.target, settings.encode))
     if begun.id not in plans:
         counted = count(planned.info)
         yield Note(f"continues with frames counted by decoding, as before: {counted.frame_count}")
         planned = plan_video(source, output, settings, counted)
-        plans = _of_all_tiles(with_found_rate(planned.plan, begun.target, settings.encode))
+        plans = _of_all_tiles(with_found_crf(planned.plan, begun.target, settings.encode))
     plan = plans.get(begun.id, planned.plan)
     if plan.tile_px != planned.plan.tile_px:
         yield Note(
@@ -70,14 +70,14 @@ def plan_as_begun(
     return replace(planned, plan=plan)
 
 
-def with_found_rate(plan: Plan, found: RateTarget | None, encode: EncodeSettings) -> Plan:
+def with_found_crf(plan: Plan, found: CrfTarget | None, encode: EncodeSettings) -> Plan:
     """The plan with the CRF from an earlier search for the same target; unchanged if there is none."""
     if found is None or found.is_open or plan.target is None or found.asked != plan.target.asked:
         return plan
-    return with_rate(plan, found, encode)
+    return with_target_crf(plan, found, encode)
 
 
-def settle_rate(
+def settle_crf(
     planned: Planned, journal: Journal, encode: EncodeSettings, execution: Execution, *, fresh: bool
 ) -> Generator[Event, None, Planned]:
     """Find the CRF for a target that has none yet; the work directory is assigned to that plan.

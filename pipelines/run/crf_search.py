@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from models.errors import Interrupted, ResourceError, UsageError
 from pipelines.codec.encoder import EncodedChunk
-from pipelines.encoders.encoder_crf import crf_scale, lossless_encoder, usual_crf, with_crf, with_rate
+from pipelines.encoders.encoder_crf import crf_scale, lossless_encoder, usual_crf, with_crf, with_target_crf
 from pipelines.frames.crf_trial import RateSample
 from pipelines.media.video_info import Chunk
 from pipelines.output.copied_size import copied_bytes
@@ -44,8 +44,8 @@ from pipelines.workers.messages import WorkerKind
 
 if TYPE_CHECKING:
     from pipelines.media.video_info import Span
+    from pipelines.settings.crf_target import CrfTarget
     from pipelines.settings.encoder_spec import Encoder
-    from pipelines.settings.rate_target import RateTarget
     from pipelines.settings.run_settings import EncodeSettings, RunSettings
 
 __all__ = ["SAMPLES", "find_crf", "search_alone"]
@@ -85,7 +85,7 @@ def find_crf(
         f"{plan.target.option}: trying {len(search.samples)} samples of the film, {search.frames} frames"
     )
     target = yield from search.run(fixed)
-    plan = with_rate(plan, target, encode)
+    plan = with_target_crf(plan, target, encode)
     others = f", {target.shown(fixed)} of it passed on" if fixed else ""
     error = f" ± {target.spread:.1%}" if target.kind == "size" else f" ± {target.spread:.1f}"
     yield Note(
@@ -120,7 +120,7 @@ class _Search:
     def _bytes(self, chunk: Chunk, sizes: dict[int, int]) -> int:
         return sum(sizes.get(pts, 0) for pts in self._info.pts[chunk.start_frame : chunk.stop_frame])
 
-    def run(self, fixed: int) -> Generator[Note, None, RateTarget]:
+    def run(self, fixed: int) -> Generator[Note, None, CrfTarget]:
         """The target with its CRF. fixed: bytes of the output besides the film."""
         target, scale = self._target, self._scale
         aim = target.wanted * _BELOW - fixed if target.kind == "size" else target.wanted

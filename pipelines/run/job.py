@@ -28,8 +28,8 @@ from pipelines.run.chunk_loop import (
     make_chunks,
     plan_as_begun,
     replan_with_smaller_tiles,
-    settle_rate,
-    with_found_rate,
+    settle_crf,
+    with_found_crf,
 )
 from pipelines.run.execution import Execution
 from pipelines.run.kept_work import finished_output
@@ -183,7 +183,7 @@ class Job:
         fresh = self.fresh
         while True:
             try:
-                self.planned = yield from settle_rate(
+                self.planned = yield from settle_crf(
                     self.planned, self.journal, self.settings.encode, self.execution, fresh=fresh
                 )
                 fresh = fresh and self.planned.plan.target is None
@@ -197,7 +197,7 @@ class Job:
     def _plan_with_counted_frames(self, error: IndexMismatchError) -> Note:
         before, counted = self.planned.plan, _counted(self.planned.info, error)
         planned = plan_video(self.source, self.output, self.settings, counted)
-        plan = with_found_rate(
+        plan = with_found_crf(
             replace(planned.plan, tile_px=before.tile_px), before.target, self.settings.encode
         )
         self.planned = adopt_plan(plan, planned, self.journal)

@@ -1,9 +1,9 @@
 """Settings of a run, and the values that options accept. No third-party packages.
 
+crf_target.py     CrfTarget: a requested size or VMAF, and the CRF found for it
 encoder_spec.py   Encoder: an encoder with every option that shapes its output
 name_template.py  template of output names, and its check
 option_values.py  parsers of option values: sizes, times, rates, prefilters
-rate_target.py    RateTarget: a requested size or VMAF, and the CRF found for it
 run_settings.py   settings of a run as frozen dataclasses
 settings_file.py  TOML files and KEY=VALUE texts -> settings
 """

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from models.errors import MediaError, UsageError
 from pipelines.media.pixel_format import PixelFormat
+from pipelines.settings.crf_target import CrfTarget, parse_bytes
 from pipelines.settings.encoder_spec import MAKERS, encoder_name, highest_crf, refuse_crf, refuse_preset
 from pipelines.settings.name_template import DEFAULT_TEMPLATE, check_template
 from pipelines.settings.option_values import (
@@ -19,7 +20,6 @@ from pipelines.settings.option_values import (
     parse_tile,
     prefilter_names,
 )
-from pipelines.settings.rate_target import RateTarget, parse_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -152,14 +152,14 @@ class EncodeSettings:
         refuse_preset(self.preset, self.codec, self.encoder)
         if self.crf is not None:
             refuse_crf(self.crf, self.codec, self.encoder)
-        target = self.rate_target
+        target = self.crf_target
         if target is not None and highest_crf(self.codec) is None:
             raise UsageError(
                 f"{target.option}: {self.codec} has no CRF to search for; use --codec hevc, h264 or av1"
             )
 
     @property
-    def rate_target(self) -> RateTarget | None:
+    def crf_target(self) -> CrfTarget | None:
         """The target that replaces a CRF, or None."""
         if self.target_size and self.target_vmaf:
             raise UsageError("--target-size and --target-vmaf exclude each other; give one of them")
@@ -168,8 +168,8 @@ class EncodeSettings:
                 f"--target-vmaf {self.target_vmaf:g}: expected more than 0 and less than 100, such as 95"
             )
         if self.target_size:
-            return RateTarget("size", float(parse_bytes(self.target_size)))
-        return RateTarget("vmaf", self.target_vmaf) if self.target_vmaf else None
+            return CrfTarget("size", float(parse_bytes(self.target_size)))
+        return CrfTarget("vmaf", self.target_vmaf) if self.target_vmaf else None
 
 
 @dataclass(frozen=True)

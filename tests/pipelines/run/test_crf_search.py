@@ -32,8 +32,8 @@ from pipelines.run.crf_estimate import (
     next_ladder,
 )
 from pipelines.run.job import upscale_video
+from pipelines.settings.crf_target import CrfTarget, parse_bytes
 from pipelines.settings.encoder_spec import Encoder
-from pipelines.settings.rate_target import RateTarget, parse_bytes
 from pipelines.settings.run_settings import EncodeSettings
 from tests import media
 from tests.helpers.inline import finished_of, planned_of, upscaled
@@ -231,10 +231,10 @@ def test_a_target_on_the_command_line_replaces_the_crf_of_a_file(tmp_path: Path)
     config = tmp_path / "own.toml"
     config.write_text('[encode]\ncodec = "h264"\ncrf = 30.0\n')
     found = run_settings(str(config), target_size="2 GB")
-    assert found.encode.rate_target == RateTarget("size", 2e9)
+    assert found.encode.crf_target == CrfTarget("size", 2e9)
     config.write_text('[encode]\ncodec = "h264"\ntarget_vmaf = 90.0\n')
-    assert run_settings(str(config), crf=21.0).encode.rate_target is None
-    assert run_settings(str(config), target_size="2GB").encode.rate_target == RateTarget("size", 2e9)
+    assert run_settings(str(config), crf=21.0).encode.crf_target is None
+    assert run_settings(str(config), target_size="2GB").encode.crf_target == CrfTarget("size", 2e9)
 
 
 def test_before_the_search_the_plan_says_that_there_will_be_one(tmp_path: Path) -> None:
@@ -357,5 +357,5 @@ def test_a_search_measures_what_a_run_makes(tmp_path: Path) -> None:
         packets = sum(p.size for p in container.demux(video=0))
     assert packets == pytest.approx(target.expected - 2048 - 8 * 48, rel=0.02)
     assert len(frames(made)) == 48
-    assert EncodeSettings().rate_target is None
+    assert EncodeSettings().crf_target is None
     assert Fraction(target.samples) == len(planned_of(events).plan.chunks)

@@ -12,7 +12,7 @@ from models.errors import MediaError, UsageError
 from pipelines.planner.video_planner import plan_video
 from pipelines.probe.probe import probe
 from pipelines.quality.judgement import METRICS
-from pipelines.settings.rate_target import parse_bytes
+from pipelines.settings.crf_target import parse_bytes
 from pipelines.settings.run_settings import CODECS, DEVICES, ENCODERS, PRECISIONS
 from tests import media
 from vsr.api import run_settings

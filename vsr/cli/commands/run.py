@@ -304,7 +304,7 @@ def plan(source: Path, output: Path | None, as_json: bool, measure: bool, **opti
     kept = kept_work(plan_video(source, output, settings), source, output, settings)
     planned, found = kept.planned, None
     if measure and kept.done is None:
-        planned = _with_rate(planned, settings, as_json=as_json)
+        planned = _with_target_crf(planned, settings, as_json=as_json)
         found = _estimated(planned, settings, as_json=as_json)
     lines = [plan_line(planned, measured=found is not None), f"output: {planned.output}", *kept_lines(kept)]
     lines += [*estimate_lines(found), *planned.info.notes, *(f"left out: {d}" for d in planned.dropped)]
@@ -333,7 +333,7 @@ def _estimated(planned: Planned, settings: RunSettings, *, as_json: bool) -> Est
     raise AssertionError("an estimate ends with what was estimated")
 
 
-def _with_rate(planned: Planned, settings: RunSettings, *, as_json: bool) -> Planned:
+def _with_target_crf(planned: Planned, settings: RunSettings, *, as_json: bool) -> Planned:
     """Add the CRF for --target-size or --target-vmaf, if one is given."""
     from pipelines.plan.events import Note
     from pipelines.run.crf_search import search_alone

@@ -1,4 +1,4 @@
-"""`RateTarget`: the requested size or VMAF of an output, and the CRF found for it."""
+"""`CrfTarget`: the requested size or VMAF of an output, and the CRF found for it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from models.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["RateTarget", "parse_bytes", "shown_bytes"]
+__all__ = ["CrfTarget", "parse_bytes", "shown_bytes"]
 
 
 _UNITS = {
@@ -57,7 +57,7 @@ def shown_bytes(size: float) -> str:
 
 
 @dataclass(frozen=True)
-class RateTarget:
+class CrfTarget:
     """The request that replaces a CRF. `crf` is None until it was found."""
 
     kind: str
@@ -83,9 +83,9 @@ class RateTarget:
         return self.crf is None
 
     @property
-    def asked(self) -> RateTarget:
+    def asked(self) -> CrfTarget:
         """The request alone, without results of a search."""
-        return RateTarget(self.kind, self.wanted)
+        return CrfTarget(self.kind, self.wanted)
 
     @property
     def option(self) -> str:
@@ -108,7 +108,7 @@ class RateTarget:
         return f"{self.option}: VMAF {self.expected:.2f} on {self.samples} samples at CRF {self.crf:g}"
 
     @classmethod
-    def from_json(cls, table: Mapping[str, Any]) -> RateTarget:
+    def from_json(cls, table: Mapping[str, Any]) -> CrfTarget:
         """Read it from a plan. Raises KeyError, TypeError, ValueError if it is invalid."""
         trials = tuple((float(crf), float(value)) for crf, value in table["trials"])
         return cls(**{**table, "trials": trials})
