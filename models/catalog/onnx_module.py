@@ -16,7 +16,15 @@ from models.layers.resampling import resample
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Form", "OnnxModule", "first_line", "form_of", "open_session", "providers", "random_input"]
+__all__ = [
+    "OnnxModule",
+    "TensorLayout",
+    "first_line",
+    "open_session",
+    "providers",
+    "random_input",
+    "tensor_layout_of",
+]
 
 
 _MOST_BYTES = 2 << 30
@@ -65,7 +73,7 @@ def providers(device: str, available: Sequence[str], wanted: str = "") -> list[s
 
 
 @dataclass(frozen=True)
-class Form:
+class TensorLayout:
     """Layout of the inputs and outputs of an ONNX file."""
 
     kind: str
@@ -104,7 +112,7 @@ def first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
 
 
-def form_of(session: Any, shown: str) -> Form:
+def tensor_layout_of(session: Any, shown: str) -> TensorLayout:
     """Determine the form of a session. Raises MediaError if it has none of the known ones."""
     inputs, outputs = session.get_inputs(), session.get_outputs()
     said = ", ".join(f"{i.name} {i.type[7:-1]} {tuple(i.shape)}" for i in inputs)
@@ -119,7 +127,7 @@ def form_of(session: Any, shown: str) -> Form:
             )
         sides = inputs[0].shape[2:]
         fixed = tuple(sides) if all(isinstance(n, int) for n in sides) else None
-        return Form("rgb" if channels == 3 else "luma", _TYPES[inputs[0].type], fixed=fixed)  # type: ignore[arg-type]
+        return TensorLayout("rgb" if channels == 3 else "luma", _TYPES[inputs[0].type], fixed=fixed)  # type: ignore[arg-type]
     if list(by_name) in (["luma", "chroma"], ["luma", "chroma", "state"]) and len(outputs) == len(inputs):
         frames, chroma = by_name["luma"].shape[1], by_name["chroma"].shape[1]
         state = by_name["state"].shape[1] if "state" in by_name else 0
@@ -130,7 +138,7 @@ def form_of(session: Any, shown: str) -> Form:
             and isinstance(state, int)
             and not all(isinstance(n, int) for n in sides)
         ):
-            return Form("planes", torch.float32, frames=frames, state=state)
+            return TensorLayout("planes", torch.float32, frames=frames, state=state)
     raise MediaError(
         f"{shown}: expected one input (N,C,H,W), or luma and chroma of any size as `vsr export` writes them;"
         f" it takes {said}"
@@ -151,7 +159,7 @@ class OnnxModule(nn.Module):
         self.notes: list[str] = []
         self._wanted = "cpu" if probing else os.environ.get("VSR_ONNX_PROVIDER", "")
         plain = open_session(self._data, path, [_CPU])
-        self.form = form_of(plain, path)
+        self.form = tensor_layout_of(plain, path)
         self.metadata: dict[str, str] = plain.get_modelmeta().custom_metadata_map
         if probing:
             self._sessions["cpu"] = plain

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from models.catalog.card import Card, sha256_of
-from models.catalog.onnx_module import Form, OnnxModule, first_line
+from models.catalog.onnx_module import OnnxModule, TensorLayout, first_line
 from models.errors import MediaError, UsageError
 from models.network import Contract, LoadedNetwork
 from models.sandbox import with_bounded_memory, without_network
@@ -153,7 +153,7 @@ def describe(path: str) -> Card:
     )
 
 
-def _neighbours(facts: dict[str, str], form: Form) -> tuple[int, int]:
+def _neighbours(facts: dict[str, str], form: TensorLayout) -> tuple[int, int]:
     """Numbers of frames before and after, for a file exported by vsr.
 
     Its metadata must agree with its input.

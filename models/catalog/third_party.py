@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-__all__ = ["Counter", "describe", "load_foreign", "write_tensors"]
+__all__ = ["FlopCounter", "describe", "load_foreign", "write_tensors"]
 
 
 _PROBE_PX = 128
@@ -116,7 +116,7 @@ def _in_fp32(forward: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     return precise
 
 
-class Counter:
+class FlopCounter:
     """Counts the compute of single images (a multiply-add is two), of all layers and of attention."""
 
     def __init__(self) -> None:
@@ -141,7 +141,7 @@ class Counter:
         return few / small / 1e3 if small == large else (many - few) / (large - small) / 1e3
 
 
-def _halo_px(module: _Foreign, counted: Counter) -> int | None:
+def _halo_px(module: _Foreign, counted: FlopCounter) -> int | None:
     """Number of input pixels that a changed pixel affects.
 
     None if the effect reaches the border of the test image. For a chain of convolutions, the sum of their
@@ -171,7 +171,7 @@ def _halo_px(module: _Foreign, counted: Counter) -> int | None:
     return None if reach >= size // 2 - 1 else reach + max(4, reach // 2)
 
 
-def _bf16_db(module: _Foreign, counted: Counter) -> float:
+def _bf16_db(module: _Foreign, counted: FlopCounter) -> float:
     """PSNR of the bf16 result against the fp32 one on a smooth picture with noise."""
     torch.manual_seed(0)
     size = -(-64 // module.multiple) * module.multiple
@@ -188,7 +188,7 @@ def describe(path: str) -> Card:
     """Return the card of a third-party checkpoint. Raises MediaError if spandrel does not know it."""
     module = _Foreign(path)
     parameters = sum(p.numel() for p in module.parameters())
-    counted = Counter()
+    counted = FlopCounter()
     low_db, halo_px = _bf16_db(module, counted), _halo_px(module, counted)
     return Card(
         name=Path(path).stem,

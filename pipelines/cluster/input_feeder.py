@@ -1,4 +1,4 @@
-"""`Feeder`: sends long inputs of tasks to their actors, part by part."""
+"""`InputFeeder`: sends long inputs of tasks to their actors, part by part."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 
     from pipelines.cluster.object_refs import ObjectRefs
     from pipelines.cluster.pending_answers import PendingAnswers
-    from pipelines.cluster.pending_calls import Actor, PendingCall, Run
+    from pipelines.cluster.pending_calls import Actor, PendingCall, RunningTask
 
-__all__ = ["Feeder"]
+__all__ = ["InputFeeder"]
 
 
-class Feeder:
+class InputFeeder:
     """Sends the next part of an input as soon as its actor has taken the one before."""
 
     def __init__(
@@ -29,7 +29,7 @@ class Feeder:
         self._object_refs, self._answers = object_refs, answers
         self._answer, self._end_call = answer, end_call
 
-    def feed(self, run: Run, again: tuple[Any, bool] | None = None) -> None:
+    def feed(self, run: RunningTask, again: tuple[Any, bool] | None = None) -> None:
         """Send the next part of a long input, or one again that was not taken."""
         try:
             part, last = again or self._object_refs.more(run)
@@ -39,7 +39,7 @@ class Feeder:
         ref = run.actor.handle.feed.remote(run.turn, last, part)
         self._answers.expect(ref, partial(self._on_fed, run, ref, part, last))
 
-    def _on_fed(self, run: Run, ref: Any, part: Any, last: bool) -> None:
+    def _on_fed(self, run: RunningTask, ref: Any, part: Any, last: bool) -> None:
         taken = self._answer(run.actor, ref)
         if taken is None or run not in run.call.running:
             return

@@ -1,4 +1,4 @@
-"""`Nodes`: the nodes of a cluster, and the actors on them."""
+"""`NodeActors`: the nodes of a cluster, and the actors on them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pipelines.cluster.pending_calls import PendingCall
     from pipelines.pool.task_queue import Device
 
-__all__ = ["Nodes", "end", "lost", "why_gone"]
+__all__ = ["NodeActors", "end", "lost", "why_gone"]
 
 
 _LOOK_SECONDS = 1.0
@@ -34,7 +34,7 @@ _MOST_CPUS = 8
 """CPUs of a worker without a GPU, by default."""
 
 
-class Nodes:
+class NodeActors:
     """Keeps an actor on every share of a node, as far as there is work, and records failures."""
 
     def __init__(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pipelines.cluster.pending_calls import PendingCall, Run
+    from pipelines.cluster.pending_calls import PendingCall, RunningTask
     from pipelines.pool.interface import Task
 
 __all__ = ["ObjectRefs"]
@@ -71,14 +71,14 @@ class ObjectRefs:
         self._held += size
         return parts, size, rest, number if rest is not None else None
 
-    def more(self, run: Run) -> tuple[Any, bool]:
+    def more(self, run: RunningTask) -> tuple[Any, bool]:
         """The next part of a long input: (reference, whether it is the last). Raises what the feed raises."""
         assert run.pieces is not None
         piece = next(run.pieces, None)
         data = b"" if piece is None else pickle.dumps(piece, pickle.HIGHEST_PROTOCOL)
         return ray.put(data), piece is None
 
-    def is_fed(self, run: Run) -> None:
+    def is_fed(self, run: RunningTask) -> None:
         """Release a task's feed, so that another task can use its number."""
         if run.feed is not None:
             if isinstance(run.pieces, Generator):
@@ -87,12 +87,12 @@ class ObjectRefs:
             run.call.feeding.discard(run.feed)
             run.feed = None
 
-    def release(self, run: Run) -> None:
+    def release(self, run: RunningTask) -> None:
         """Release the input of a task that an actor has finished or lost."""
         self._held -= run.size
         self.is_fed(run)
 
-    def keep(self, run: Run) -> None:
+    def keep(self, run: RunningTask) -> None:
         """Keep the input of a task that will be done again; a long input has to be read again."""
         if run.pieces is None:
             self._kept[run.call, run.task.key] = run.parts, run.size

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Collection
 
-    from pipelines.cluster.pending_calls import Actor, PendingCall, Run
+    from pipelines.cluster.pending_calls import Actor, PendingCall, RunningTask
 
 __all__ = ["PendingAnswers"]
 
@@ -27,12 +27,12 @@ _IDLE_SECONDS = 0.02
 class PendingAnswers:
     """Waits for answers of actors and for results of their tasks, and calls their handlers."""
 
-    def __init__(self, on_step: Callable[[Run], None]) -> None:
+    def __init__(self, on_step: Callable[[RunningTask], None]) -> None:
         """on_step: handles a result of a task."""
         self._on_step = on_step
         self._handlers: dict[Any, Callable[[], None]] = {}
         """Reference to an answer -> its handler."""
-        self._streams: dict[Any, Run] = {}
+        self._streams: dict[Any, RunningTask] = {}
         """Stream of results -> its task."""
         self._many = False
         """Whether the last poll found several answers."""
@@ -51,7 +51,7 @@ class PendingAnswers:
         """Wait for results of the tasks that an actor has begun; no other task can have any."""
         self._streams.update({run.stream: run for run in actor.begun})
 
-    def drop_stream(self, run: Run) -> None:
+    def drop_stream(self, run: RunningTask) -> None:
         """Stop waiting for results of a task."""
         self._streams.pop(run.stream, None)
 

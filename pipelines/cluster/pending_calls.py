@@ -13,7 +13,7 @@ from typing import Any
 from pipelines.pool.interface import Task
 from pipelines.pool.task_queue import Device, TaskQueue
 
-__all__ = ["Actor", "PendingCall", "Run"]
+__all__ = ["Actor", "PendingCall", "RunningTask"]
 
 
 @dataclass(eq=False)
@@ -33,7 +33,7 @@ class PendingCall:
     out: queue.SimpleQueue[Any] = field(default_factory=queue.SimpleQueue)
     abandoned: threading.Event = field(default_factory=threading.Event)
     over: threading.Event = field(default_factory=threading.Event)
-    running: set[Run] = field(default_factory=set)
+    running: set[RunningTask] = field(default_factory=set)
     refused: dict[int, str] = field(default_factory=dict)
     """Actor -> why it is excluded."""
     greeted: set[int] = field(default_factory=set)
@@ -63,7 +63,7 @@ class Actor:
     """Its progress is being asked for."""
     facts: dict[str, Any] | None = None
     """Facts that it reported."""
-    runs: list[Run] = field(default_factory=list)
+    runs: list[RunningTask] = field(default_factory=list)
     """In the order of execution."""
     call: PendingCall | None = None
     """The call it is prepared for."""
@@ -78,7 +78,7 @@ class Actor:
         return (self.node, *(self.facts or {}).get("devices", ()))
 
     @property
-    def begun(self) -> list[Run]:
+    def begun(self) -> list[RunningTask]:
         """The tasks that may be running: the first, and the second if the first allows it."""
         return [
             run
@@ -93,7 +93,7 @@ class Actor:
 
 
 @dataclass(eq=False)
-class Run:
+class RunningTask:
     """A task that an actor holds."""
 
     turn: int

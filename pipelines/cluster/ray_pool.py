@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import ray
 
 from models.errors import ResourceError
-from pipelines.cluster.nodes import Nodes
+from pipelines.cluster.nodes import NodeActors
 from pipelines.cluster.object_refs import ObjectRefs
 from pipelines.cluster.pending_calls import PendingCall
 from pipelines.cluster.scheduler import Scheduler
@@ -25,7 +25,7 @@ from pipelines.pool.task_queue import TaskQueue
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from pipelines.cluster.ray_session import Session
+    from pipelines.cluster.ray_session import RaySession
     from pipelines.pool.interface import Outcome, Task
 
 __all__ = ["RayPool"]
@@ -36,7 +36,7 @@ class RayPool:
 
     def __init__(
         self,
-        session: Session,
+        session: RaySession,
         *,
         workers: int | None = None,
         gpus_per_worker: float = 1.0,
@@ -49,7 +49,7 @@ class RayPool:
         workers: at most so many. gpus_per_worker: share of a GPU, if there are any. cpus_per_worker: None:
         the available ones, divided. device: "cpu" leaves GPUs unused. environment: variables of the workers.
         """
-        nodes = Nodes(
+        nodes = NodeActors(
             most=workers or 1 << 20,
             gpus=gpus_per_worker,
             cpus=cpus_per_worker,

@@ -1,4 +1,4 @@
-"""`Session`: connects this process as a driver to a private Ray cluster or to an existing one.
+"""`RaySession`: connects this process as a driver to a private Ray cluster or to an existing one.
 
 A private cluster listens on the loopback interface only, has a token and no dashboard, and keeps its files in
 a separate folder. Nothing of it is left when the session ends, nor when this process is killed.
@@ -36,7 +36,7 @@ from pipelines.settings.option_values import local_workers
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["ClusterResources", "Session", "open_session", "reap"]
+__all__ = ["ClusterResources", "RaySession", "open_session", "reap"]
 
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -73,7 +73,7 @@ def open_session(
     workers: int | None,
     cpus_per_worker: float | None,
     usual: int,
-) -> tuple[Session, int | None, float | None]:
+) -> tuple[RaySession, int | None, float | None]:
     """Open a session for an address of the command line: (session, most workers, CPUs of each or None).
 
     address: "local" or "local:N", a private cluster on this machine with N workers; "auto" or HOST:PORT, an
@@ -81,12 +81,12 @@ def open_session(
     workers of a private cluster.
     """
     if address.partition(":")[0] != "local":
-        return Session(address), workers, cpus_per_worker
+        return RaySession(address), workers, cpus_per_worker
     count = local_workers(address)
     cores = usable_cores()
     most = min([n for n in (count, workers) if n], default=usual)
     cpus = cpus_per_worker or max(1, cores // most)
-    session = Session(
+    session = RaySession(
         "local",
         cpus=max(cores, most * cpus) + resources.spare_cpus,
         gpus=resources.devices,
@@ -95,7 +95,7 @@ def open_session(
     return session, most, cpus
 
 
-class Session:
+class RaySession:
     """A connection to Ray that ends with the context. A process can have one at a time."""
 
     def __init__(
@@ -235,7 +235,7 @@ class Session:
             else:
                 os.environ[key] = value
 
-    def __enter__(self) -> Session:
+    def __enter__(self) -> RaySession:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -18,10 +18,10 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from models.errors import NoMemoryError, ResourceError, VsrError
 from pipelines.cluster.hang_detector import HangDetector
-from pipelines.cluster.input_feeder import Feeder
+from pipelines.cluster.input_feeder import InputFeeder
 from pipelines.cluster.nodes import end, lost, why_gone
 from pipelines.cluster.pending_answers import PendingAnswers
-from pipelines.cluster.pending_calls import PendingCall, Run
+from pipelines.cluster.pending_calls import PendingCall, RunningTask
 from pipelines.pool.interface import (
     Done,
     Outcome,
@@ -34,7 +34,7 @@ from pipelines.pool.interface import (
 )
 
 if TYPE_CHECKING:
-    from pipelines.cluster.nodes import Nodes
+    from pipelines.cluster.nodes import NodeActors
     from pipelines.cluster.object_refs import ObjectRefs
     from pipelines.cluster.pending_calls import Actor
 
@@ -48,13 +48,13 @@ _SLOTS = 2
 class Scheduler:
     """Serves calls, first come first served, until `close`; events go to the queue of each call."""
 
-    def __init__(self, nodes: Nodes, object_refs: ObjectRefs, *, says_host: bool) -> None:
+    def __init__(self, nodes: NodeActors, object_refs: ObjectRefs, *, says_host: bool) -> None:
         """says_host: name the machine in errors that workers raise."""
         self._nodes, self._object_refs, self._says_host = nodes, object_refs, says_host
         self._calls: list[PendingCall] = []
         self._inbox: queue.SimpleQueue[PendingCall] = queue.SimpleQueue()
         self._answers = PendingAnswers(self._on_step)
-        self._feeder = Feeder(object_refs, self._answers, self._answer, self._end_call)
+        self._feeder = InputFeeder(object_refs, self._answers, self._answer, self._end_call)
         self._silence = HangDetector()
         self._closing = threading.Event()
         self.broken: BaseException | None = None
@@ -191,7 +191,7 @@ class Scheduler:
             self._lose(actor, error)
             return None
 
-    def _lose(self, actor: Actor, why: RayError | ResourceError, failed: Run | None = None) -> None:
+    def _lose(self, actor: Actor, why: RayError | ResourceError, failed: RunningTask | None = None) -> None:
         """Replace an actor that is dead, hung or lost.
 
         Its tasks are tried again; the attempt counts if its node is still alive. failed: the task that ended
@@ -299,7 +299,9 @@ class Scheduler:
             call.greeted.add(actor.number)
             call.out.put(WorkerReady(actor.number, (actor.facts or {}).get("pid", 0), value, actor.host))
 
-    def _on_error(self, actor: Actor, call: PendingCall, error: Exception, failed: Run | None = None) -> None:
+    def _on_error(
+        self, actor: Actor, call: PendingCall, error: Exception, failed: RunningTask | None = None
+    ) -> None:
         """Handle an error that a worker reports."""
         if isinstance(error, ResourceError):
             self._lose(actor, type(error)(f"{error} on {actor.host}"), failed)
@@ -316,25 +318,25 @@ class Scheduler:
             return
         turn = next(actor.turns)
         stream = actor.handle.run.remote(turn, task.payload, pieces is None, *parts)
-        run = Run(turn, call, task, actor, stream, parts, size, feed, pieces)
+        run = RunningTask(turn, call, task, actor, stream, parts, size, feed, pieces)
         actor.runs.append(run)
         call.running.add(run)
         self._answers.listen_to(actor)
         if pieces is not None:
             self._feeder.feed(run)
 
-    def _withdraw(self, run: Run) -> None:
+    def _withdraw(self, run: RunningTask) -> None:
         if run.withdrawing:
             return
         run.withdrawing = True
         ref = run.actor.handle.withdraw.remote(run.turn)
         self._answers.expect(ref, partial(self._on_withdrawn, run, ref))
 
-    def _on_withdrawn(self, run: Run, ref: Any) -> None:
+    def _on_withdrawn(self, run: RunningTask, ref: Any) -> None:
         if self._answer(run.actor, ref) and run in run.call.running:
             self._put_back(run)
 
-    def _on_step(self, run: Run) -> None:
+    def _on_step(self, run: RunningTask) -> None:
         """Handle a result of a task."""
         actor, call = run.actor, run.call
         try:
@@ -362,14 +364,14 @@ class Scheduler:
             if not len(call.task_queue) and not call.running:
                 self._end_call(call, None)
 
-    def _put_back(self, run: Run) -> None:
+    def _put_back(self, run: RunningTask) -> None:
         """Return a task to the queue, with its input."""
         self._forget(run)
         if run.call in self._calls and not run.call.stop.is_set():
             run.call.task_queue.put_back([run.task])
             self._object_refs.keep(run)
 
-    def _forget(self, run: Run) -> None:
+    def _forget(self, run: RunningTask) -> None:
         """Drop a run and all further results of it."""
         self._answers.drop_stream(run)
         if run in run.actor.runs:

@@ -1,4 +1,4 @@
-"""`Loader`: batches of random crops of a data set, determined by seed and step number."""
+"""`BatchLoader`: batches of random crops of a data set, determined by seed and step number."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pipelines.datasets.shards import Shards
     from pipelines.frames.sample_values import SampleValues
 
-__all__ = ["Batch", "BatchSettings", "Loader"]
+__all__ = ["Batch", "BatchLoader", "BatchSettings"]
 
 
 _AHEAD = 3
@@ -90,7 +90,7 @@ class Batch:
         return Batch(low, truth, self.frames, levels, target)
 
 
-class Loader:
+class BatchLoader:
     """Batches by step number: pairs, crops and flips depend on (seed, step) alone."""
 
     def __init__(

@@ -24,7 +24,7 @@ import torch
 from models.catalog.loader import load_network
 from models.catalog.lookup import find
 from models.errors import MediaError, OutputError, UsageError
-from pipelines.datasets.crop_selection import Seen
+from pipelines.datasets.crop_selection import CropHistory
 from pipelines.datasets.degradation import described
 from pipelines.datasets.events import DatasetDone, Progress, UnitLeftOut
 from pipelines.datasets.pair_maker import PairOrder, PairSetup, make_pair
@@ -231,7 +231,7 @@ def _make_unit(
     return marker
 
 
-def asdict_of(seen: Seen) -> dict[str, int]:
+def asdict_of(seen: CropHistory) -> dict[str, int]:
     """Counts of rejected crops, by reason."""
     return {"flat": seen.flat, "blurred": seen.blurred, "duplicate": seen.duplicate}
 

@@ -10,7 +10,15 @@ import torch
 from models.errors import UsageError
 from models.layers.resampling import resample
 
-__all__ = ["Chosen", "CropSettings", "Seen", "choose_crops", "content_box", "fingerprint_of", "round_trip_db"]
+__all__ = [
+    "CropHistory",
+    "CropPosition",
+    "CropSettings",
+    "choose_crops",
+    "content_box",
+    "fingerprint_of",
+    "round_trip_db",
+]
 
 
 @dataclass(frozen=True)
@@ -35,7 +43,7 @@ class CropSettings:
 
 
 @dataclass
-class Seen:
+class CropHistory:
     """Hashes of the crops kept so far, and counts of rejected ones by reason."""
 
     hashes: list[int]
@@ -45,7 +53,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class CropPosition:
     """A position in a frame, in luma pixels; even."""
 
     top: int
@@ -87,8 +95,13 @@ def fingerprint_of(luma: np.ndarray) -> int:
 
 
 def choose_crops(
-    luma: np.ndarray, bits: int, side_px: int, settings: CropSettings, seen: Seen, rng: np.random.Generator
-) -> list[Chosen]:
+    luma: np.ndarray,
+    bits: int,
+    side_px: int,
+    settings: CropSettings,
+    seen: CropHistory,
+    rng: np.random.Generator,
+) -> list[CropPosition]:
     """Choose up to `per_frame` squares of `side_px` in an (H,W) frame, preferring detail.
 
     They don't overlap. Rejected ones are counted in `seen`, and the hashes of chosen ones are added to it.
@@ -103,12 +116,12 @@ def choose_crops(
     detail = np.array([_detail(c) / unit for c in crops])
     # weighted sampling without replacement
     order = np.argsort(rng.exponential(size=len(places)) / np.maximum(detail, 1e-3))
-    chosen: list[Chosen] = []
+    chosen: list[CropPosition] = []
     for number in order:
         if len(chosen) == settings.per_frame:
             break
         if _keep(crops[number], bits, settings, seen):
-            chosen.append(Chosen(*places[number]))
+            chosen.append(CropPosition(*places[number]))
     return chosen
 
 
@@ -127,7 +140,7 @@ def _detail(crop: np.ndarray) -> float:
     return float(np.abs(np.diff(x, axis=0)).mean() + np.abs(np.diff(x, axis=1)).mean())
 
 
-def _keep(crop: np.ndarray, bits: int, settings: CropSettings, seen: Seen) -> bool:
+def _keep(crop: np.ndarray, bits: int, settings: CropSettings, seen: CropHistory) -> bool:
     if float(crop.std()) / (1 << (bits - 8)) < settings.flat_codes:
         seen.flat += 1
         return False

@@ -10,7 +10,7 @@ import torch
 
 from models.errors import MediaError, UsageError
 from models.layers.resampling import resample
-from pipelines.datasets.crop_selection import Chosen, Seen, choose_crops, round_trip_db
+from pipelines.datasets.crop_selection import CropHistory, CropPosition, choose_crops, round_trip_db
 from pipelines.datasets.degradation import draw
 from pipelines.datasets.pair_maker import Motion, PairOrder, draw_motion
 from pipelines.datasets.recompression import Coding, coding_of
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipelines.datasets.settings import DatasetSettings
-    from pipelines.datasets.validation_split import Stretch
+    from pipelines.datasets.validation_split import ShotSegment
 
 __all__ = ["PairPlanner"]
 
@@ -59,7 +59,7 @@ class PairPlanner:
         """
         self._files, self._settings, self._rng, self._held, self._prefix = files, settings, rng, held, prefix
         self._side = settings.truth_px // settings.scale if taught else settings.truth_px
-        self.seen = Seen([])
+        self.seen = CropHistory([])
         self.described: list[dict[str, Any]] = []
         """Name, fingerprint and findings of each file used."""
         self.left_out: list[tuple[str, str]] = []
@@ -126,7 +126,9 @@ class PairPlanner:
                         source, split, shrink, draw_motion(self._settings.motion, self._rng), record, None
                     )
 
-    def _region(self, rgb: torch.Tensor, place: Chosen, shrink: float) -> tuple[torch.Tensor, list[int]]:
+    def _region(
+        self, rgb: torch.Tensor, place: CropPosition, shrink: float
+    ) -> tuple[torch.Tensor, list[int]]:
         """The square with the area that the camera may move over.
 
         And the start of this area, in scaled pixels.
@@ -183,7 +185,7 @@ class PairPlanner:
                 reader, window, upcoming[0].split, self._rescaled(crisp, luma, lap), coding
             )
 
-    def _lap(self, place: int, held: int, stretch: Stretch) -> int | None:
+    def _lap(self, place: int, held: int, stretch: ShotSegment) -> int | None:
         """The pass that examines a frame, if one does.
 
         Each takes one frame in `every_frames`, beginning when the window is full; short shots give their last
@@ -245,7 +247,7 @@ class PairPlanner:
         least = max(least, crisp * self._side / min(luma.shape))
         return round(crisp / self._rng.uniform(least, most), 4) if least < most else crisp
 
-    def _choose(self, luma: np.ndarray, bits: int, shrink: float) -> list[Chosen]:
+    def _choose(self, luma: np.ndarray, bits: int, shrink: float) -> list[CropPosition]:
         if shrink > 1:
             x = torch.from_numpy(luma.astype(np.float32))
             small = resample(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Stretch", "held_pictures", "hold_out"]
+__all__ = ["ShotSegment", "held_pictures", "hold_out"]
 
 
 _LONG, _TOO_LONG = 0.15, 0.34
@@ -21,7 +21,7 @@ _LONG, _TOO_LONG = 0.15, 0.34
 
 
 @dataclass(frozen=True)
-class Stretch:
+class ShotSegment:
     """A run of frames of one shot that is all training or all validation; half-open."""
 
     start: int
@@ -29,7 +29,7 @@ class Stretch:
     split: str
 
 
-def hold_out(shot_list: list[tuple[int, int]], share: float, fingerprint: str) -> list[Stretch]:
+def hold_out(shot_list: list[tuple[int, int]], share: float, fingerprint: str) -> list[ShotSegment]:
     """Assign whole shots to validation until about `share` of the frames is held out.
 
     At least one shot if there are several. The order follows from each shot's own identity, so a larger share
@@ -53,7 +53,7 @@ def hold_out(shot_list: list[tuple[int, int]], share: float, fingerprint: str) -
         held.add(number)
         length += shot_list[number][1] - shot_list[number][0]
     stretches = [
-        Stretch(start, stop, "validation" if n in held else "train")
+        ShotSegment(start, stop, "validation" if n in held else "train")
         for n, (start, stop) in enumerate(shot_list)
     ]
     if not held and total > 1:
@@ -61,8 +61,8 @@ def hold_out(shot_list: list[tuple[int, int]], share: float, fingerprint: str) -
         tail = max(1, round((longest.stop - longest.start) * max(share, 0.1)))
         number = stretches.index(longest)
         if longest.stop - longest.start > 2 * tail:
-            stretches[number] = Stretch(longest.start, longest.stop - 2 * tail, "train")
-            stretches.insert(number + 1, Stretch(longest.stop - tail, longest.stop, "validation"))
+            stretches[number] = ShotSegment(longest.start, longest.stop - 2 * tail, "train")
+            stretches.insert(number + 1, ShotSegment(longest.stop - tail, longest.stop, "validation"))
     return stretches
 
 

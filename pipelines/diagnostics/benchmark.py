@@ -14,13 +14,13 @@ import av
 import numpy as np
 
 from pipelines.diagnostics.run_time import run_seconds
-from pipelines.hardware.resources import Crew
+from pipelines.hardware.resources import WorkerAllocation
 from pipelines.plan.events import Advanced, ChunkFinished, Finished
 from pipelines.planner.video_planner import plan_video
 from pipelines.pool.interface import WorkItem
 from pipelines.run.chunk_tasks import SpanRun
 from pipelines.run.job import upscale_video
-from pipelines.workers.messages import Stages, WorkerKind
+from pipelines.workers.messages import StageSeconds, WorkerKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,23 +96,23 @@ def bench(
         yield _result(planned, stages, runs)
 
 
-def _measure_stages(planned: Planned, settings: RunSettings) -> Stages:
+def _measure_stages(planned: Planned, settings: RunSettings) -> StageSeconds:
     """Time each stage alone, in a worker like those of a run, on the first span of a plan."""
     others = {c.index for c in planned.plan.chunks[1:]}
     run = SpanRun(planned.plan, planned.info, settings.execution, WorkerKind.STAGE_TIMER, done=others)
     for outcome in run.outcomes():
-        if isinstance(outcome, WorkItem) and isinstance(outcome.value, Stages):
+        if isinstance(outcome, WorkItem) and isinstance(outcome.value, StageSeconds):
             return outcome.value
     raise AssertionError("a worker that raised nothing measured nothing")
 
 
-def bound(stages: Stages) -> float:
+def bound(stages: StageSeconds) -> float:
     """Seconds per frame that no schedule can go below."""
     device = stages.wall["network"] if stages.cuda else 0.0
     return max(sum(stages.cpu.values()) / stages.cores, device)
 
 
-def estimate_seconds(planned: Planned, stages: Stages, crew: Crew | None = None) -> float:
+def estimate_seconds(planned: Planned, stages: StageSeconds, crew: WorkerAllocation | None = None) -> float:
     """Estimated seconds of a run of a plan, for the frames it lacks. crew: of the run; None: one worker.
 
     On CUDA workers share cores and devices; each has one decoder and one encoder, which use as many cores as
@@ -120,7 +120,7 @@ def estimate_seconds(planned: Planned, stages: Stages, crew: Crew | None = None)
     """
     a_frame = bound(stages)
     if stages.cuda:
-        crew = crew or Crew()
+        crew = crew or WorkerAllocation()
         workers = min(crew.workers, len(planned.plan.spans))
         slowest = max(seconds for stage, seconds in stages.wall.items() if stage != "network")
         network = stages.wall["network"] / min(workers, max(1, len(crew.devices)))
@@ -152,7 +152,7 @@ def _timed_run(source: Path, folder: Path, settings: RunSettings) -> _Run:
     return _Run((ended - first[0]) / max(1, frames - first[1]), first[0] - began, timeline)
 
 
-def _result(planned: Planned, stages: Stages, runs: list[_Run]) -> Bench:
+def _result(planned: Planned, stages: StageSeconds, runs: list[_Run]) -> Bench:
     plan = planned.plan
     gflop, megapixels = 0.0, plan.width * plan.height / 1e6
     for stage in plan.stages:

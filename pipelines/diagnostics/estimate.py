@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from pipelines.diagnostics.benchmark import estimate_seconds
 from pipelines.diagnostics.run_time import keep_estimate, machine_share, typical
-from pipelines.hardware.resources import Crew, crew_of
+from pipelines.hardware.resources import WorkerAllocation, allocate_workers
 from pipelines.media.video_info import Chunk
 from pipelines.plan.chunking import cut_spans
 from pipelines.plan.events import Note
 from pipelines.plan.output_names import existing_folder
 from pipelines.pool.interface import WorkItem
 from pipelines.run.chunk_tasks import SpanRun
-from pipelines.workers.messages import Stages, WorkerKind
+from pipelines.workers.messages import StageSeconds, WorkerKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -71,7 +71,7 @@ class Estimate:
 class TriedFrames:
     """Measurements of a few frames of a film."""
 
-    stages: Stages
+    stages: StageSeconds
     source_bytes: float = 0.0
     """Bytes per source frame there, without key frames; 0 if they indicate nothing."""
 
@@ -81,7 +81,7 @@ def estimating(planned: Planned, settings: ExecutionSettings) -> Iterator[Note |
 
     The last event is the estimate. Raises the errors of a run.
     """
-    crew, chunks = crew_of(settings, planned.plan), _chunks(planned.plan)
+    crew, chunks = allocate_workers(settings, planned.plan), _chunks(planned.plan)
     frames = sum(planned.plan.results_of(chunk) for chunk in chunks)
     yield Note(f"trying {frames} frames of the film at {len(chunks)} places: decoder, networks, encoder")
     places: list[TriedFrames] = []
@@ -119,7 +119,7 @@ def _tried(planned: Planned, settings: ExecutionSettings) -> Iterator[TriedFrame
     few = replace(plan, chunks=chunks, spans=spans)
     sizes = _sizes(info)
     for outcome in SpanRun(few, info, settings.alone, WorkerKind.STAGE_SAMPLER).outcomes():
-        if isinstance(outcome, WorkItem) and isinstance(outcome.value, Stages):
+        if isinstance(outcome, WorkItem) and isinstance(outcome.value, StageSeconds):
             chunk = chunks[outcome.key]
             yield TriedFrames(outcome.value, _mean(sizes[chunk.start_frame : chunk.stop_frame]))
 
@@ -156,7 +156,9 @@ def _mean(sizes: Sequence[int]) -> float:
     return sum(told) / len(told) if told else 0.0
 
 
-def estimated(planned: Planned, places: Sequence[TriedFrames], crew: Crew | None = None) -> Estimate:
+def estimated(
+    planned: Planned, places: Sequence[TriedFrames], crew: WorkerAllocation | None = None
+) -> Estimate:
     """Estimate for the whole film from samples, equally weighted.
 
     Frames other than a chunk's first are assumed to need as many bytes, relative to the source's, as in the

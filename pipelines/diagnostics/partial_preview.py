@@ -1,4 +1,4 @@
-"""`look`: shows finished chunks of a running job next to its source, without changing the run."""
+"""`preview_finished_chunks`: shows finished chunks of a running job next to its source."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from pipelines.frames.sample_values import SampleValues
-    from pipelines.output.journal import BegunRun
+    from pipelines.output.journal import UnfinishedRun
 
-__all__ = ["Unfinished", "look"]
+__all__ = ["PartialPreview", "preview_finished_chunks"]
 
 
 @dataclass(frozen=True)
-class Unfinished:
-    """The last event of `look`: progress of the run, and the frames that were shown."""
+class PartialPreview:
+    """The last event of `preview_finished_chunks`: progress of the run, and the frames that were shown."""
 
     input: str
     folder: str
@@ -41,9 +41,9 @@ class Unfinished:
     moments: tuple[PreviewMoment, ...]
 
 
-def look(
+def preview_finished_chunks(
     place: Path, source: Path | None, folder: Path | None, *, shots: int = 3
-) -> Iterator[PreviewMoment | Unfinished]:
+) -> Iterator[PreviewMoment | PartialPreview]:
     """Show a frame of each of `shots` finished chunks next to the same source frame (bicubic).
 
     place: the work directory, or its output. source: None: the recorded one. folder: for images; None:
@@ -70,7 +70,7 @@ def look(
         if moment is not None:
             moments.append(moment)
             yield moment
-    yield Unfinished(film.info.path, str(folder), len(job.done), len(job.plan["chunks"]), tuple(moments))
+    yield PartialPreview(film.info.path, str(folder), len(job.done), len(job.plan["chunks"]), tuple(moments))
 
 
 def _spread(done: Sequence[int], shots: int) -> list[int]:
@@ -78,7 +78,9 @@ def _spread(done: Sequence[int], shots: int) -> list[int]:
     return sorted({done[round(n)] for n in np.linspace(0, len(done) - 1, min(shots, len(done)))})
 
 
-def _show(job: BegunRun, index: int, number: int, film: VideoReader, folder: Path) -> PreviewMoment | None:
+def _show(
+    job: UnfinishedRun, index: int, number: int, film: VideoReader, folder: Path
+) -> PreviewMoment | None:
     """The middle frame of a chunk; None if the run has finished and removed it meanwhile."""
     try:
         chunk = opened(job.done[index])

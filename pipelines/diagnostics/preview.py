@@ -19,7 +19,7 @@ from pipelines.diagnostics.preview_frames import (
     shown_frames,
 )
 from pipelines.diagnostics.run_time import keep_estimate, machine_share
-from pipelines.hardware.resources import crew_of
+from pipelines.hardware.resources import allocate_workers
 from pipelines.media.video_info import Chunk
 from pipelines.plan.chunking import cut_spans
 from pipelines.plan.events import Note, Planned
@@ -33,7 +33,7 @@ from pipelines.run.chunk_tasks import SpanRun
 from pipelines.run.worker_pools import open_workers
 from pipelines.settings.option_values import PREFILTERS
 from pipelines.storage.atomic_file import not_made, write_atomically
-from pipelines.workers.messages import Sampled, WorkerKind
+from pipelines.workers.messages import PreviewSample, WorkerKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -156,14 +156,14 @@ def _preview(
     make_folder(folder)
     few = [_of_moments(plan, info, starts) for plan in plans]
     widest = max(few, key=lambda p: sum(p.context))  # what it looks at is decoded for all of them
-    sampled: list[Sampled] = []
+    sampled: list[PreviewSample] = []
     moments = []
     with open_workers(settings.execution, _ENVIRONMENT) as workers:
         run = SpanRun(
             widest, info, settings.execution, WorkerKind.SAMPLER, workers=workers, others=tuple(few)
         )
         for outcome in run.outcomes():
-            if isinstance(outcome, WorkItem) and isinstance(outcome.value, Sampled):
+            if isinstance(outcome, WorkItem) and isinstance(outcome.value, PreviewSample):
                 sampled.append(outcome.value)
                 moments.append(_write(outcome.value, names, info, starts, folder))
                 yield moments[-1]
@@ -234,7 +234,7 @@ def _with_result(plan: Plan, start: int, stop: int) -> tuple[int, int]:
 
 
 def _write(
-    sampled: Sampled, names: Sequence[str], info: VideoInfo, starts: Sequence[int], folder: Path
+    sampled: PreviewSample, names: Sequence[str], info: VideoInfo, starts: Sequence[int], folder: Path
 ) -> PreviewMoment:
     seconds = float((info.pts[starts[sampled.moment]] - info.pts[0]) * info.time_base)
     files = []
@@ -273,7 +273,7 @@ def _labels(models: Sequence[str]) -> list[str]:
 
 
 def _choices(
-    names: Sequence[str], planned: Sequence[Planned], asked: RunSettings, sampled: Sequence[Sampled]
+    names: Sequence[str], planned: Sequence[Planned], asked: RunSettings, sampled: Sequence[PreviewSample]
 ) -> Iterator[Choice]:
     """Estimates for each network, as in `vsr plan --measure`, which runs for one of them.
 
@@ -297,7 +297,7 @@ def _choices(
         found = estimated(
             planned[number],
             [_as_if(place, wall, cpu, keys, rest) for place in places],
-            crew_of(asked.execution, planned[number].plan),
+            allocate_workers(asked.execution, planned[number].plan),
         )
         plan = planned[number].plan
         keep_estimate(planned[number], asked.execution, found.seconds)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pipelines.plan.events import Planned
     from pipelines.plan.plan import Plan
     from pipelines.settings.run_settings import ExecutionSettings
-    from pipelines.workers.messages import Stages
+    from pipelines.workers.messages import StageSeconds
 
 __all__ = ["expected_rate", "keep_estimate", "machine_share", "run_seconds", "typical"]
 
@@ -37,7 +37,7 @@ def run_seconds(frames: int, a_frame: float) -> float:
     return _STARTING_SECONDS + frames * a_frame * _OVERHEAD
 
 
-def typical(samples: Sequence[Stages]) -> Stages:
+def typical(samples: Sequence[StageSeconds]) -> StageSeconds:
     """What a frame of the whole film takes, from samples of several places, which count alike.
 
     A network takes as long for any tile, so the fastest place is right: what others take more is the wait of
@@ -56,7 +56,7 @@ def typical(samples: Sequence[Stages]) -> Stages:
     return replace(samples[0], wall=found["wall"], cpu=found["cpu"])
 
 
-def machine_share(samples: Iterable[Stages]) -> float:
+def machine_share(samples: Iterable[StageSeconds]) -> float:
     """How much of the cores that it asked for a network was given while it was measured, up to 1.
 
     Less where other programs are at work: a run then takes 1/share times as long, while they are.

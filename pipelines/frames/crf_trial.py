@@ -14,7 +14,7 @@ import numpy as np
 
 from pipelines.codec.decoder import picture_planes
 from pipelines.codec.encoder import encode_chunk, frame_bytes, stream_facts
-from pipelines.frames.ffmpeg_metrics import VmafMeter
+from pipelines.frames.ffmpeg_metrics import VmafProcess
 from pipelines.media.demuxer import film_decoder, open_memory
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.media.video_info import Frame
@@ -64,7 +64,7 @@ def _vmaf(sample: RateSample, plan: Plan, data: bytes) -> float:
     even = np.s_[: plan.out_height // 2 * 2, : plan.out_width // 2 * 2]
     made, given = _chunk_frames(data, plan.out_pix_fmt), _sample_frames(sample.pieces, plan.out_pix_fmt)
     pairs = ([m[0][even], g[0][even]] for m, g in zip(made, given, strict=True))
-    with VmafMeter(plan.out_width // 2 * 2, plan.out_height // 2 * 2, pixels.bits) as meter:
+    with VmafProcess(plan.out_width // 2 * 2, plan.out_height // 2 * 2, pixels.bits) as meter:
         for pair in _mirrored(pairs):
             meter.add_luma(pair)
         found = meter.figures()[0]["vmaf"]

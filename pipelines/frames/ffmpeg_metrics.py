@@ -1,4 +1,4 @@
-"""`Meter`: VMAF, VMAF-NEG, XPSNR and SSIM by FFmpeg, frame by frame, while the frames arrive.
+"""`MetricsProcess`: VMAF, VMAF-NEG, XPSNR and SSIM by FFmpeg, frame by frame, while the frames arrive.
 
 Frames with the same time are stacked in one raw image, so one pipe feeds all filters and nothing waits for
 anything but FFmpeg. Uses imageio-ffmpeg's binary, through ffmpeg-python.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from pipelines.frames.sample_values import SampleValues
 
-__all__ = ["Meter", "VmafMeter", "pooled", "vmaf_model"]
+__all__ = ["MetricsProcess", "VmafProcess", "pooled", "vmaf_model"]
 
 
 _LINES_OF_4K = 1440
@@ -51,7 +51,7 @@ def pooled(name: str, values: np.ndarray) -> float:
     return -20 * math.log10(distortion) if distortion else math.inf
 
 
-class Meter:
+class MetricsProcess:
     """A running FFmpeg; a context manager, which ends it."""
 
     _only_vmaf = False
@@ -189,7 +189,7 @@ class Meter:
         ]
         return MediaError(f"FFmpeg's filters for VMAF, XPSNR and SSIM failed: {said[-1]}")
 
-    def __enter__(self) -> Meter:
+    def __enter__(self) -> MetricsProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -201,7 +201,7 @@ class Meter:
         self._folder.cleanup()
 
 
-class VmafMeter(Meter):
+class VmafProcess(MetricsProcess):
     """VMAF alone, which costs less than all metrics together."""
 
     _only_vmaf = True

@@ -1,4 +1,4 @@
-"""`Crew`: how many workers a run has on this machine, and which CUDA devices they share.
+"""`WorkerAllocation`: how many workers a run has on this machine, and which CUDA devices they share.
 
 Bytes depend on neither. If memory runs out, `with_fewer_workers` is tried before smaller tiles, which are
 another plan.
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from pipelines.settings.run_settings import ExecutionSettings, RunSettings
 
 __all__ = [
-    "Crew",
+    "WorkerAllocation",
+    "allocate_workers",
     "computing_device",
-    "crew_of",
     "cuda_devices",
     "refuse_missing_device",
     "usable_cores",
@@ -55,7 +55,7 @@ _LOADING_SECONDS = 180.0
 
 
 @dataclass(frozen=True)
-class Crew:
+class WorkerAllocation:
     """Workers, and the devices assigned to them in turn."""
 
     workers: int = 1
@@ -86,7 +86,7 @@ class Crew:
         return 10_000 // together / 10_000
 
 
-def crew_of(settings: ExecutionSettings, plan: Plan | None = None) -> Crew:
+def allocate_workers(settings: ExecutionSettings, plan: Plan | None = None) -> WorkerAllocation:
     """The number of workers: as set, otherwise one, or with CUDA several per device.
 
     As many per device as its share of the cores can encode for. plan: without one, or with a network that
@@ -94,8 +94,8 @@ def crew_of(settings: ExecutionSettings, plan: Plan | None = None) -> Crew:
     """
     devices = () if settings.device == "cpu" else tuple(cuda_devices())
     if settings.workers or not devices:
-        return Crew(settings.workers or 1, devices)
-    return Crew(len(devices) * _workers_a_device(plan, devices), devices)
+        return WorkerAllocation(settings.workers or 1, devices)
+    return WorkerAllocation(len(devices) * _workers_a_device(plan, devices), devices)
 
 
 def with_fewer_workers(settings: ExecutionSettings, plan: Plan) -> ExecutionSettings | None:
@@ -103,7 +103,7 @@ def with_fewer_workers(settings: ExecutionSettings, plan: Plan) -> ExecutionSett
 
     None if there are no more already, and for a cluster.
     """
-    crew = crew_of(settings, plan)
+    crew = allocate_workers(settings, plan)
     least = max(1, len(crew.devices))
     return (
         replace(settings, workers=least)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from pipelines.inference.device import choose_device, traits
+from pipelines.inference.device import choose_device, device_traits
 from pipelines.inference.temporal_windows import alone
 from pipelines.inference.upscaler import Upscaler
 from pipelines.media.pixel_format import Orientation
@@ -46,7 +46,7 @@ def try_arithmetic(plan: Plan, device: str) -> list[ArithmeticTrial]:
     small, large = _cut_down(plan, *_TILE_PX), _cut_down(plan, *plan.tile_px)
     wanted = _made(replace(small, precision="fp32", memory_format=""), torch.device("cpu"))
     trials = []
-    for dtype in traits(where).dtypes:
+    for dtype in device_traits(where).dtypes:
         for order in ("nhwc", "nchw"):
             one, other = (
                 replace(cut, precision=_NAMES[dtype], memory_format=order) for cut in (small, large)

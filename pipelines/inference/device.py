@@ -21,23 +21,23 @@ if TYPE_CHECKING:
     from pipelines.plan.plan import Plan
 
 __all__ = [
+    "DEVICE_TRAITS",
     "INT8_CLASS",
-    "TRAITS",
-    "Traits",
+    "DeviceTraits",
     "accelerator_here",
     "bf16_units",
     "choose_device",
     "computing_dtype",
     "device_kind",
     "device_name",
+    "device_traits",
     "low_precision",
     "numerics_class",
-    "traits",
 ]
 
 
 @dataclass(frozen=True)
-class Traits:
+class DeviceTraits:
     """Capabilities of a kind of device."""
 
     graphs: bool
@@ -52,32 +52,32 @@ class Traits:
     """Default memory format of feature maps."""
 
 
-TRAITS = {
-    "cpu": Traits(
+DEVICE_TRAITS = {
+    "cpu": DeviceTraits(
         graphs=False, streams=False, fused=True, dtypes=(torch.bfloat16, torch.float32), channels_last=True
     ),
-    "cuda": Traits(
+    "cuda": DeviceTraits(
         graphs=True,
         streams=True,
         fused=True,
         dtypes=(torch.float16, torch.bfloat16, torch.float32),
         channels_last=True,
     ),
-    "hip": Traits(
+    "hip": DeviceTraits(
         graphs=False,
         streams=True,
         fused=False,
         dtypes=(torch.float16, torch.bfloat16, torch.float32),
         channels_last=False,
     ),
-    "xpu": Traits(
+    "xpu": DeviceTraits(
         graphs=False,
         streams=True,
         fused=False,
         dtypes=(torch.float16, torch.bfloat16, torch.float32),
         channels_last=True,
     ),
-    "mps": Traits(
+    "mps": DeviceTraits(
         graphs=False, streams=False, fused=False, dtypes=(torch.float16, torch.float32), channels_last=False
     ),
 }
@@ -91,9 +91,9 @@ def device_kind(device: torch.device) -> str:
     return "hip" if device.type == "cuda" and torch.version.hip else device.type
 
 
-def traits(device: torch.device) -> Traits:
+def device_traits(device: torch.device) -> DeviceTraits:
     """Capabilities of a device."""
-    return TRAITS[device_kind(device)]
+    return DEVICE_TRAITS[device_kind(device)]
 
 
 INT8_CLASS = "int8, version 1"
@@ -118,7 +118,7 @@ def _accelerator() -> torch.device | None:
     if torch.cuda.is_available():
         return torch.device("cuda")
     found = torch.accelerator.current_accelerator(check_available=True)
-    return found if found is not None and found.type in TRAITS else None
+    return found if found is not None and found.type in DEVICE_TRAITS else None
 
 
 def accelerator_here() -> tuple[str, int]:
@@ -135,7 +135,7 @@ def low_precision(device: torch.device) -> torch.dtype:
     convolutions of 32 and 64 channels ran at 0.54 times the speed of fp32 (Xeon, Emerald Rapids, AMX masked).
     """
     if device.type != "cpu":
-        return traits(device).dtypes[0]
+        return device_traits(device).dtypes[0]
     amx, avx512 = bf16_units()
     return torch.bfloat16 if amx or (avx512 and _is_amd()) else torch.float32
 
@@ -156,7 +156,7 @@ def computing_dtype(device: torch.device, precision: str) -> torch.dtype:
             " give --precision fp32"
         )
     dtype = _DTYPES.get(precision, low_precision(device))
-    if dtype not in traits(device).dtypes:
+    if dtype not in device_traits(device).dtypes:
         raise UsageError(
             f"--precision {precision} is not for a {kind}; leave it out, or give --precision fp32"
         )

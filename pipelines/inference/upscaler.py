@@ -21,9 +21,9 @@ from pipelines.frames.color_conversion import to_codes, to_float
 from pipelines.inference.cascade import EVEN, Cascade, classical
 from pipelines.inference.code_padding import cropped, even_sizes, padded
 from pipelines.inference.cuda.cuda_graph import GraphedNetwork, record_cuda_graph
-from pipelines.inference.cuda.cuda_pipeline import CudaPipeline, View
-from pipelines.inference.cuda.transfer_ring import Queues
-from pipelines.inference.device import computing_dtype, traits
+from pipelines.inference.cuda.cuda_pipeline import CudaPipeline, NetworkInput
+from pipelines.inference.cuda.transfer_ring import StreamAccelerator
+from pipelines.inference.device import computing_dtype, device_traits
 from pipelines.inference.fused_cpu import FusedNetwork
 from pipelines.inference.grain_synthesis import GrainMaker
 from pipelines.inference.output_checks import bad_output_error, diagnose, health_of_codes
@@ -59,7 +59,7 @@ def _loaded(stage: NetworkStage, chroma_offset: tuple[float, float]) -> LoadedNe
 
 def _order(plan: Plan, device: torch.device) -> torch.memory_format:
     """In which order networks have the values of their maps: the plan's, else what the device likes."""
-    last = plan.memory_format == "nhwc" if plan.memory_format else traits(device).channels_last
+    last = plan.memory_format == "nhwc" if plan.memory_format else device_traits(device).channels_last
     return torch.channels_last if last else torch.contiguous_format
 
 
@@ -98,8 +98,8 @@ class Upscaler:
         if device.type == "cuda":
             torch.backends.cudnn.benchmark = False  # its choice of algorithm depends on a timing
             torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32
-        if traits(device).streams:
-            accelerator = accelerator or Queues(device)
+        if device_traits(device).streams:
+            accelerator = accelerator or StreamAccelerator(device)
         self._lanes = TileThreadPool(self._tiles_at_once())
         self._cascade = Cascade(plan, self._networks, device, self.dtype, self._lanes, self.notes)
         self._state: Tensor | None = None
@@ -156,11 +156,13 @@ class Upscaler:
             return
         network = self._networks[0]
 
-        def views() -> Iterator[View]:
+        def views() -> Iterator[NetworkInput]:
             for window in windows:
                 upright = [self._turn(f.planes) for f in window.frames]
                 sizes = even_sizes(upright[0][0].shape, network.contract.size_multiple)
-                yield View(window, [padded(planes, sizes) for planes in upright], window.now, window.starts)
+                yield NetworkInput(
+                    window, [padded(planes, sizes) for planes in upright], window.now, window.starts
+                )
 
         for window, planes in self._accelerated(views()):
             yield (
@@ -255,7 +257,7 @@ class Upscaler:
         ):
             return None
         (network,) = self._networks
-        record = record_cuda_graph if traits(self.device).graphs else None
+        record = record_cuda_graph if device_traits(self.device).graphs else None
         graphed = GraphedNetwork(network, self._source.bits, full=self._full, dtype=self.dtype, record=record)
         return CudaPipeline(
             network, graphed, accelerator, self.stills, self._tiles, self._is_black, self.notes

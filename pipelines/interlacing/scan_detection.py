@@ -29,7 +29,7 @@ from pipelines.interlacing.field_evidence import (
     together,
 )
 from pipelines.interlacing.field_motion import field_phase, sample
-from pipelines.media.video_info import Scan
+from pipelines.media.video_info import ScanType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -55,7 +55,7 @@ _FLAGGED = {2: "top", 3: "bottom", 4: "bottom", 5: "top"}
 """AVFieldOrder -> field shown first (TT, BB, TB: top coded, bottom shown first, BT)."""
 
 
-def find_scan(info: VideoInfo, field_order: int) -> Scan:
+def find_scan(info: VideoInfo, field_order: int) -> ScanType:
     """Examine a film. field_order: of its stream (AVFieldOrder), for codecs that don't flag their frames."""
     soft = _is_soft_telecine(info.pts)
     if (
@@ -65,7 +65,7 @@ def find_scan(info: VideoInfo, field_order: int) -> Scan:
         or not len(info.pts)
         or (not info.interlaced and _FLAGGED.get(field_order) is None and _is_beyond(info))
     ):
-        return Scan(pulldown="soft" if soft else "")
+        return ScanType(pulldown="soft" if soft else "")
     looks = _looks(info)
     # HEVC keeps each field as a picture of its own: what is whole there is a field.
     return judge(looks, _FLAGGED.get(field_order, ""), soft=soft, apart=info.codec == "hevc")
@@ -77,7 +77,7 @@ def _is_beyond(info: VideoInfo) -> bool:
 
 def judge(
     looks: Sequence[InterlaceSample], stream_flag: str, *, soft: bool = False, apart: bool = False
-) -> Scan:
+) -> ScanType:
     """The verdict over all segments.
 
     Flags are believed unless the frames clearly show otherwise: another order, or progressive frames. Without
@@ -97,15 +97,15 @@ def judge(
     if by_flags:
         flag: Order = "top" if by_flags == "top" else "bottom"
         if apart:
-            return Scan(flag, "flags", telecine)
+            return ScanType(flag, "flags", telecine)
         if shown != flag and shows_fields(film, shown, share, strictness=CONTRARY):
-            return Scan(shown, "pictures", telecine)
+            return ScanType(shown, "pictures", telecine)
         if not hard and shows_whole_frames(looks):
-            return Scan("progressive", "pictures", pulldown, doubt=flag)
-        return Scan(flag, "flags", telecine)
+            return ScanType("progressive", "pictures", pulldown, doubt=flag)
+        return ScanType(flag, "flags", telecine)
     if shows_fields(film, shown, share):
-        return Scan(shown, "pictures", telecine)
-    return Scan(pulldown=pulldown, doubt=shown if hints_at_fields(film, shown) else "")
+        return ScanType(shown, "pictures", telecine)
+    return ScanType(pulldown=pulldown, doubt=shown if hints_at_fields(film, shown) else "")
 
 
 def _is_hard_telecine(kinds: str) -> bool:

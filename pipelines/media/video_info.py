@@ -33,7 +33,7 @@ __all__ = [
     "Frame",
     "FrameFacts",
     "PacketIndex",
-    "Scan",
+    "ScanType",
     "Span",
     "Stream",
     "VideoInfo",
@@ -41,7 +41,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class Scan:
+class ScanType:
     """How fields form the frames, and how this was determined."""
 
     order: Literal["progressive", "top", "bottom"] = "progressive"
@@ -173,7 +173,7 @@ class VideoInfo:
     rate: Fraction
     """Average frame rate, for encoders and display; never for timestamps."""
     orientation: Orientation
-    scan: Scan
+    scan: ScanType
     decoder: DecoderSetup
     index: PacketIndex
     pts: array[int]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from models.catalog.card import Card
     from models.network import LoadedNetwork
 
-__all__ = ["Exported", "write_onnx"]
+__all__ = ["OnnxExport", "write_onnx"]
 
 
 _TOLERANCE = 1e-3
@@ -39,7 +39,7 @@ _CELLS = 12
 
 
 @dataclass(frozen=True)
-class Exported:
+class OnnxExport:
     """What was written."""
 
     path: str
@@ -61,7 +61,7 @@ def write_onnx(
     size: tuple[int, int] | None = None,
     restore: float | None = None,
     detail: float = 0.0,
-) -> Exported:
+) -> OnnxExport:
     """Write the network of a card as ONNX, and compare onnxruntime with torch.
 
     size: fixed (width, height) of the input; None: any, if the architecture allows it. restore, detail:
@@ -119,7 +119,7 @@ def write_onnx(
             )
 
     write_atomically(path, write)
-    return Exported(
+    return OnnxExport(
         str(path),
         path.stat().st_size,
         _shapes(proto.graph.input),

@@ -34,14 +34,14 @@ if TYPE_CHECKING:
     from pipelines.codec.encoder import EncodedChunk
 
 __all__ = [
-    "Begun",
-    "BegunRun",
     "Journal",
     "OutputInUseError",
-    "begun_plan",
+    "UnfinishedRun",
+    "WorkFolderPlan",
     "read_job",
     "refuse_other_chunks",
     "work_folder",
+    "work_folder_plan",
 ]
 
 
@@ -148,7 +148,7 @@ class Journal:
 
         True for work of the same command, and if there is none.
         """
-        begun = begun_plan(self.folder)
+        begun = work_folder_plan(self.folder)
         return self.is_empty if begun is None else self.asked in {begun.id, begun.asked}
 
     @property
@@ -289,7 +289,7 @@ def refuse_other_chunks(folder: Path, plan_id: str, plan: dict[str, Any]) -> Non
 
 
 @dataclass(frozen=True)
-class Begun:
+class WorkFolderPlan:
     """The purpose of a work directory: ids of its chunks' plan, and of the plan the command asked for."""
 
     id: str
@@ -298,20 +298,20 @@ class Begun:
     """With the CRF found for it, if one was requested."""
 
 
-def begun_plan(folder: Path) -> Begun | None:
+def work_folder_plan(folder: Path) -> WorkFolderPlan | None:
     """Read, without the lock, for which plan a work directory was begun; None if there is none."""
     try:
         told = json.loads((folder / "plan.json").read_bytes())
         own, asked = _own_id(told) or str(told["id"]), str(told.get("asked", told["id"]))
         target = told["plan"].get("target")
         found = CrfTarget.from_json(target) if target and target.get("crf") is not None else None
-        return Begun(own, own if asked == told["id"] else asked, found)
+        return WorkFolderPlan(own, own if asked == told["id"] else asked, found)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
 @dataclass(frozen=True, eq=False)
-class BegunRun:
+class UnfinishedRun:
     """An unfinished run, as recorded in its work directory."""
 
     folder: Path
@@ -322,7 +322,7 @@ class BegunRun:
     """Finished chunks by index, each a small file in the container of the output."""
 
 
-def read_job(folder: Path) -> BegunRun:
+def read_job(folder: Path) -> UnfinishedRun:
     """Read a work directory without a lock and without changing it.
 
     Raises UsageError if there is none.
@@ -349,7 +349,7 @@ def read_job(folder: Path) -> BegunRun:
             and path.is_file()
         ):
             done[table["index"]] = path
-    return BegunRun(folder, told.get("input", ""), plan, done)
+    return UnfinishedRun(folder, told.get("input", ""), plan, done)
 
 
 def _own_id(told: dict[str, Any]) -> str | None:

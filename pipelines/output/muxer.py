@@ -34,12 +34,12 @@ from pipelines.media.image_sequence import unpack
 from pipelines.media.timestamps import convert_timecode, later_timecode
 from pipelines.output.film_packets import film_packets
 from pipelines.output.stream_copy import (
-    Passed,
+    CopiedStream,
     check_stop,
+    copied_packets,
     copied_window,
     is_annex_b,
     packet_seconds,
-    passed_packets,
 )
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ _PICTURE_TYPES = {
 
 def assemble(
     parts: ResultParts, target: Path, *, dropped: frozenset[int], stop: threading.Event | None = None
-) -> list[Passed]:
+) -> list[CopiedStream]:
     """Write the output to `target`, which has a temporary name; returns the copied streams.
 
     dropped: indexes of source streams to leave out. stop: ends it when set. Raises OutputError if the output
@@ -130,7 +130,7 @@ def write_result(
     *,
     dropped: frozenset[int],
     stop: threading.Event | None = None,
-) -> list[Passed]:
+) -> list[CopiedStream]:
     """Mux the chunks and the other tracks of `source`; returns the copied streams.
 
     packets: of the source, in order. Raises OSError, av.error.FFmpegError, CorruptError, VerificationError,
@@ -153,7 +153,7 @@ def write_result(
     if has_shape:
         reserve(video)
     output.start_encoding()
-    others = passed_packets(source, packets, output, plan, info, passed)
+    others = copied_packets(source, packets, output, plan, info, passed)
     for packet in heapq.merge(film_packets(parts, video), others, key=packet_seconds):
         check_stop(stop)
         output.mux_one(packet)
@@ -169,7 +169,7 @@ def write_result(
     return written
 
 
-def _describe(target: Path, source: InputContainer, film: int, written: Sequence[Passed]) -> None:
+def _describe(target: Path, source: InputContainer, film: int, written: Sequence[CopiedStream]) -> None:
     """Describe the tracks of formats that FFmpeg does not know as the source does."""
     places = {source.streams[entry.source_index].id: entry.output_index for entry in written}
     taken = set(places.values())
@@ -179,7 +179,7 @@ def _describe(target: Path, source: InputContainer, film: int, written: Sequence
     )
 
 
-def _keep_off(target: Path, source: InputContainer, written: Sequence[Passed]) -> None:
+def _keep_off(target: Path, source: InputContainer, written: Sequence[CopiedStream]) -> None:
     """Leave subtitles disabled that are so in the source."""
     disable_tracks(
         target,
@@ -210,7 +210,7 @@ def _write_pictures(plan: Plan, records: Sequence[ChunkRecord], folder: Path) ->
             )
 
 
-def _as_written(passed: list[Passed], container: str) -> list[Passed]:
+def _as_written(passed: list[CopiedStream], container: str) -> list[CopiedStream]:
     """The streams as they appear in the file.
 
     In MP4 and MOV, covers are not tracks, empty tracks are omitted, and the rest is renumbered.
@@ -227,11 +227,11 @@ def _as_written(passed: list[Passed], container: str) -> list[Passed]:
 
 def _prepare(
     output: OutputContainer, source: InputContainer, parts: ResultParts, dropped: frozenset[int]
-) -> tuple[AnyStream, dict[int, Passed]]:
+) -> tuple[AnyStream, dict[int, CopiedStream]]:
     """Add tracks in the source's order, with tags, chapters and attachments."""
     plan, info = parts.plan, parts.info
     video: AnyStream | None = None
-    passed: dict[int, Passed] = {}
+    passed: dict[int, CopiedStream] = {}
     covers = {s.index for s in info.streams if s.is_cover}
     codecs = {s.index: s.codec for s in info.streams}
     remade = {s.index for s in info.streams if is_made_by_muxer(source, info, s)}
@@ -247,7 +247,7 @@ def _prepare(
             codec = converted(plan.encoder.container)
             added = add_text_track(output, codec)
             copy_tags(stream, added)
-            passed[stream.index] = Passed(
+            passed[stream.index] = CopiedStream(
                 stream.index, added.index, stream.type, codec=codec, text_of=codecs[stream.index]
             )
         else:
@@ -256,7 +256,7 @@ def _prepare(
                 stream.index in covers,
                 codec_of(added if codec_of(stream) in {*REWRAPPED, LATM} else stream),
             )
-            passed[stream.index] = Passed(
+            passed[stream.index] = CopiedStream(
                 stream.index,
                 added.index,
                 stream.type,

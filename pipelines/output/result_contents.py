@@ -1,4 +1,4 @@
-"""`Contents`: tracks, times and packets of an output, and their comparison with the expected ones."""
+"""`OutputContents`: tracks, times and packets of an output, and their comparison with the expected ones."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from av.packet import Packet
 
     from pipelines.media.video_info import VideoInfo
-    from pipelines.output.stream_copy import Passed
+    from pipelines.output.stream_copy import CopiedStream
     from pipelines.plan.plan import Plan
 
-__all__ = ["UNHEARD_DRIFT", "Contents", "check_descriptions", "check_passed", "check_times"]
+__all__ = ["UNHEARD_DRIFT", "OutputContents", "check_descriptions", "check_passed", "check_times"]
 
 
 _BLOCK = 1 << 18
@@ -51,10 +51,10 @@ _AUDIO_TICK = 1 / 8000
 """Rounding of a `--range` offset to ticks of the audio."""
 
 
-class Contents:
+class OutputContents:
     """The film of an output, and facts about the packets of all tracks."""
 
-    def __init__(self, container: InputContainer, plan: Plan, passed: Sequence[Passed]) -> None:
+    def __init__(self, container: InputContainer, plan: Plan, passed: Sequence[CopiedStream]) -> None:
         others = {p.output_index for p in passed}
         films = [
             s
@@ -119,7 +119,7 @@ class Contents:
         )
 
 
-def check_times(seen: Contents, plan: Plan, info: VideoInfo) -> tuple[Fraction, Fraction]:
+def check_times(seen: OutputContents, plan: Plan, info: VideoInfo) -> tuple[Fraction, Fraction]:
     """(largest error, constant offset that a container starting at 0 may add), both in seconds."""
     moved = start_shift(plan, info)
     promised = timeline(info, plan).pts
@@ -166,7 +166,7 @@ def check_times(seen: Contents, plan: Plan, info: VideoInfo) -> tuple[Fraction, 
     return largest * unit, shift
 
 
-def check_passed(seen: Contents, passed: Sequence[Passed], shift: Fraction, plan: Plan) -> None:
+def check_passed(seen: OutputContents, passed: Sequence[CopiedStream], shift: Fraction, plan: Plan) -> None:
     """Check every copied packet bit by bit, its codec, and that it is offset by no more than the film."""
     for entry in passed:
         found, digest = seen.counts.get(entry.output_index, 0), seen.digests.get(entry.output_index)
@@ -190,7 +190,7 @@ def check_passed(seen: Contents, passed: Sequence[Passed], shift: Fraction, plan
             _check_heard(seen, entry, float(shift), plan.encoder.container)
 
 
-def check_descriptions(path: Path, passed: Sequence[Passed]) -> None:
+def check_descriptions(path: Path, passed: Sequence[CopiedStream]) -> None:
     """Check what tells the format of tracks that FFmpeg does not know, in an MP4 or MOV."""
     described = [entry for entry in passed if entry.description]
     tracks = list(movie_tracks(path).values()) if described else []
@@ -202,7 +202,7 @@ def check_descriptions(path: Path, passed: Sequence[Passed]) -> None:
             )
 
 
-def _check_heard(seen: Contents, entry: Passed, shift: float, container: str) -> None:
+def _check_heard(seen: OutputContents, entry: CopiedStream, shift: float, container: str) -> None:
     """Check when a sound track begins and ends. shift: constant offset of the output, in seconds."""
     name, index = f"audio stream {entry.source_index}", entry.output_index
     tick = _AUDIO_TICK + (float(_MATROSKA_TICK) if container in KEEPS_MILLISECONDS else 0.0)

@@ -40,20 +40,20 @@ if TYPE_CHECKING:
     Packet: TypeAlias = av.Packet[Any]
 
 __all__ = [
-    "Passed",
+    "CopiedStream",
     "check_stop",
+    "copied_packets",
     "copied_window",
     "is_annex_b",
     "is_filler",
     "joined_units",
     "packet_seconds",
-    "passed_packets",
     "start_shift",
 ]
 
 
 @dataclass
-class Passed:
+class CopiedStream:
     """The copied packets of one stream, for verification."""
 
     source_index: int
@@ -121,13 +121,13 @@ def copied_window(plan: Plan, info: VideoInfo) -> tuple[Fraction, Fraction] | No
     )
 
 
-def passed_packets(
+def copied_packets(
     source: InputContainer,
     packets: Iterable[Packet],
     output: OutputContainer,
     plan: Plan,
     info: VideoInfo,
-    passed: dict[int, Passed],
+    passed: dict[int, CopiedStream],
 ) -> Iterator[Packet]:
     """Yield packets of the streams in `passed`, cut to the plan's range and shifted.
 
@@ -145,7 +145,7 @@ class _StreamCopy:
         output: OutputContainer,
         plan: Plan,
         info: VideoInfo,
-        passed: dict[int, Passed],
+        passed: dict[int, CopiedStream],
     ) -> None:
         self._source, self._output, self._plan, self._info = source, output, plan, info
         self._passed = passed
@@ -224,7 +224,7 @@ class _StreamCopy:
         self._last[packet.stream_index] = now
         return not is_filler(packet)
 
-    def _converted(self, packet: Packet, entry: Passed) -> Iterator[Packet]:
+    def _converted(self, packet: Packet, entry: CopiedStream) -> Iterator[Packet]:
         """A packet as the output accepts it: none for a damaged one, several for timed text."""
         base = Fraction(packet.time_base)
         adts = self._source.format.name == "mpegts"
@@ -247,12 +247,12 @@ class _StreamCopy:
         else:
             yield packet
 
-    def _refuse_damage(self, packet: Packet, entry: Passed) -> None:
+    def _refuse_damage(self, packet: Packet, entry: CopiedStream) -> None:
         """Raise CorruptError, unless damaged packets are left out."""
         if self._plan.on_corrupt != "conceal":
             raise _damaged(self._info, entry, float(decode_ticks(packet) * Fraction(packet.time_base)))
 
-    def _noted(self, packet: Packet, entry: Passed) -> Packet:
+    def _noted(self, packet: Packet, entry: CopiedStream) -> Packet:
         """Convert the packet to one of the output, and record it."""
         base, shown = Fraction(packet.time_base), shown_ticks(packet)
         entry.packets += 1
@@ -279,7 +279,7 @@ def _as_text(event: tuple[int, int, str], base: Fraction, codec: str) -> Packet:
     return packet
 
 
-def _damaged(info: VideoInfo, entry: Passed, seconds: float) -> CorruptError:
+def _damaged(info: VideoInfo, entry: CopiedStream, seconds: float) -> CorruptError:
     return CorruptError(
         f"{info.path}: audio stream {entry.source_index} is damaged at {seconds:.3f} s; --on-corrupt conceal"
         " would leave out what is damaged"

@@ -28,7 +28,7 @@ from pipelines.output.picture_verification import (
     result_decoder,
     verify_pictures,
 )
-from pipelines.output.result_contents import Contents, check_descriptions, check_passed, check_times
+from pipelines.output.result_contents import OutputContents, check_descriptions, check_passed, check_times
 from pipelines.output.stream_copy import check_stop, is_filler
 from pipelines.plan.output_names import output_pattern
 
@@ -43,14 +43,14 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
     from pipelines.output.chunk_record import ChunkRecord, ResultParts
-    from pipelines.output.stream_copy import Passed
+    from pipelines.output.stream_copy import CopiedStream
     from pipelines.plan.plan import Plan
 
-__all__ = ["Report", "result_hash", "verify", "verify_again"]
+__all__ = ["VerificationReport", "result_hash", "verify", "verify_again"]
 
 
 @dataclass(frozen=True)
-class Report:
+class VerificationReport:
     """The checks, for `OUT.vsr.json`."""
 
     frames: int
@@ -65,11 +65,11 @@ class Report:
 def verify(
     path: Path,
     parts: ResultParts,
-    passed: Sequence[Passed],
+    passed: Sequence[CopiedStream],
     *,
     full: bool,
     stop: threading.Event | None = None,
-) -> Report:
+) -> VerificationReport:
     """Check frame count, timestamps, copied packets and tags, and decode frames around chunk boundaries.
 
     full: decode every frame instead of the first few of each chunk. stop: ends it when set. Raises
@@ -77,26 +77,26 @@ def verify(
     """
     plan, info, records = parts.plan, parts.info, parts.records
     if plan.encoder.is_sequence:
-        return Report(
+        return VerificationReport(
             plan.frame_count, 0.0, len(records), verify_pictures(path, plan, records, full=full), 0, 0
         )
     if plan.encoder.is_picture:
         check_picture(path, plan, records[0].thumbnails, 0, "the picture")
-        return Report(1, 0.0, 1, 1, 0, 0)
+        return VerificationReport(1, 0.0, 1, 1, 0, 0)
     container = open_source(path)
     try:
         chapters = len(container.chapters())
         covers = [s.index for s in container.streams.video if s.disposition & Disposition.attached_pic]
         passed = [replace(p, output_index=covers.pop(0)) if p.is_cover and covers else p for p in passed]
         chapters = len(container.chapters())
-        found = Contents(container, plan, passed)
+        found = OutputContents(container, plan, passed)
         _walk(container, found, parts, full=full, stop=stop)
     finally:
         container.close()
     error, shift = check_times(found, plan, info)
     check_passed(found, passed, shift, plan)
     check_descriptions(path, passed)
-    return Report(
+    return VerificationReport(
         len(found.pts),
         float(error),
         len(records),
@@ -162,7 +162,7 @@ def verify_again(
 
 def _walk(
     container: InputContainer,
-    found: Contents,
+    found: OutputContents,
     parts: ResultParts,
     *,
     full: bool,
@@ -191,7 +191,7 @@ def _walk(
 
 
 def _film_packets(
-    container: InputContainer, found: Contents, stop: threading.Event | None
+    container: InputContainer, found: OutputContents, stop: threading.Event | None
 ) -> Iterator[Packet[Any]]:
     """Yield packets of the film and record their times; packets of other tracks are recorded too."""
     for packet in container.demux():
@@ -237,7 +237,7 @@ class _Pictures:
     Complete, of the right format, and with the right content. No frame is kept.
     """
 
-    def __init__(self, record: ChunkRecord, plan: Plan, seen: Contents) -> None:
+    def __init__(self, record: ChunkRecord, plan: Plan, seen: OutputContents) -> None:
         self._record, self._plan, self._seen = record, plan, seen
         self._order = array("q", sorted(record.pts))
         self._thumbnails = record.thumbnails  # read once: it lies in a file

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pipelines.settings.run_settings import RunSettings
 
 __all__ = [
-    "Fit",
+    "ContainerTrial",
     "OutputLocation",
     "checked_target",
     "fitting_container",
@@ -33,7 +33,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class Fit:
+class ContainerTrial:
     """A container that was tried, and the tracks it can't hold."""
 
     suffix: str
@@ -114,14 +114,16 @@ def fitting_container(
     *,
     others: bool,
     convert_subtitles: bool = False,
-) -> Fit:
+) -> ContainerTrial:
     """Try the container of the output's suffix and, if a track doesn't fit, others.
 
     A container that holds them all is suggested if the output was named, and used if it was not. choose:
     returns the encoder for a container and a suffix. others: whether to try any. convert_subtitles: see
     `tracks_that_fail`. Raises UsageError if the film alone does not fit the first.
     """
-    first = Fit(place.suffix, plan, tracks_that_fail(plan, info, convert_subtitles=convert_subtitles))
+    first = ContainerTrial(
+        place.suffix, plan, tracks_that_fail(plan, info, convert_subtitles=convert_subtitles)
+    )
     if not others or not first.lost:
         return first
     order = (
@@ -132,7 +134,9 @@ def fitting_container(
             continue
         try:
             tried = replace(plan, encoder=choose(CONTAINERS[other], other))
-            found = Fit(other, tried, tracks_that_fail(tried, info, convert_subtitles=convert_subtitles))
+            found = ContainerTrial(
+                other, tried, tracks_that_fail(tried, info, convert_subtitles=convert_subtitles)
+            )
         except UsageError:
             continue
         if not found.lost:

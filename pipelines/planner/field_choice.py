@@ -25,7 +25,7 @@ from pipelines.storage.cache_folder import read_cached, write_cached
 from pipelines.storage.child_call import call_in_child
 
 if TYPE_CHECKING:
-    from pipelines.media.video_info import Scan, VideoInfo
+    from pipelines.media.video_info import ScanType, VideoInfo
 
 __all__ = ["FieldChoice", "choose_fields"]
 
@@ -183,7 +183,7 @@ def _is_euro(info: VideoInfo, found: Pulldown) -> bool:
     return 24 < info.rate < 26 and len(runs) >= 3 and all(10 <= len(run) <= 14 for run in runs[1:-1])
 
 
-def _doubt(scan: Scan) -> str:
+def _doubt(scan: ScanType) -> str:
     """Evidence for fields in video that counts as progressive, and which option to use."""
     first = f"{scan.doubt} field first"
     what = (
@@ -197,7 +197,7 @@ def _doubt(scan: Scan) -> str:
     )
 
 
-def _forced(scan: Scan, *, bob: bool) -> FieldChoice:
+def _forced(scan: ScanType, *, bob: bool) -> FieldChoice:
     """Apply the user's choice against the evidence."""
     order = scan.doubt or "top"
     known = f"{order} field first{'' if scan.doubt else ' (assumed)'}"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pipelines.media.video_info import VideoInfo
     from pipelines.plan.plan import Plan
     from pipelines.plan.timeline import Timeline
-    from pipelines.planner.container_choice import Fit, OutputLocation
+    from pipelines.planner.container_choice import ContainerTrial, OutputLocation
     from pipelines.settings.run_settings import EncodeSettings, RunSettings
 
 __all__ = [
@@ -236,7 +236,11 @@ def _fall_together(times: Timeline) -> bool:
 
 
 def track_notes(
-    info: VideoInfo, fit: Fit, left_out: frozenset[int], place: OutputLocation, image_messages: list[str]
+    info: VideoInfo,
+    fit: ContainerTrial,
+    left_out: frozenset[int],
+    place: OutputLocation,
+    image_messages: list[str],
 ) -> list[str]:
     """Messages about the container, converted subtitles and lost tags."""
     said_of_container = [*([fit.note] if fit.note else []), *image_messages]

@@ -56,7 +56,7 @@ from pipelines.settings.option_values import parse_range
 if TYPE_CHECKING:
     from pipelines.media.cicp import ColorTags, HdrMetadata
     from pipelines.media.video_info import VideoInfo
-    from pipelines.planner.container_choice import Fit, OutputLocation
+    from pipelines.planner.container_choice import ContainerTrial, OutputLocation
     from pipelines.settings.encoder_spec import Encoder
     from pipelines.settings.run_settings import EncodeSettings, RunSettings
 
@@ -280,7 +280,7 @@ def _refuse_what_fails(info: VideoInfo, plan: Plan) -> None:
 
 def _fit(
     plan: Plan, info: VideoInfo, settings: RunSettings, choice: _EncoderChoice, place: OutputLocation
-) -> Fit:
+) -> ContainerTrial:
     """The container, and the tracks it can't hold."""
     fit = fitting_container(
         plan,

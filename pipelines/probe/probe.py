@@ -30,7 +30,7 @@ from pipelines.media.demuxer import DECODERS, MAX_PIXELS, open_source
 from pipelines.media.image_sequence import pattern_of
 from pipelines.media.packet_reader import PacketData
 from pipelines.media.pixel_format import planar_format
-from pipelines.media.video_info import NO_PTS, DecoderSetup, Scan, VideoInfo
+from pipelines.media.video_info import NO_PTS, DecoderSetup, ScanType, VideoInfo
 from pipelines.probe.film_end import (
     CUT_SLICE,
     damaged_end,
@@ -208,7 +208,7 @@ def _read(
         time_base=Fraction(stream.time_base or 1),
         rate=frame_rate(stream, expected),
         orientation=look.orientation,
-        scan=Scan("top" if look.interlaced else "progressive"),
+        scan=ScanType("top" if look.interlaced else "progressive"),
         decoder=setup,
         index=seen.index,
         pts=expected,

@@ -16,7 +16,7 @@ from pipelines.frames.images import to_pixels
 from pipelines.frames.sample_values import to_values
 from pipelines.media.cicp import Matrix, Range
 from pipelines.quality.comparison import cut_out, differing_place, fitted_frames
-from pipelines.quality.paired_reader import Matched, fit, opened
+from pipelines.quality.paired_reader import PairedReader, fit, opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +72,7 @@ def blind_test(
     Yields mismatches first. range_, align: as in `compare`. clips: also show a second of motion, in which
     flicker and crawling edges are visible. Raises UsageError if there is no difference.
     """
-    matched = Matched([opened(first), opened(second)], range_=range_, align=align)
+    matched = PairedReader([opened(first), opened(second)], range_=range_, align=align)
     yield from matched.findings
     count = len(matched.moments)
     shots = max(1, min(shots, count))
@@ -111,7 +111,7 @@ def blind_test(
     )
 
 
-def _clips(matched: Matched, place: int, box: tuple[int, int, int, int]) -> tuple[bytes, ...]:
+def _clips(matched: PairedReader, place: int, box: tuple[int, int, int, int]) -> tuple[bytes, ...]:
     """A second around a moment, of a place of each video, in a format that browsers play.
 
     H.264 at a quality that hides nothing.

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 import numpy as np
 
 from models.errors import UsageError
-from pipelines.frames.ffmpeg_metrics import Meter, pooled
+from pipelines.frames.ffmpeg_metrics import MetricsProcess, pooled
 from pipelines.frames.images import SHOWN_PX, marked, most_detailed_crop, png, to_pixels
 from pipelines.frames.sample_values import to_values
 from pipelines.frames.thumbnail import grid_for, thumbnail
@@ -27,7 +27,7 @@ from pipelines.media.cicp import ColorTags, Range
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.plan.timeline import clock
 from pipelines.quality.frame_alignment import LagFinder, Misaligned
-from pipelines.quality.paired_reader import Matched, fit, opened, upright
+from pipelines.quality.paired_reader import PairedReader, fit, opened, upright
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -162,7 +162,9 @@ def compare(
     if reference is None:
         films.sort(key=_pixels)
     results = len(films) - 1
-    matched = Matched([*films, *([opened(source)] if source is not None else [])], range_=range_, align=align)
+    matched = PairedReader(
+        [*films, *([opened(source)] if source is not None else [])], range_=range_, align=align
+    )
     yield from matched.findings
     measuring = _Measuring(matched, results=results, has_source=source is not None)
     if min(measuring.size) < _LEAST_SIDE:
@@ -212,7 +214,7 @@ def _pixels(film: VideoReader) -> int:
 class _Measuring:
     """One pass over all moments."""
 
-    def __init__(self, matched: Matched, *, results: int, has_source: bool) -> None:
+    def __init__(self, matched: PairedReader, *, results: int, has_source: bool) -> None:
         self._matched, self._results, self._has_source = matched, results, has_source
         self.size = matched.size(0)
         self.bits = max(f.bits for f in matched.films)
@@ -230,7 +232,9 @@ class _Measuring:
         grid = grid_for(*self.size)
         grey = PixelFormat.parse("gray" if self.bits == 8 else "gray10le")
         total = len(matched.moments)
-        with Meter(*self.size, self.bits, results=results, rate=rate, threads=usable_cores()) as meter:
+        with MetricsProcess(
+            *self.size, self.bits, results=results, rate=rate, threads=usable_cores()
+        ) as meter:
             self.model = meter.model
             for number, frames in enumerate(matched.frames(), start=1):
                 fitted = [fit(c, *self.size, self.bits) for c in frames[: results + 1]]
@@ -323,7 +327,7 @@ def _decibels(mse: np.ndarray | float) -> np.ndarray:
         return np.asarray(10 * np.log10(_PEAK * _PEAK / np.asarray(mse)))
 
 
-def _shifts(finder: LagFinder, name: str, matched: Matched) -> Iterator[Misaligned]:
+def _shifts(finder: LagFinder, name: str, matched: PairedReader) -> Iterator[Misaligned]:
     for start, stop, lag in finder.stretches():
         if not lag:
             continue
@@ -354,7 +358,7 @@ def _worst(figures: Sequence[Figures], count: int, rate: float) -> list[int]:
     return sorted(chosen)
 
 
-def _show(matched: Matched, places: Sequence[int], figures: Sequence[Figures]) -> Iterator[WorstMoment]:
+def _show(matched: PairedReader, places: Sequence[int], figures: Sequence[Figures]) -> Iterator[WorstMoment]:
     names = matched.labels[: len(figures) + 1]
     for place, frames in zip(places, matched.frames(places), strict=True):
         scores = tuple(
@@ -365,7 +369,7 @@ def _show(matched: Matched, places: Sequence[int], figures: Sequence[Figures]) -
 
 
 def cut_out(
-    matched: Matched, frames: Sequence[SampleValues], most_px: tuple[int, int] = SHOWN_PX
+    matched: PairedReader, frames: Sequence[SampleValues], most_px: tuple[int, int] = SHOWN_PX
 ) -> tuple[tuple[bytes, ...], bytes]:
     """PNG files of the place where frames differ most from the first, and of the first with it marked.
 
@@ -382,7 +386,7 @@ def cut_out(
     )
 
 
-def fitted_frames(matched: Matched, frames: Sequence[SampleValues]) -> list[SampleValues]:
+def fitted_frames(matched: PairedReader, frames: Sequence[SampleValues]) -> list[SampleValues]:
     """Frames at the size of the largest video, all at one bit depth."""
     bits = max(c.bits for c in frames)
     return [fit(c, *matched.largest, bits) for c in frames]

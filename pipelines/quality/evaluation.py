@@ -37,7 +37,7 @@ from pipelines.frames.level_estimator import level_of_clip
 from pipelines.frames.reference_upscaler import classical, upscale_frames
 from pipelines.frames.sample_values import SampleValues
 from pipelines.plan.events import Note
-from pipelines.quality.evaluation_items import EvaluationItem, Material
+from pipelines.quality.evaluation_items import EvaluationItem, EvaluationSource
 from pipelines.quality.judgement import BASELINES, VIDEO_CASES, EvaluateSettings, judge, luma_codes
 from pipelines.settings.run_settings import detail_at
 
@@ -141,7 +141,7 @@ def evaluate(
     yield from rows.values()
 
 
-def _cases_of(material: Material, settings: EvaluateSettings) -> tuple[str, ...]:
+def _cases_of(material: EvaluationSource, settings: EvaluateSettings) -> tuple[str, ...]:
     """The cases for this material."""
     if material.pairs is not None:
         return (AS_MADE,)
@@ -252,8 +252,8 @@ def items(source: Path, scale: int, case: str, settings: EvaluateSettings) -> It
     yield from _material(source, settings).items(scale, case)
 
 
-def _material(source: Path, settings: EvaluateSettings) -> Material:
-    return Material.read(source, limit=settings.limit, frames=settings.frames, range_=settings.range)
+def _material(source: Path, settings: EvaluateSettings) -> EvaluationSource:
+    return EvaluationSource.read(source, limit=settings.limit, frames=settings.frames, range_=settings.range)
 
 
 _COST_OF_JUDGING = 40.0
@@ -265,7 +265,7 @@ class _Work:
     """Total and finished work, in megapixels of input times the cost of each network."""
 
     def __init__(
-        self, cards: dict[int, dict[str, Card]], material: list[tuple[Material, tuple[str, ...]]]
+        self, cards: dict[int, dict[str, Card]], material: list[tuple[EvaluationSource, tuple[str, ...]]]
     ) -> None:
         self._costs = {
             (scale, name): card.gflop_per_megapixel + _COST_OF_JUDGING

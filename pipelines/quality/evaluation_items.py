@@ -1,4 +1,4 @@
-"""`Material`: images, clips and pairs for scoring, downscaled or degraded; `EvaluationItem`: one of them.
+"""`EvaluationSource`: images, clips and pairs for scoring, downscaled or degraded, as `EvaluationItem`s.
 
 How they are made is part of the protocol of `evaluation`.
 """
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from models.network import Planes
     from pipelines.media.video_info import VideoInfo
 
-__all__ = ["EvaluationItem", "Material"]
+__all__ = ["EvaluationItem", "EvaluationSource"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +59,7 @@ class EvaluationItem:
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
+class EvaluationSource:
     """Material for scoring from one place."""
 
     source: Path
@@ -73,7 +73,9 @@ class Material:
     """Messages about skipped files."""
 
     @classmethod
-    def read(cls, source: Path, *, limit: int = 0, frames: int = 48, range_: str | None = None) -> Material:
+    def read(
+        cls, source: Path, *, limit: int = 0, frames: int = 48, range_: str | None = None
+    ) -> EvaluationSource:
         """Examine files and shards, without decoding any.
 
         limit: of images or clips; 0: all. frames: of a video, at most. range_: the part of a video that

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from models.errors import MediaError, UsageError, missing_package
 from models.layers.resampling import resample
-from pipelines.frames.ffmpeg_metrics import Meter, pooled
+from pipelines.frames.ffmpeg_metrics import MetricsProcess, pooled
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -211,11 +211,13 @@ def _features(block: np.ndarray) -> list[float]:
 def by_ffmpeg(
     result: SampleValues, truth: SampleValues, *, rate: Fraction | int = 25, threads: int = 2
 ) -> dict[str, float]:
-    """VMAF, VMAF-NEG (0 to 100, with the model for the size) and XPSNR of luma (dB) of a clip, by `Meter`.
+    """VMAF and VMAF-NEG (0 to 100, with the model for the size) and XPSNR of luma (dB), by FFmpeg.
 
     Raises UsageError if the packages for it are missing, MediaError if FFmpeg fails.
     """
-    with Meter(truth.luma.shape[2], truth.luma.shape[1], truth.bits, rate=rate, threads=threads) as meter:
+    with MetricsProcess(
+        truth.luma.shape[2], truth.luma.shape[1], truth.bits, rate=rate, threads=threads
+    ) as meter:
         for number in range(len(truth.luma)):
             meter.add([result.frames(slice(number, number + 1)), truth.frames(slice(number, number + 1))])
         (figures,) = meter.figures()

@@ -1,4 +1,4 @@
-"""`Matched`: reads several videos of the same film in parallel, matched by time.
+"""`PairedReader`: reads several videos of the same film in parallel, matched by time.
 
 Frames are upright, and have one size and bit depth.
 """
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pipelines.media.pixel_format import Orientation
     from pipelines.quality.frame_alignment import Align
 
-__all__ = ["Matched", "fit", "opened", "turned", "upright"]
+__all__ = ["PairedReader", "fit", "opened", "turned", "upright"]
 
 
 def opened(path: Path) -> VideoReader:
@@ -109,7 +109,7 @@ _PART = 0.1
 """If another video lacks this share of the first one's frames, it may be a deliberate part."""
 
 
-class Matched:
+class PairedReader:
     """Videos compared with the first of them.
 
     `moments` are the frames that all have: for each the number of the frame in every video. Mismatches are in

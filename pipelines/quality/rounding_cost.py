@@ -15,7 +15,7 @@ from pipelines.frames.sample_values import SampleValues, from_values
 from pipelines.inference.fused_cpu import FusedNetwork
 from pipelines.plan.tiling import Tile
 from pipelines.quality import metrics
-from pipelines.quality.evaluation_items import Material
+from pipelines.quality.evaluation_items import EvaluationSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,7 +53,7 @@ def rounding_cost(network: LoadedNetwork, sources: Iterable[Path], *, limit: int
     ways = [FusedNetwork(network, 8, full=False, dtype=dtype) for dtype in (torch.uint8, torch.float32)]
     costs, near = [], []
     for source in sources:
-        for item in Material.read(source, limit=limit, frames=1).items(scale, "clean"):
+        for item in EvaluationSource.read(source, limit=limit, frames=1).items(scale, "clean"):
             low = (
                 item.low
                 if isinstance(item.low, SampleValues) and item.low.bits == 8

@@ -28,7 +28,7 @@ from pipelines.workers.messages import NO_ENCODER, ChunkProgress
 
 if TYPE_CHECKING:
     from pipelines.output.chunk_record import ChunkRecord
-    from pipelines.output.journal import Begun
+    from pipelines.output.journal import WorkFolderPlan
     from pipelines.pool.interface import Outcome
     from pipelines.settings.crf_target import CrfTarget
     from pipelines.settings.run_settings import EncodeSettings, RunSettings
@@ -49,7 +49,7 @@ _LEAST_FREE_BYTES = 32 << 20
 
 
 def plan_as_begun(
-    begun: Begun, planned: Planned, source: Path, output: Path | None, settings: RunSettings
+    begun: WorkFolderPlan, planned: Planned, source: Path, output: Path | None, settings: RunSettings
 ) -> Generator[Note, None, Planned]:
     """The plan that an earlier run of the same command had come to.
 

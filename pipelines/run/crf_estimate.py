@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
-    "Estimated",
-    "Part",
+    "ChunkSample",
+    "FilmEstimate",
     "choose_crf",
     "choose_samples",
     "estimate_mean",
@@ -43,7 +43,7 @@ _STEEP = 3.0
 
 
 @dataclass(frozen=True)
-class Part:
+class ChunkSample:
     """A chunk, tried or not."""
 
     frames: int
@@ -54,7 +54,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Estimated:
+class FilmEstimate:
     """An estimate for a whole film."""
 
     value: float
@@ -80,7 +80,7 @@ def sample_chunk(chunk: Chunk, kind: str, per_frame: int) -> Chunk:
     return Chunk(chunk.index, chunk.start_frame, min(chunk.stop_frame, chunk.start_frame + most))
 
 
-def estimate_sum(tried: Sequence[Part], others: Sequence[Part]) -> Estimated:
+def estimate_sum(tried: Sequence[ChunkSample], others: Sequence[ChunkSample]) -> FilmEstimate:
     """Bytes of all chunks, from those that were tried.
 
     The source's own bytes indicate how the others differ: log(bytes per frame) is assumed to be linear in
@@ -89,7 +89,7 @@ def estimate_sum(tried: Sequence[Part], others: Sequence[Part]) -> Estimated:
     """
     known = sum(p.found for p in tried)
     if not others or known <= 0:
-        return Estimated(known, 0.0)
+        return FilmEstimate(known, 0.0)
     x = [math.log(max(1, p.source_bytes) / p.frames) for p in tried]
     y = [math.log(max(1.0, p.found) / p.frames) for p in tried]
     x_mean, y_mean = sum(x) / len(x), sum(y) / len(y)
@@ -101,22 +101,22 @@ def estimate_sum(tried: Sequence[Part], others: Sequence[Part]) -> Estimated:
     )
     slope = min(1.0, max(0.0, slope))
 
-    def predicted(part: Part) -> float:
+    def predicted(part: ChunkSample) -> float:
         return part.frames * math.exp(slope * math.log(max(1, part.source_bytes) / part.frames))
 
     rest = known * sum(map(predicted, others)) / sum(map(predicted, tried))
     left = [b - y_mean - slope * (a - x_mean) for a, b in zip(x, y, strict=True)]
     error = math.sqrt(sum(r * r for r in left) / max(1, len(left) - 2) / len(left))
-    return Estimated(known + rest, error * rest / (known + rest))
+    return FilmEstimate(known + rest, error * rest / (known + rest))
 
 
-def estimate_mean(tried: Sequence[Part], others: Sequence[Part]) -> Estimated:
+def estimate_mean(tried: Sequence[ChunkSample], others: Sequence[ChunkSample]) -> FilmEstimate:
     """Mean over all frames, from samples weighted by the frames of their chunks."""
     frames = sum(p.frames for p in tried)
     mean = sum(p.found * p.frames for p in tried) / frames
     count = len(tried)
     variance = sum((p.found - mean) ** 2 for p in tried) / max(1, count - 1)
-    return Estimated(mean, math.sqrt(variance / count * len(others) / (count + len(others))))
+    return FilmEstimate(mean, math.sqrt(variance / count * len(others) / (count + len(others))))
 
 
 def first_ladder(usual: float, lowest: float, highest: float) -> list[float]:

@@ -26,8 +26,8 @@ from pipelines.plan.plan import LARGEST_CHUNK_BYTES
 from pipelines.pool.interface import WorkerLost, WorkItem
 from pipelines.run.chunk_tasks import SpanRun
 from pipelines.run.crf_estimate import (
-    Estimated,
-    Part,
+    ChunkSample,
+    FilmEstimate,
     choose_crf,
     choose_samples,
     estimate_mean,
@@ -128,7 +128,7 @@ class _Search:
             scale.on_grid(c)
             for c in first_ladder(usual_crf(self._encode, self._plan.encoder), scale.lowest, scale.highest)
         ]
-        found: dict[float, Estimated] = {}
+        found: dict[float, FilmEstimate] = {}
         for _ in range(_MOST_LADDERS):
             found |= yield from self._tried(ladder)
             points = [(crf, estimated.value) for crf, estimated in sorted(found.items())]
@@ -174,7 +174,7 @@ class _Search:
             f"give {'more' if which == 'at least' else 'less'}, or {remedy}"
         )
 
-    def _tried(self, ladder: list[float]) -> Generator[Note, None, dict[float, Estimated]]:
+    def _tried(self, ladder: list[float]) -> Generator[Note, None, dict[float, FilmEstimate]]:
         """Estimates for the whole film at each CRF."""
         encoders = [self._encoder(crf) for crf in ladder]
         results: dict[int, list[tuple[int, float]]] = {}
@@ -185,11 +185,13 @@ class _Search:
             else:
                 yield event
         is_size = self._target.kind == "size"
-        others = [Part(c.frame_count, b) for n, (c, b) in enumerate(self._chunks()) if n not in self._chosen]
+        others = [
+            ChunkSample(c.frame_count, b) for n, (c, b) in enumerate(self._chunks()) if n not in self._chosen
+        ]
         found = {}
         for place, crf in enumerate(ladder):
             tried = [
-                Part(
+                ChunkSample(
                     self._plan.chunks[n].frame_count,
                     self._source_bytes[n],
                     float(results[number][place][not is_size]),

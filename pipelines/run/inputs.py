@@ -15,7 +15,7 @@ from pipelines.media.image_sequence import pattern_of
 from pipelines.plan.output_names import is_folder, refuse_unreachable, report_path
 from pipelines.storage.atomic_file import not_made
 from pipelines.storage.cache_folder import cache_folder
-from pipelines.storage.object_store import Remote, Url, digest, staged_path
+from pipelines.storage.object_store import RemoteFile, Url, digest, staged_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -122,7 +122,7 @@ def _with_output_url(
     """Make outputs in the staging folder, to be uploaded from there."""
     if not allow_url:
         raise UsageError(f"{redacted(output)}: to send results to an address, give --allow-url")
-    Remote(output, write=True)  # says now what is wrong with it
+    RemoteFile(output, write=True)  # says now what is wrong with it
     folder = staging / f"results-{digest(output)}"
     found = find_inputs(given, folder / "", recursive=recursive, allow_url=True, staging=staging)
     if len(found) > 1 or output.endswith("/"):
@@ -146,7 +146,7 @@ def _urls(item: Url, *, allow_url: bool) -> list[Url]:
     is_folder = item.endswith("/")
     if not is_folder and "*" not in item:
         return [item]
-    names = Remote(item).listed()
+    names = RemoteFile(item).listed()
     results = {n.removesuffix(".vsr.json") for n in names if n.endswith(".vsr.json")}
     videos = [
         Url(n)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 from models.errors import CorruptError, MediaError, NoMemoryError, VerificationError, VsrError
 from pipelines.codec.expected_frames import IndexMismatchError
 from pipelines.hardware.resources import with_fewer_workers
-from pipelines.output.journal import Journal, begun_plan, work_folder
+from pipelines.output.journal import Journal, work_folder, work_folder_plan
 from pipelines.output.verification import verify_again
 from pipelines.plan.events import AlreadyDone, Event, Note, Planned
 from pipelines.plan.output_names import report_path
@@ -172,7 +172,7 @@ class Job:
     def _as_begun(self, target: Path) -> Iterator[Event]:
         """Switch to the plan that an earlier run of the same command had come to."""
         plan = self.planned.plan
-        begun = begun_plan(work_folder(target))
+        begun = work_folder_plan(work_folder(target))
         if begun is not None and begun.asked in plan.ids and begun.id != plan.id:
             self.planned = yield from plan_as_begun(
                 begun, self.planned, self.source, self.output, self.settings

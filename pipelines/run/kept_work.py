@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import UsageError
-from pipelines.output.journal import begun_plan, read_job, refuse_other_chunks, work_folder
+from pipelines.output.journal import read_job, refuse_other_chunks, work_folder, work_folder_plan
 from pipelines.plan.events import AlreadyDone
 from pipelines.plan.output_names import output_pattern, report_path
 from pipelines.run.chunk_loop import plan_as_begun
@@ -42,7 +42,7 @@ def kept_work(planned: Planned, source: Path, output: Path | None, settings: Run
     done = finished_output(target, planned.plan)
     if done is not None:
         return KeptWork(planned, done)
-    begun = begun_plan(work_folder(target))
+    begun = work_folder_plan(work_folder(target))
     if begun is not None and begun.asked in planned.plan.ids and begun.id != planned.plan.id:
         planned = _end_of(plan_as_begun(begun, planned, source, output, settings))
     plan = planned.plan

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from models.catalog.card import Card
-    from pipelines.output.stream_copy import Passed
+    from pipelines.output.stream_copy import CopiedStream
     from pipelines.run.chunk_loop import MadeChunks
 
 __all__ = ["complete_naming", "publish_result", "refuse_foreign", "refuse_taken"]
@@ -185,7 +185,7 @@ def publish_result(
     )
 
 
-def _kept(passed: Sequence[Passed], planned: Planned, chapters: int) -> tuple[str, ...]:
+def _kept(passed: Sequence[CopiedStream], planned: Planned, chapters: int) -> tuple[str, ...]:
     """Tracks of the source that the output has too, in words."""
     counts = Counter(_TRACKS.get(p.type, f"{p.type} track") for p in passed if not p.is_cover)
     if not planned.plan.encoder.is_picture:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from models.errors import UsageError, VerificationError, redacted
 from pipelines.plan.events import AlreadyDone, Event, Finished, Note, Planned
 from pipelines.plan.output_names import report_path
-from pipelines.storage.object_store import Remote, Url, parse_json
+from pipelines.storage.object_store import RemoteFile, Url, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,7 +51,7 @@ def upscale_remote(
     """
     trip.path.parent.mkdir(parents=True, exist_ok=True)
     if trip.url is not None:
-        for text in Remote(trip.url).download(trip.path):
+        for text in RemoteFile(trip.url).download(trip.path):
             yield Note(text)
     where = ""
     if trip.output_url is not None:
@@ -82,8 +82,8 @@ def _done_before(trip: RemoteJob, where: str, ids: frozenset[str]) -> AlreadyDon
     ids: of the plan. Raises UsageError if another file is in the place of output or report, VerificationError
     if the output is damaged.
     """
-    there = Remote(Url(where), write=True).version()
-    found = Remote(Url(f"{where}.vsr.json")).read()
+    there = RemoteFile(Url(where), write=True).version()
+    found = RemoteFile(Url(f"{where}.vsr.json")).read()
     if there is None:
         if found and "plan" not in parse_json(found):
             raise UsageError(
@@ -97,7 +97,7 @@ def _done_before(trip: RemoteJob, where: str, ids: frozenset[str]) -> AlreadyDon
             f"{redacted(where)}: already exists and was made with other settings; give --overwrite to"
             " replace it, or another -o"
         )
-    if trip.full and Remote(Url(where), write=True).sha256(size) != report.get("sha256"):
+    if trip.full and RemoteFile(Url(where), write=True).sha256(size) != report.get("sha256"):
         raise VerificationError(
             f"{redacted(where)}: is no longer what was verified; give --overwrite to make it again"
         )
@@ -106,14 +106,14 @@ def _done_before(trip: RemoteJob, where: str, ids: frozenset[str]) -> AlreadyDon
 
 def _upload(trip: RemoteJob, where: str, made: Path) -> Iterator[Event]:
     """Upload output and report, and remove the local files."""
-    if not trip.overwrite and Remote(Url(where), write=True).version() is not None:
+    if not trip.overwrite and RemoteFile(Url(where), write=True).version() is not None:
         raise UsageError(
             f"{redacted(where)}: was created during the run; the result is kept in {made}; give --overwrite"
             " to replace it"
         )
     yield Note(f"uploading {redacted(where)}")
-    Remote(Url(where), write=True).upload(made)
-    Remote(Url(f"{where}.vsr.json"), write=True).upload(report_path(made))
+    RemoteFile(Url(where), write=True).upload(made)
+    RemoteFile(Url(f"{where}.vsr.json"), write=True).upload(report_path(made))
     for path in (made, report_path(made)):
         path.unlink(missing_ok=True)
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pipelines.run.watched_folder import FileState
     from pipelines.settings.run_settings import RunSettings
 
-__all__ = ["Watch", "watch"]
+__all__ = ["WatchOptions", "watch"]
 
 
 _AGAIN_SECONDS = 300.0
@@ -34,7 +34,7 @@ _AGAIN_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
-class Watch:
+class WatchOptions:
     """What is watched, and how."""
 
     folder: Path
@@ -49,7 +49,7 @@ class Watch:
 
 
 def watch(
-    given: Watch, settings: RunSettings, stop: threading.Event
+    given: WatchOptions, settings: RunSettings, stop: threading.Event
 ) -> Iterator[tuple[Path, Event | VsrError]]:
     """Upscale arriving films until `stop` is set.
 
@@ -88,7 +88,7 @@ class _Watching:
     """One watched folder."""
 
     def __init__(
-        self, given: Watch, settings: RunSettings, stop: threading.Event, files: WatchedFolder
+        self, given: WatchOptions, settings: RunSettings, stop: threading.Event, files: WatchedFolder
     ) -> None:
         self._folder, self._output, self._overwrite = (
             given.folder.resolve(),

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from models.catalog.card import INTERPOLATORS
-from pipelines.hardware.resources import Crew, crew_of
+from pipelines.hardware.resources import WorkerAllocation, allocate_workers
 from pipelines.pool.process_pool import ProcessPool
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def open_workers(
 
     environment: more variables of the children. plan: the plan they are for, if known.
     """
-    crew = crew_of(settings, plan)
+    crew = allocate_workers(settings, plan)
     if settings.cluster is None:
         yield local_workers(settings, environment or {}, crew)
         return
@@ -49,7 +49,7 @@ def open_workers(
             session,
             workers=most,
             gpus_per_worker=settings.gpus_per_worker
-            or (Crew(most, crew.devices).share if session.private and most else 1.0),
+            or (WorkerAllocation(most, crew.devices).share if session.private and most else 1.0),
             cpus_per_worker=cpus,
             device=settings.device,
             environment={} if session.private else _ALLOCATOR,
@@ -57,7 +57,9 @@ def open_workers(
             yield cluster
 
 
-def local_workers(settings: ExecutionSettings, environment: Mapping[str, str], crew: Crew) -> ProcessPool:
+def local_workers(
+    settings: ExecutionSettings, environment: Mapping[str, str], crew: WorkerAllocation
+) -> ProcessPool:
     """Child processes. environment: variables in addition to the common ones."""
     environments = [{**one, **environment} for one in _environments(settings, crew)]
     return ProcessPool(environments) if settings.workers else ProcessPool(environments, crew.surplus)
@@ -74,7 +76,7 @@ arithmetic: none is mapped separately (the threshold for that can't be raised ab
 channels are larger). One arena, or every thread would keep a separate one."""
 
 
-def _environments(settings: ExecutionSettings, crew: Crew) -> list[dict[str, str]]:
+def _environments(settings: ExecutionSettings, crew: WorkerAllocation) -> list[dict[str, str]]:
     """One set of environment variables per worker."""
     if not crew.devices:
         return [_ALLOCATOR | _waiting(settings.model) for _ in range(crew.workers)]

@@ -1,4 +1,4 @@
-"""`Remote`: a file at an s3, gs or https URL, read and written through fsspec.
+"""`RemoteFile`: a file at an s3, gs or https URL, read and written through fsspec.
 
 Nothing is downloaded because of a name alone: only `--allow-url` makes URLs of names.
 """
@@ -20,7 +20,7 @@ from pipelines.storage.atomic_file import write_atomically
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Remote", "Url", "digest", "is_url", "parse_json", "refuse_url", "staged_path"]
+__all__ = ["RemoteFile", "Url", "digest", "is_url", "parse_json", "refuse_url", "staged_path"]
 
 
 _IN = ("s3", "gs", "https")
@@ -59,7 +59,7 @@ def digest(url: Url) -> str:
     return hashlib.sha256(url.encode()).hexdigest()[:16]
 
 
-class Remote:
+class RemoteFile:
     """One remote file."""
 
     def __init__(self, url: Url, *, write: bool = False) -> None:

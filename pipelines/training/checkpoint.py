@@ -1,4 +1,4 @@
-"""`State`: everything that training resumes from: weights, their average, the optimizer, the step.
+"""`TrainingState`: everything that training resumes from: weights, their average, the optimizer, the step.
 
 Saved and restored bit by bit.
 """
@@ -20,7 +20,7 @@ from pipelines.training.length import Length
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-__all__ = ["State"]
+__all__ = ["TrainingState"]
 
 
 _FORMAT = "vsr-checkpoint-1"
@@ -39,7 +39,7 @@ class Stateful(Protocol):
 
 
 @dataclass(eq=False)
-class State:
+class TrainingState:
     """Training between two steps.
 
     It contains nothing random: draws of a step follow from the seed and its number.

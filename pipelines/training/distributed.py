@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from pipelines.objectives.settings import TrainSettings
 
-__all__ = ["Share", "train_together"]
+__all__ = ["ScalingSettings", "train_together"]
 
 
 _ROUNDS = 10
@@ -38,7 +38,7 @@ _ASK_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
-class Share:
+class ScalingSettings:
     """The processes of a training."""
 
     workers: int
@@ -50,7 +50,7 @@ def train_together(
     settings: TrainSettings,
     data: Sequence[str | Path],
     folder: str | Path,
-    share: Share,
+    share: ScalingSettings,
     *,
     stop: Callable[[], bool] | None = None,
 ) -> Iterator[Any]:

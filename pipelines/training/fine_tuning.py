@@ -28,7 +28,7 @@ from pipelines.objectives.settings import OptimizerSettings, TrainSettings
 from pipelines.plan.events import Note
 from pipelines.probe.probe import probe
 from pipelines.storage.atomic_file import write_atomically
-from pipelines.training.train import TrainOptions, refuse_begun, train
+from pipelines.training.train import TrainOptions, refuse_existing_training, train
 from pipelines.training.training_events import Trained
 from pipelines.training.validation import Validation
 
@@ -79,7 +79,7 @@ def tune(
     if not begun:
         options["minutes"] = options.get("minutes") or _MINUTES
     if not options.get("resume", False):
-        refuse_begun(target / "run")  # before minutes are spent on its data
+        refuse_existing_training(target / "run")  # before minutes are spent on its data
     data = target / "data"
     minutes = f"{options['minutes']:g} minutes" if options.get("minutes") else "as long as it began with"
     yield Note(f"first pairs are made of the whole film; after that it trains for {minutes}")

@@ -11,7 +11,7 @@ from models.catalog.loader import load_network
 from models.catalog.lookup import find
 from models.errors import UsageError
 from pipelines.model_files.card_writer import build
-from pipelines.training.checkpoint import State
+from pipelines.training.checkpoint import TrainingState
 from pipelines.training.weight_transfer import transfer_weights
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["initial_state"]
 
 
-def initial_state(settings: TrainSettings, device: torch.device) -> State:
+def initial_state(settings: TrainSettings, device: torch.device) -> TrainingState:
     """Seeded weights, or those of `init` transferred to the network; their average; a new optimizer."""
     torch.manual_seed(settings.seed)
     network = build(settings.architecture, settings.scale, settings.network)
@@ -50,7 +50,7 @@ def initial_state(settings: TrainSettings, device: torch.device) -> State:
         )
     else:
         optimizer = torch.optim.RMSprop(parameters, lr=choice.learning_rate, alpha=choice.betas[1])
-    return State(network, optimizer, {k: v.detach().clone() for k, v in network.state_dict().items()})
+    return TrainingState(network, optimizer, {k: v.detach().clone() for k, v in network.state_dict().items()})
 
 
 def _changed(network: nn.Module, weights: dict[str, Tensor], settings: TrainSettings) -> dict[str, Tensor]:

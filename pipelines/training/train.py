@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from pipelines.training.training_events import Stepped, Trained, Validated
 
-__all__ = ["TrainOptions", "refuse_begun", "train"]
+__all__ = ["TrainOptions", "refuse_existing_training", "train"]
 
 
 class TrainOptions(TypedDict, total=False):
@@ -57,7 +57,7 @@ def train(
     minutes = options.get("minutes")
     checkpoint = Path(folder) / "checkpoint.pt"
     if not resume:
-        refuse_begun(folder)
+        refuse_existing_training(folder)
     if minutes is not None and cluster is not None:
         raise UsageError(
             "how many steps some minutes are is measured where training begins, not on a cluster; with"
@@ -80,9 +80,9 @@ def train(
         )
         with session:
             # Ray is loaded now, as the session wants it
-            from pipelines.training.distributed import Share, train_together
+            from pipelines.training.distributed import ScalingSettings, train_together
 
-            share = Share(most or 1, cpus or 1, device)
+            share = ScalingSettings(most or 1, cpus or 1, device)
             yield from train_together(settings, data, folder, share, stop=stop)
         return
     yield Note(
@@ -103,7 +103,7 @@ def train(
     yield run.finish()
 
 
-def refuse_begun(folder: str | Path) -> None:
+def refuse_existing_training(folder: str | Path) -> None:
     """Raise UsageError if a folder already contains a training; only `resume` continues one."""
     paths = (Path(folder) / name for name in ("checkpoint.pt", "log.jsonl"))
     begun = next((path for path in paths if path.is_file() and path.stat().st_size), None)

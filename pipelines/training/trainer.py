@@ -16,7 +16,7 @@ import torch
 from models.catalog.loader import load_network
 from models.catalog.lookup import shipped_like
 from models.errors import Interrupted, UsageError
-from pipelines.datasets.batch_loader import Batch, Loader
+from pipelines.datasets.batch_loader import Batch, BatchLoader
 from pipelines.datasets.gpu_loader import ResidentPairs
 from pipelines.datasets.shards import Shards, manifest_hash
 from pipelines.inference.device import device_name, low_precision
@@ -82,7 +82,7 @@ class Trainer:
                 f" {settings.scale}"
             )
         resident = ResidentPairs(shards, device) if ResidentPairs.fit(shards, device) else None
-        self.loader = Loader(shards, settings.batch, settings.seed, share=share, resident=resident)
+        self.loader = BatchLoader(shards, settings.batch, settings.seed, share=share, resident=resident)
         self._shipped_db: float | None = None
         self._timed = time.monotonic()
         self.validation = Validation(Shards(data, "validation"), settings.validation_pairs)

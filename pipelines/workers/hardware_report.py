@@ -1,4 +1,4 @@
-"""`Hardware`: a worker that tests the devices, encoders and decoders of this machine.
+"""`HardwareTester`: a worker that tests the devices, encoders and decoders of this machine.
 
 In a child process, because a broken driver may crash it.
 """
@@ -20,7 +20,7 @@ from pipelines.workers.messages import HardwareFacts
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Hardware"]
+__all__ = ["HardwareTester"]
 
 
 _MAKERS = ("_nvenc", "_qsv", "_amf", "_vaapi", "_videotoolbox", "_vulkan", "_v4l2m2m", "_mf")
@@ -28,7 +28,7 @@ _SIDE_PX = 256
 """Side of the test image: hardware refuses small ones."""
 
 
-class Hardware:
+class HardwareTester:
     """Tests the hardware once."""
 
     def __init__(self, setup: object) -> None:

@@ -20,9 +20,9 @@ __all__ = [
     "NO_ENCODER",
     "ChunkProgress",
     "HardwareFacts",
-    "Sampled",
+    "PreviewSample",
     "SpanTask",
-    "Stages",
+    "StageSeconds",
     "WorkerKind",
     "WorkerSetup",
 ]
@@ -32,8 +32,8 @@ class WorkerKind(StrEnum):
     """Names of worker classes: the main process never loads them, as they load torch."""
 
     CHUNK_UPSCALER = "pipelines.workers.chunk_worker:ChunkUpscaler"
-    HARDWARE = "pipelines.workers.hardware_report:Hardware"
-    SAMPLER = "pipelines.workers.preview_worker:Sampler"
+    HARDWARE = "pipelines.workers.hardware_report:HardwareTester"
+    SAMPLER = "pipelines.workers.preview_worker:PreviewWorker"
     STAGE_SAMPLER = "pipelines.workers.stage_timer:StageSampler"
     STAGE_TIMER = "pipelines.workers.stage_timer:StageTimer"
 
@@ -119,7 +119,7 @@ class ChunkProgress:
 
 
 @dataclass(frozen=True)
-class Stages:
+class StageSeconds:
     """Seconds per output frame, each stage alone."""
 
     wall: dict[str, float]
@@ -164,7 +164,7 @@ class HardwareFacts:
 
 
 @dataclass(frozen=True)
-class Sampled:
+class PreviewSample:
     """A sample frame of a film through several networks; each tuple has one entry per network."""
 
     moment: int
@@ -178,4 +178,4 @@ class Sampled:
     """Of the first encoded frame."""
     bytes_a_frame: tuple[float, ...]
     """Of the others, on average."""
-    stages: tuple[Stages, ...]
+    stages: tuple[StageSeconds, ...]

@@ -1,4 +1,4 @@
-"""`Sampler`: a worker that runs sample frames of a film through several networks, and measures the cost."""
+"""`PreviewWorker`: runs sample frames of a film through several networks, and measures what each costs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pipelines.inference.device import choose_device, numerics_class
 from pipelines.inference.shot_upscaler import ShotUpscaler
 from pipelines.inference.temporal_windows import FrameBuffer, windows
 from pipelines.media.video_info import Frame
-from pipelines.workers.messages import Sampled, Stages
+from pipelines.workers.messages import PreviewSample, StageSeconds
 from pipelines.workers.preview_crop import CropUpscaler, cut_out
 from pipelines.workers.span_frames import FrameCount, span_frames
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pipelines.workers.messages import SpanTask, WorkerSetup
     from pipelines.workers.preview_crop import Place
 
-__all__ = ["Sampler"]
+__all__ = ["PreviewWorker"]
 
 
 _WIDE_PX = 1280
@@ -45,7 +45,7 @@ _WORTHWHILE = 0.75
 """Parts with a larger share of a frame's pixels are not made separately."""
 
 
-class Sampler:
+class PreviewWorker:
     """Decodes once, by the setup's plan, and runs the same frames through the networks of the others."""
 
     def __init__(self, setup: WorkerSetup) -> None:
@@ -55,8 +55,8 @@ class Sampler:
         self.facts = numerics_class(device, setup.plan)
         self._cleaned_once = len({(p.prefilter, p.raised_from) for p in setup.others or (setup.plan,)}) == 1
 
-    def run(self, task: SpanTask, pieces: Iterator[list[PacketData]]) -> Iterator[Sampled]:
-        """Yield one `Sampled` for each chunk of the task.
+    def run(self, task: SpanTask, pieces: Iterator[list[PacketData]]) -> Iterator[PreviewSample]:
+        """Yield one `PreviewSample` for each chunk of the task.
 
         The first frame of a chunk is shown.
         """
@@ -82,7 +82,7 @@ class Sampler:
 
     def _sample(
         self, chunk: Chunk, seen: list[Frame], start: int, wanted: range, decoding: tuple[float, float]
-    ) -> Sampled:
+    ) -> PreviewSample:
         """seen: the moment's frames with their neighbours, from number `start` of the film on.
 
         wanted: numbers of the moment's own.
@@ -106,10 +106,10 @@ class Sampler:
                 for d, n, e in zip(decoding, made.seconds, encoding, strict=True)
             )
             cores = usable_cores()
-            stages.append(Stages(wall, spent, cores, way.upscaler.device.type == "cuda", 0, 0.0, 0, 0))
+            stages.append(StageSeconds(wall, spent, cores, way.upscaler.device.type == "cuda", 0, 0.0, 0, 0))
             shown.append(_pixels(made.shown, way.plan))
         keys, others = zip(*sizes, strict=True)
-        return Sampled(
+        return PreviewSample(
             chunk.index,
             tuple(png(p) for p in shown),
             png(sheet([shown])),

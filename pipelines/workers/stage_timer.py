@@ -17,7 +17,7 @@ from pipelines.inference.temporal_windows import FrameBuffer, windows
 from pipelines.media.video_info import Frame
 from pipelines.workers.chunk_worker import ChunkUpscaler
 from pipelines.workers.frame_order_check import FrameOrderCheck
-from pipelines.workers.messages import Stages
+from pipelines.workers.messages import StageSeconds
 from pipelines.workers.span_frames import FrameCount, span_frames
 
 if TYPE_CHECKING:
@@ -100,8 +100,8 @@ class StageTimer:
         self._worker = ChunkUpscaler(setup)
         self.facts = self._worker.facts
 
-    def run(self, task: SpanTask, pieces: Iterator[list[PacketData]]) -> Iterator[Stages]:
-        """Yield one `Stages`."""
+    def run(self, task: SpanTask, pieces: Iterator[list[PacketData]]) -> Iterator[StageSeconds]:
+        """Yield one `StageSeconds`."""
         plan, upscaler = self._setup.plan, self._worker.upscaler
         watch = _Stopwatch()
         sources = self._decode(task, pieces, watch)
@@ -122,7 +122,7 @@ class StageTimer:
         cuda = self.facts.get("device") == "cuda"
         planes = sum(p.nbytes for p in (*sources[0].planes, *made[0].planes)) if cuda else 0
         order = ("decode", "check", "network", "encode")
-        yield Stages(
+        yield StageSeconds(
             {n: watch.wall[n] for n in order},
             {n: watch.cpu[n] for n in order},
             usable_cores(),

@@ -80,9 +80,9 @@ def main() -> None:
         rows += found
     driver = None
     if set(given.only) - {"start"}:
-        from pipelines.cluster.ray_session import Session
+        from pipelines.cluster.ray_session import RaySession
 
-        with Session("local", cpus=max(scale.many, scale.crowd, _LARGE), gpus=0) as session:
+        with RaySession("local", cpus=max(scale.many, scale.crowd, _LARGE), gpus=0) as session:
             if "scaling" in given.only:
                 rows.append(scaling(session, scale))
             if "driver" in given.only:

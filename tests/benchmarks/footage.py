@@ -39,7 +39,7 @@ from models.losses.deep_distance import DeepDistance
 from pipelines.datasets.damage import level_of_damage, measure_damage
 from pipelines.datasets.degradation import Degradation, DegradationStep
 from pipelines.datasets.degrading import degrade
-from pipelines.frames.ffmpeg_metrics import Meter
+from pipelines.frames.ffmpeg_metrics import MetricsProcess
 from pipelines.frames.film_frames import frames_at
 from pipelines.frames.images import to_pixels
 from pipelines.frames.level_estimator import level_of_clip
@@ -237,7 +237,7 @@ def scores(
         row["psnr"] = float(np.mean(np.array(psnr[name])[told]))
     if vmaf:
         height, width = case.truth.luma.shape[1:]
-        with Meter(width, height, case.truth.bits, results=len(codes), rate=case.rate) as meter:
+        with MetricsProcess(width, height, case.truth.bits, results=len(codes), rate=case.rate) as meter:
             for number in range(len(case.truth.luma)):
                 meter.add([c.frames(slice(number, number + 1)) for c in (*codes.values(), case.truth)])
             for row, figures in zip(found.values(), meter.figures(), strict=True):

@@ -25,7 +25,7 @@ import torch
 
 from pipelines.diagnostics.benchmark import make_clip
 from pipelines.inference.cuda.cuda_pipeline import BATCH
-from pipelines.inference.cuda.transfer_ring import SLOTS, Queues
+from pipelines.inference.cuda.transfer_ring import SLOTS, StreamAccelerator
 from pipelines.inference.device import choose_device
 from pipelines.inference.temporal_windows import alone
 from pipelines.inference.upscaler import Upscaler
@@ -44,7 +44,7 @@ def upscaler(
     *,
     graph: bool = True,
     compiled: bool = False,
-    accelerator: Queues | None = None,
+    accelerator: StreamAccelerator | None = None,
 ) -> Upscaler:
     from tests.pipelines.inference.test_upscaler import card, plan_of
 
@@ -127,7 +127,7 @@ def decoded(clip: Path) -> Iterator[Frame]:
             )
 
 
-class Marked(Queues):
+class Marked(StreamAccelerator):
     """Keeps when each of the ring's three streams got how far: a mark a frame."""
 
     def __init__(self, device: torch.device) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 
-from pipelines.datasets.batch_loader import Loader
+from pipelines.datasets.batch_loader import BatchLoader
 from pipelines.datasets.shards import Shards
 from pipelines.objectives.settings import TrainSettings
 from pipelines.training.trainer import Trainer
@@ -58,7 +58,7 @@ def main() -> int:
     data, rounds = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 40
     settings = TrainSettings("fast-x2", 2, network={"width": 32, "depth": 8})
     trainer = Trainer(settings, [data], data, torch.device("cpu"))
-    loader = Loader(Shards([data], "train"), settings.batch, 0)
+    loader = BatchLoader(Shards([data], "train"), settings.batch, 0)
     alone, batch = convolutions(trainer), trainer.objective.prepare(loader.batch(0))
     times: dict[str, list[float]] = {"convolutions": [], "step": [], "loader": []}
     for number in range(rounds):

@@ -14,7 +14,7 @@ from vsr.views.text import duration, size_text
 
 if TYPE_CHECKING:
     from pipelines.diagnostics.offers import Offer
-    from pipelines.diagnostics.partial_preview import Unfinished
+    from pipelines.diagnostics.partial_preview import PartialPreview
     from pipelines.diagnostics.preview import Preview, PreviewMoment
 
 __all__ = [
@@ -129,7 +129,7 @@ def page(preview: Preview) -> str:
     return document(f"{title}: preview", body)
 
 
-def unfinished_page(found: Unfinished) -> str:
+def unfinished_page(found: PartialPreview) -> str:
     """Finished parts of a run in progress, compared with the source."""
     title = found.input.rpartition("/")[2]
     body = (
@@ -142,7 +142,7 @@ def unfinished_page(found: Unfinished) -> str:
     return document(f"{title}: so far", body)
 
 
-def unfinished_table(found: Unfinished) -> dict[str, Any]:
+def unfinished_table(found: PartialPreview) -> dict[str, Any]:
     """As plain values."""
     moments = [{"seconds": m.seconds, "files": list(m.files)} for m in found.moments]
     return {
@@ -153,7 +153,7 @@ def unfinished_table(found: Unfinished) -> dict[str, Any]:
     }
 
 
-def unfinished_text(found: Unfinished) -> str:
+def unfinished_text(found: PartialPreview) -> str:
     """One line."""
     return f"{found.chunks_done} of {found.chunks} chunks are done"
 

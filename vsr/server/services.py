@@ -10,7 +10,7 @@ from vsr.server.jobs.job_process import Commands
 from vsr.server.jobs.job_queue import JobQueue
 from vsr.server.jobs.scheduler import JobScheduler
 from vsr.server.media.command_answers import CommandAnswers
-from vsr.server.media.films import Films
+from vsr.server.media.films import FilmLibrary
 from vsr.server.media.latest_frames import LatestFrames
 from vsr.server.media.side_calls import MediaCalls
 from vsr.server.web.event_hub import EventHub
@@ -51,7 +51,7 @@ class Services:
         self.events = EventHub()
         self.queue = JobQueue(data / "queue.sqlite", self._changed)
         self.media = MediaCalls(roots, commands)
-        self.films = Films(roots, self.media, cache_folder() / "stills")
+        self.films = FilmLibrary(roots, self.media, cache_folder() / "stills")
         self.latest = LatestFrames(self.media)
         self.answers = CommandAnswers(roots, self.films, data / "made", self._previewed)
         self.scheduler = JobScheduler(

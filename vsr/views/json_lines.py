@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from pipelines.plan.events import Advanced, AlreadyDone, ChunkFinished, Event, Finished, Note, Phase, Planned
 from vsr.views.plan_view import plan_table
-from vsr.views.remaining_time import Pace
+from vsr.views.remaining_time import SpeedMeter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,13 +38,13 @@ class JsonLines:
         """
         self._label = label
         self._stream = stream or sys.stdout
-        self._pace = Pace()
+        self._pace = SpeedMeter()
         self._expected = expected
 
     def show(self, event: Event) -> None:
         """Write one event."""
         if isinstance(event, Planned):
-            self._pace = Pace(self._expected(event.plan))
+            self._pace = SpeedMeter(self._expected(event.plan))
             self.write("plan", plan_table(event))
         elif isinstance(event, Advanced):
             if event.step:  # counting begins where the first frame is finished

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from pipelines.plan.plan import Plan
 
-__all__ = ["Bar"]
+__all__ = ["ProgressView"]
 
 
-class Bar:
+class ProgressView:
     """A tqdm bar on standard error; before it the plan, after it a line with the result."""
 
     def __init__(

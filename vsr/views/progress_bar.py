@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
-from vsr.views.remaining_time import Pace
+from vsr.views.remaining_time import SpeedMeter
 
 __all__ = ["bar"]
 
@@ -40,7 +40,7 @@ class _Lines:
 
 
 class _Paced(tqdm):  # type: ignore[type-arg, misc]
-    """A bar with rate and remaining time from `Pace`; on a terminal its clock runs between reports."""
+    """A bar with rate and remaining time from `SpeedMeter`; on a terminal its clock runs between reports."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class _Paced(tqdm):  # type: ignore[type-arg, misc]
         first_format: str = "",
         **options: Any,
     ) -> None:
-        self._pace, self._first_format = Pace(expected), first_format
+        self._pace, self._first_format = SpeedMeter(expected), first_format
         self._ended = threading.Event()
         super().__init__(*args, **options)
         if ticking:

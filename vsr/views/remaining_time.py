@@ -1,4 +1,4 @@
-"""`Pace`: the recent speed of work, and from it the remaining time.
+"""`SpeedMeter`: the recent speed of work, and from it the remaining time.
 
 Pure, and tested with recorded runs.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 
-__all__ = ["Pace", "comparison_seconds"]
+__all__ = ["SpeedMeter", "comparison_seconds"]
 
 
 _WINDOW_SECONDS = 600.0
@@ -20,7 +20,7 @@ _PAUSE_SECONDS = 60.0
 _PAUSE_FACTOR = 8.0
 
 
-class Pace:
+class SpeedMeter:
     """Units per second, from reports of the number done.
 
     Counting begins at the first report, because the time before it (starting processes, loading networks,

@@ -17,7 +17,7 @@ import torch
 
 from models.errors import NoMemoryError
 from pipelines.inference.cuda.cuda_graph import HEALTH
-from pipelines.inference.cuda.transfer_ring import Ring
+from pipelines.inference.cuda.transfer_ring import TransferRing
 from pipelines.inference.output_checks import Health, bad_output_error, diagnose
 
 if TYPE_CHECKING:
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
     from models.network import LoadedNetwork
     from pipelines.inference.cuda.cuda_graph import GraphedNetwork
-    from pipelines.inference.cuda.transfer_ring import Accelerator, Landed
+    from pipelines.inference.cuda.transfer_ring import Accelerator, DownloadedResult
     from pipelines.inference.tile_cache import TileCache
     from pipelines.plan.tiling import Tile
 
-__all__ = ["CudaPipeline", "View", "batches"]
+__all__ = ["CudaPipeline", "NetworkInput", "batches"]
 
 
 BATCH = 4
@@ -39,7 +39,7 @@ BATCH = 4
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class NetworkInput:
     """Input of the network for one output frame."""
 
     ticket: Any
@@ -53,7 +53,7 @@ class View:
 
 @dataclass(frozen=True, eq=False)
 class _Flight:
-    view: View
+    view: NetworkInput
     parts: list[Tile]
     taken: list[bool]
     """For each tile, whether it is reused from the frame before."""
@@ -77,10 +77,10 @@ class CudaPipeline:
     """Whether planes of a tile in a bar are even black."""
     notes: list[str]
     """List that collects messages for the user."""
-    _ring: Ring | None = field(default=None, init=False)
+    _ring: TransferRing | None = field(default=None, init=False)
     _state: Tensor | None = field(default=None, init=False)
 
-    def __call__(self, views: Iterable[View]) -> Iterator[tuple[Any, list[np.ndarray]]]:
+    def __call__(self, views: Iterable[NetworkInput]) -> Iterator[tuple[Any, list[np.ndarray]]]:
         """Yield (ticket, luma, U and V of the result) for every view, with a delay of a few frames.
 
         Raises NoMemoryError if the device runs out of memory (a plan with smaller tiles may fit),
@@ -111,8 +111,8 @@ class CudaPipeline:
         self.stills.forget()
 
     def _put(
-        self, view: View, *, precise: bool = False, state: Sequence[Tensor | None] | None = None
-    ) -> Landed | None:
+        self, view: NetworkInput, *, precise: bool = False, state: Sequence[Tensor | None] | None = None
+    ) -> DownloadedResult | None:
         """state: (state,), if it is not the one left by the frame before."""
         parts = self.tiles(*view.frames[0][0].shape)
         ring = self._ring = self._ring or self._made_ring(view, parts)
@@ -134,7 +134,7 @@ class CudaPipeline:
         self.stills.keep(view.frames)
         return landed
 
-    def _made_ring(self, view: View, parts: list[Tile]) -> Ring:
+    def _made_ring(self, view: NetworkInput, parts: list[Tile]) -> TransferRing:
         def dtype(plane: np.ndarray) -> torch.dtype:
             return torch.uint8 if plane.dtype == np.uint8 else torch.int16
 
@@ -143,7 +143,7 @@ class CudaPipeline:
         down: list[Any] = [
             ((p.shape[0] * scale, p.shape[1] * scale), dtype(p)) for p in view.frames[view.now]
         ]
-        return Ring(self.accelerator, up, [*down, ((len(parts), HEALTH), torch.float32)])
+        return TransferRing(self.accelerator, up, [*down, ((len(parts), HEALTH), torch.float32)])
 
     @torch.inference_mode()
     def _work(
@@ -221,7 +221,7 @@ class CudaPipeline:
             down[3][number] = made[2][place]
         return list(made[3]) if len(made) > 3 else []
 
-    def _checked(self, landed: Landed) -> Iterator[tuple[Any, list[np.ndarray]]]:
+    def _checked(self, landed: DownloadedResult) -> Iterator[tuple[Any, list[np.ndarray]]]:
         """Yield downloaded results if they are valid.
 
         Otherwise compute them again, with everything that depends on them.

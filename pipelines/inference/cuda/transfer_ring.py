@@ -1,4 +1,4 @@
-"""`Ring`: frames in flight through a device: upload, networks and download, each in a separate stream.
+"""`TransferRing`: frames in flight through a device: upload, networks, download, each in a stream of its own.
 
 Three frames are in flight. Each has a slot with pinned host memory and device memory, allocated once. Events
 keep the order: computation waits for the upload, the download for the computation, and a slot is reused after
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Work = Callable[[list[Tensor], list[Tensor], list[Tensor] | None], None]
 
-__all__ = ["Accelerator", "Landed", "Layout", "Queues", "Ring"]
+__all__ = ["Accelerator", "DownloadedResult", "Layout", "StreamAccelerator", "TransferRing"]
 
 
 SLOTS = 3
@@ -70,7 +70,7 @@ class Accelerator(Protocol):
         ...
 
 
-class Queues:
+class StreamAccelerator:
     """An `Accelerator` with streams: NVIDIA and AMD (torch.cuda), Intel (torch.xpu).
 
     `torch.Stream` and `torch.Event` are not used: their events only spin, and CUDA's events don't accept
@@ -117,7 +117,7 @@ class Queues:
 
 
 @dataclass(frozen=True, eq=False)
-class Landed:
+class DownloadedResult:
     """A downloaded result."""
 
     ticket: Any
@@ -144,7 +144,7 @@ def _slot(accelerator: Accelerator, up: Sequence[Layout], down: Sequence[Layout]
     return _Slot(*buffers, *(accelerator.event() for _ in range(3)))
 
 
-class Ring:
+class TransferRing:
     """A few frames in flight; results come in the order in which frames were put."""
 
     def __init__(self, accelerator: Accelerator, up: Sequence[Layout], down: Sequence[Layout]) -> None:
@@ -155,7 +155,7 @@ class Ring:
         self._flying: deque[_Slot] = deque()
         self._last: _Slot | None = None
 
-    def put(self, ticket: Any, arrays: Sequence[np.ndarray], work: Work) -> Landed | None:
+    def put(self, ticket: Any, arrays: Sequence[np.ndarray], work: Work) -> DownloadedResult | None:
         """Send a frame; returns the oldest result if the ring was full.
 
         arrays: input, which may be changed afterwards. work: called with the uploaded input, the buffers to
@@ -189,7 +189,7 @@ class Ring:
         self._last = slot
         return landed
 
-    def land(self) -> Landed | None:
+    def land(self) -> DownloadedResult | None:
         """Wait for the oldest frame in flight; None if there is none."""
         if not self._flying:
             return None
@@ -198,9 +198,9 @@ class Ring:
         arrays = [buffer.numpy() for buffer in slot.down_here]
         slot.down_here = ()
         self._free.append(slot)
-        return Landed(slot.ticket, arrays)
+        return DownloadedResult(slot.ticket, arrays)
 
-    def drain(self) -> Iterator[Landed]:
+    def drain(self) -> Iterator[DownloadedResult]:
         """Yield all results in flight, oldest first."""
         while (landed := self.land()) is not None:
             yield landed

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from models.catalog.model_index import shipped_index
-from models.catalog.third_party import Counter
+from models.catalog.third_party import FlopCounter
 
 _CLASSES = {
     "Compact": "Compact.__arch.SRVGG:SRVGGNetCompact", "ESRGAN": "ESRGAN.__arch.RRDB:RRDBNet", "RealPLKSR": "PLKSR.__arch.RealPLKSR:RealPLKSR",
@@ -206,7 +206,7 @@ def is_cheap(architecture: str) -> bool:
 
 def count(network: torch.nn.Module, architecture: str) -> float:
     """Its arithmetic for a megapixel of input, by the counter that every network of others goes through."""
-    counter = Counter()
+    counter = FlopCounter()
     with torch.no_grad():
         for side in (64, 128):
             counter(network, torch.zeros(1, 3, side, side, device="meta" if architecture in _META else "cpu"))

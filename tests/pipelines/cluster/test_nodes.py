@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from models.errors import NoMemoryError, ResourceError
-from pipelines.cluster.pending_calls import Actor, PendingCall, Run
+from pipelines.cluster.pending_calls import Actor, PendingCall, RunningTask
 from pipelines.pool.interface import ATTEMPTS, NoneAdmittedError, Task, WorkerLost
 from pipelines.pool.task_queue import TaskQueue
 from tests.helpers.ray_processes import load_ray
@@ -27,9 +27,9 @@ def ray() -> None:
 
 @pytest.fixture
 def machines() -> Any:
-    from pipelines.cluster.nodes import Nodes
+    from pipelines.cluster.nodes import NodeActors
 
-    found = Nodes(most=100, gpus=1.0, cpus=None, device="auto", environment={})
+    found = NodeActors(most=100, gpus=1.0, cpus=None, device="auto", environment={})
     found.alive = {"a": node(CPU=16, GPU=2), "b": node(CPU=24, GPU=4)}
     return found
 
@@ -50,15 +50,15 @@ def call() -> PendingCall:
 
 
 def test_cores_are_shared_out_by_gpus_and_fractions_of_gpus_put_more_workers_on_one(machines: Any) -> None:
-    from pipelines.cluster.nodes import Nodes, _capacity
+    from pipelines.cluster.nodes import NodeActors, _capacity
 
     assert machines.needs() == (6, 1.0)
     assert [_capacity(n, machines.needs()) for n in machines.alive.values()] == [2, 4]
-    halves = Nodes(most=100, gpus=0.5, cpus=None, device="auto", environment={})
+    halves = NodeActors(most=100, gpus=0.5, cpus=None, device="auto", environment={})
     halves.alive = machines.alive
     assert halves.needs() == (3, 0.5)
     assert [_capacity(n, halves.needs()) for n in halves.alive.values()] == [4, 8]
-    cpu = Nodes(most=100, gpus=1.0, cpus=None, device="cpu", environment={})
+    cpu = NodeActors(most=100, gpus=1.0, cpus=None, device="cpu", environment={})
     cpu.alive = machines.alive
     assert cpu.needs() == (8, 0)
 
@@ -170,7 +170,7 @@ def test_machines_that_are_lost_long_after_a_call_began_are_waited_for_as_well(
     )
     task = asked.task_queue.take(beside=[])
     assert task is not None
-    run = Run(0, asked, task, worker, None, [], 0)
+    run = RunningTask(0, asked, task, worker, None, [], 0)
     worker.runs.append(run)
     asked.running.add(run)
     asked.hungry_since -= 3600  # it began an hour ago

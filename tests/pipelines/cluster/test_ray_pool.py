@@ -37,10 +37,10 @@ WORKER = "tests.pipelines.inference.cuda_stub:Standin"
 
 @pytest.fixture(scope="module")
 def session() -> Iterator[Any]:
-    from pipelines.cluster.ray_session import Session
+    from pipelines.cluster.ray_session import RaySession
 
     memory = {"VSR_TEST_TILE": str(144 * 240)}  # of workers that look at it
-    with Session("local", cpus=3, gpus=1, environment=memory) as found:  # GPUs are but a number to Ray
+    with RaySession("local", cpus=3, gpus=1, environment=memory) as found:  # GPUs are but a number to Ray
         yield found
 
 
@@ -316,7 +316,7 @@ def test_the_loss_of_a_machine_does_not_use_up_an_attempt(
     """The machine stays, and only its loss is made believe. Case 40."""
     monkeypatch.setattr("pipelines.pool.task_queue.ATTEMPTS", 1)
     if loss == "found dead":
-        monkeypatch.setattr("pipelines.cluster.nodes.Nodes.is_lost", lambda machines, node: True)
+        monkeypatch.setattr("pipelines.cluster.nodes.NodeActors.is_lost", lambda machines, node: True)
     else:
         monkeypatch.setattr("ray.exceptions.RayActorError.preempted", property(lambda error: True))
     events = run(cluster, ("die times", ("a", 2)), setup={"marks": str(tmp_path)})

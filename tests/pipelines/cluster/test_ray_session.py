@@ -34,7 +34,7 @@ def test_workers_are_capped_by_both_the_address_and_the_option(
     monkeypatch: pytest.MonkeyPatch, address: str, workers: int | None, most: int | None
 ) -> None:
     opened: dict[str, Any] = {}
-    monkeypatch.setattr(ray_session, "Session", lambda _, **offers: opened.update(offers))
+    monkeypatch.setattr(ray_session, "RaySession", lambda _, **offers: opened.update(offers))
     found = ray_session.open_session(
         address, ray_session.ClusterResources(), workers=workers, cpus_per_worker=None, usual=4
     )
@@ -91,10 +91,10 @@ def test_a_session_that_fails_leaves_logging_and_ray_as_they_were(monkeypatch: p
         logger.propagate = True
         raise UsageError(address)
 
-    monkeypatch.setattr(ray_session.Session, "_join", joined)
+    monkeypatch.setattr(ray_session.RaySession, "_join", joined)
     monkeypatch.setitem(sys.modules, "ray", types.SimpleNamespace(shutdown=lambda: None))
     with pytest.raises(UsageError):
-        ray_session.Session("auto")
+        ray_session.RaySession("auto")
     assert seen == [logging.CRITICAL]
     assert (logger.level, logger.propagate, logger.handlers) == (logging.WARNING, False, [handler])
 
@@ -113,7 +113,7 @@ def test_after_a_session_ray_prints_and_logs_as_before(monkeypatch: pytest.Monke
     monkeypatch.setitem(sys.modules, "ray", ray)
     monkeypatch.setitem(sys.modules, "ray.job_config", config)
     logging.getLogger("ray").setLevel(logging.INFO)
-    with ray_session.Session("auto"):
+    with ray_session.RaySession("auto"):
         assert worker.print_to_stdstream is not before
         assert logging.getLogger("ray").level == logging.CRITICAL
     assert worker.print_to_stdstream is before

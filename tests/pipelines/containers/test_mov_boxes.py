@@ -13,7 +13,7 @@ import pytest
 from models.errors import UsageError, VerificationError
 from pipelines.containers.mov_boxes import add_to_sample_entry
 from pipelines.output.result_contents import check_descriptions
-from pipelines.output.stream_copy import Passed
+from pipelines.output.stream_copy import CopiedStream
 from tests import media
 from tests.helpers.inline import H264, planned_of, upscaled
 from tests.helpers.view import view
@@ -102,7 +102,7 @@ def test_a_description_that_was_lost_is_noticed(tmp_path: Path) -> None:
     upscaled(source, tmp_path / "out.mov", **H264)
     places = [b"mebx" in trak for trak in boxes((tmp_path / "out.mov").read_bytes(), b"moov", b"trak")]
     given = next(t for t in boxes(source.read_bytes(), b"moov", b"trak") if b"mebx" in t)
-    entry = Passed(2, places.index(True), "data", description=given)
+    entry = CopiedStream(2, places.index(True), "data", description=given)
     check_descriptions(tmp_path / "out.mov", [entry])
     add_to_sample_entry(tmp_path / "out.mov", struct.pack(">I4s", 8, b"free"), entry.output_index)
     with pytest.raises(VerificationError, match="data stream 2: its sample description"):

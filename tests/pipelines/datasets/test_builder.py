@@ -14,11 +14,11 @@ import torch
 
 from models.errors import MediaError, UsageError
 from models.layers.resampling import resample
-from pipelines.datasets.batch_loader import BatchSettings, Loader
+from pipelines.datasets.batch_loader import BatchLoader, BatchSettings
 from pipelines.datasets.builder import make_dataset
 from pipelines.datasets.crop_selection import (
+    CropHistory,
     CropSettings,
-    Seen,
     choose_crops,
     content_box,
     fingerprint_of,
@@ -123,7 +123,7 @@ def test_letterbox_flat_blurred_and_seen_crops_are_left_out() -> None:
     smooth = resample(torch.from_numpy(np.random.default_rng(2).uniform(60, 190, (8, 8))), 64, 64, "bicubic")
     frame[32:96, 64:128] = smooth.round().numpy()  # blurred
     assert content_box(frame, 8, 8.0) == (32, 96, 0, 192)
-    seen = Seen([])
+    seen = CropHistory([])
     chosen = choose_crops(frame, 8, 64, CropSettings(), seen, np.random.default_rng(0))
     assert [(c.top, c.left) for c in chosen] == [(32, 128)]
     assert (seen.flat, seen.blurred, seen.duplicate) == (1, 1, 0)
@@ -429,7 +429,7 @@ def test_turns_move_luma_exactly_and_chroma_with_its_place(turn: int) -> None:
 
 def test_batches_follow_from_seed_and_step_alone(pairs: Path) -> None:
     settings = BatchSettings(pairs=4, truth_px=16)
-    loaders = [Loader(Shards([pairs], "train"), settings, seed) for seed in (0, 0, 1)]
+    loaders = [BatchLoader(Shards([pairs], "train"), settings, seed) for seed in (0, 0, 1)]
     loaders[0].batch(3)
     a, b, c = loaders[0].batch(7), loaders[1].batch(7), loaders[2].batch(7)
     assert torch.equal(a.truth[0], b.truth[0])
@@ -444,7 +444,7 @@ def test_crops_of_input_and_truth_are_of_the_same_place(tmp_path: Path, orientat
     truth = clip(1, 64, 64, seed=3)
     low = degrade(truth, read_record({"stages": [{"kernel": "bicubic"}], "seed": 0}), scale=2)
     write_pairs(tmp_path, [Pair("0", low, truth, {})])
-    batch = Loader(
+    batch = BatchLoader(
         Shards([tmp_path], "train"), BatchSettings(pairs=16, truth_px=32, orientations=orientations), 0
     ).batch(0)
     assert batch.low[0].shape == (16, 1, 16, 16)
@@ -477,7 +477,7 @@ def test_ten_and_eight_bits_mix_in_a_batch(tmp_path: Path) -> None:
     shards = Shards([tmp_path], "train")
     assert shards[1].truth.luma.dtype == np.uint16
     assert np.array_equal(shards[1].truth.chroma, ten.chroma)
-    batch = Loader(shards, BatchSettings(pairs=8, truth_px=32, orientations=1), 0).batch(0)
+    batch = BatchLoader(shards, BatchSettings(pairs=8, truth_px=32, orientations=1), 0).batch(0)
     assert torch.allclose(
         batch.truth[0], to_values(eight)[0].expand(8, -1, -1, -1), atol=1e-6
     )  # the same picture in both depths
@@ -503,9 +503,9 @@ def test_damaged_data_sets_are_refused(pairs: Path, tmp_path: Path) -> None:
 
 def test_batches_larger_than_the_pairs_are_refused(pairs: Path) -> None:
     with pytest.raises(UsageError, match="a batch needs 64x64"):
-        Loader(Shards([pairs], "train"), BatchSettings(truth_px=64), 0)
+        BatchLoader(Shards([pairs], "train"), BatchSettings(truth_px=64), 0)
     with pytest.raises(UsageError, match="multiple of 4"):
-        Loader(Shards([pairs], "train"), BatchSettings(truth_px=30), 0)
+        BatchLoader(Shards([pairs], "train"), BatchSettings(truth_px=30), 0)
 
 
 def test_every_one_of_mixed_data_sets_must_hold_a_batch(pairs: Path, tmp_path: Path) -> None:
@@ -516,9 +516,9 @@ def test_every_one_of_mixed_data_sets_must_hold_a_batch(pairs: Path, tmp_path: P
         ("larger", BatchSettings(truth_px=64)),
         ("longer", BatchSettings(truth_px=32, frames=2)),
     ):
-        Loader(Shards([tmp_path / other], "train"), batch, 0)
+        BatchLoader(Shards([tmp_path / other], "train"), batch, 0)
         with pytest.raises(UsageError, match=f"{pairs}: its pairs are 32x32, 1 frame"):
-            Loader(Shards([tmp_path / other, pairs], "train"), batch, 0)
+            BatchLoader(Shards([tmp_path / other, pairs], "train"), batch, 0)
 
 
 def test_the_default_configuration_is_the_defaults() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipelines.datasets.batch_loader import BatchSettings, Loader
+from pipelines.datasets.batch_loader import BatchLoader, BatchSettings
 from pipelines.datasets.gpu_loader import ResidentPairs, alike, size_bytes
 from pipelines.datasets.shards import Pair, Shards, ShardWriter
 from pipelines.frames.sample_values import SampleValues
@@ -56,8 +56,8 @@ def test_batches_cut_on_the_device_are_those_cut_from_the_files(
     shards = shards_of(tmp_path, bits=bits)
     settings = BatchSettings(pairs=6, truth_px=32, frames=2, orientations=orientations)
     here, there = (
-        Loader(shards, settings, 0),
-        Loader(shards, settings, 0, resident=ResidentPairs(shards, CPU)),
+        BatchLoader(shards, settings, 0),
+        BatchLoader(shards, settings, 0, resident=ResidentPairs(shards, CPU)),
     )
     for step, (a, b) in enumerate(
         zip(here.batches(0, 4, lambda x: x), there.batches(0, 4, lambda x: x), strict=True)
@@ -70,8 +70,10 @@ def test_batches_cut_on_the_device_are_those_cut_from_the_files(
 def test_the_share_of_a_process_is_its_part_of_the_whole_batch(tmp_path: Path) -> None:
     shards = shards_of(tmp_path)
     settings, resident = BatchSettings(pairs=4, truth_px=32), ResidentPairs(shards, CPU)
-    whole = Loader(shards, settings, 0, resident=resident).batch(5).truth[0]
-    parts = [Loader(shards, settings, 0, share=(n, 2), resident=resident).batch(5).truth[0] for n in range(2)]
+    whole = BatchLoader(shards, settings, 0, resident=resident).batch(5).truth[0]
+    parts = [
+        BatchLoader(shards, settings, 0, share=(n, 2), resident=resident).batch(5).truth[0] for n in range(2)
+    ]
     assert torch.equal(torch.cat(parts), whole)
 
 

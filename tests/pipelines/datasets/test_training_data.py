@@ -12,7 +12,7 @@ import pytest
 from models.errors import MediaError, OutputError
 from pipelines.datasets import shards
 from pipelines.datasets.shards import FORMAT, Pair, Shards, ShardWriter
-from pipelines.datasets.validation_split import Stretch, hold_out
+from pipelines.datasets.validation_split import ShotSegment, hold_out
 from pipelines.diagnostics import preview
 from pipelines.diagnostics.preview import _labels
 from pipelines.frames.sample_values import SampleValues
@@ -117,7 +117,7 @@ def test_what_one_data_set_holds_out_no_other_teaches(tmp_path: Path) -> None:
     assert [mixed[n].record["frame"] for n in range(len(mixed))] == [0, 15, 12, 22, 5, 10]
 
 
-def frames_of(stretches: list[Stretch]) -> set[int]:
+def frames_of(stretches: list[ShotSegment]) -> set[int]:
     return {n for s in stretches if s.split == "validation" for n in range(s.start, s.stop)}
 
 

@@ -11,7 +11,7 @@ from models.errors import UsageError
 from pipelines.diagnostics.benchmark import Bench, Step, bench, bound, estimate_seconds, make_clip
 from pipelines.diagnostics.shared_figures import shared_figures
 from pipelines.planner.video_planner import plan_video
-from pipelines.workers.messages import Stages
+from pipelines.workers.messages import StageSeconds
 from tests.helpers.command import ROOT
 from tests.helpers.inline import without_processes
 from vsr.api import run_settings
@@ -62,7 +62,7 @@ def test_the_timeline_is_a_picture(measured: Bench, tmp_path: Path) -> None:
 
 
 def test_a_device_that_is_slower_than_the_cores_is_the_bound() -> None:
-    stages = Stages(
+    stages = StageSeconds(
         {"network": 0.5},
         {"decode": 0.1, "network": 0.1},
         cores=4,
@@ -76,7 +76,7 @@ def test_a_device_that_is_slower_than_the_cores_is_the_bound() -> None:
 
 
 def test_a_longer_film_takes_longer(tmp_path: Path) -> None:
-    stages = Stages(
+    stages = StageSeconds(
         {"network": 0.1},
         {"network": 0.2},
         cores=2,

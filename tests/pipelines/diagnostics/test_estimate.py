@@ -16,11 +16,11 @@ from pipelines.diagnostics.benchmark import estimate_seconds
 from pipelines.diagnostics.estimate import Estimate, TriedFrames, _chunks, estimate, estimated, estimating
 from pipelines.diagnostics.preview import Preview, preview
 from pipelines.diagnostics.run_time import expected_rate, machine_share, run_seconds, typical
-from pipelines.hardware.resources import Crew
+from pipelines.hardware.resources import WorkerAllocation
 from pipelines.plan.events import Note, Planned
 from pipelines.planner.video_planner import plan_video
 from pipelines.run import chunk_loop
-from pipelines.workers.messages import Stages
+from pipelines.workers.messages import StageSeconds
 from pipelines.workers.stage_timer import _queued_seconds
 from tests import media
 from tests.helpers import patches
@@ -29,7 +29,7 @@ from vsr.api import run_settings
 
 pytestmark = pytest.mark.usefixtures("inline")
 
-SAMPLE = Stages({"network": 0.1}, {"network": 0.2}, 2, False, 0, 0.0, 0, 0, key_bytes=3000.0, bytes_a_frame=100.0)  # fmt: skip
+SAMPLE = StageSeconds({"network": 0.1}, {"network": 0.2}, 2, False, 0, 0.0, 0, 0, key_bytes=3000.0, bytes_a_frame=100.0)  # fmt: skip
 
 
 @pytest.fixture
@@ -205,16 +205,18 @@ def test_a_run_comes_out_as_large_as_estimated(planned: Planned, tmp_path: Path)
 @pytest.mark.parametrize(
     ("crew", "a_frame"),
     [
-        (Crew(1, ("0",)), 0.1),  # its encoder, with the cores it has threads for
-        (Crew(2, ("0",)), 0.05),
-        (Crew(4, ("0",)), 0.04),  # the device they share
-        (Crew(4, ("0", "1")), 0.03125),  # the cores
-        (Crew(40, ("0", "1")), 0.03125),
+        (WorkerAllocation(1, ("0",)), 0.1),  # its encoder, with the cores it has threads for
+        (WorkerAllocation(2, ("0",)), 0.05),
+        (WorkerAllocation(4, ("0",)), 0.04),  # the device they share
+        (WorkerAllocation(4, ("0", "1")), 0.03125),  # the cores
+        (WorkerAllocation(40, ("0", "1")), 0.03125),
         (None, 0.1),
     ],
 )
-def test_workers_on_cuda_share_cores_and_devices(planned: Planned, crew: Crew | None, a_frame: float) -> None:
-    stages = Stages(
+def test_workers_on_cuda_share_cores_and_devices(
+    planned: Planned, crew: WorkerAllocation | None, a_frame: float
+) -> None:
+    stages = StageSeconds(
         {"decode": 0.02, "network": 0.04, "encode": 0.1},
         {"decode": 0.1, "network": 0.0, "encode": 0.4},
         16,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from models.errors import Interrupted, UsageError
-from pipelines.diagnostics.partial_preview import Unfinished, look
+from pipelines.diagnostics.partial_preview import PartialPreview, preview_finished_chunks
 from pipelines.diagnostics.preview import PreviewMoment
 from pipelines.output.journal import work_folder
 from pipelines.plan.events import ChunkFinished
@@ -43,8 +43,8 @@ def test_finished_chunks_are_shown_beside_their_source(begun: tuple[Path, Path],
     pillow = pytest.importorskip("PIL.Image")
     film, output = begun
     before = sorted(p.name for p in work_folder(output).iterdir())
-    *moments, found = look(work_folder(output), None, tmp_path / "shown")
-    assert isinstance(found, Unfinished)
+    *moments, found = preview_finished_chunks(work_folder(output), None, tmp_path / "shown")
+    assert isinstance(found, PartialPreview)
     assert (found.input, found.chunks_done) == (str(film), 2)
     assert found.chunks > 2
     assert len(moments) == 2
@@ -57,16 +57,16 @@ def test_finished_chunks_are_shown_beside_their_source(begun: tuple[Path, Path],
 
 
 def test_the_output_names_the_job_as_well(begun: tuple[Path, Path], tmp_path: Path) -> None:
-    assert len(list(look(begun[1], begun[0], tmp_path / "shown", shots=1))) == 2
+    assert len(list(preview_finished_chunks(begun[1], begun[0], tmp_path / "shown", shots=1))) == 2
 
 
 def test_another_source_or_no_run_is_refused(begun: tuple[Path, Path], tmp_path: Path) -> None:
     other = media.cfr(tmp_path / "other.mkv", frames=48)
     with pytest.raises(UsageError, match="is not what"):
-        list(look(begun[1], other, tmp_path / "shown"))
+        list(preview_finished_chunks(begun[1], other, tmp_path / "shown"))
     with pytest.raises(UsageError, match="is not the work directory of a run"):
-        list(look(tmp_path / "none.mkv", None, None))
+        list(preview_finished_chunks(tmp_path / "none.mkv", None, None))
     for chunk in work_folder(begun[1]).glob("[0-9]*.json"):
         chunk.unlink()
     with pytest.raises(UsageError, match="none of . chunks is finished yet"):
-        list(look(begun[1], None, tmp_path / "shown"))
+        list(preview_finished_chunks(begun[1], None, tmp_path / "shown"))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from models.errors import MediaError
-from pipelines.frames.ffmpeg_metrics import Meter, pooled, vmaf_model
+from pipelines.frames.ffmpeg_metrics import MetricsProcess, pooled, vmaf_model
 from pipelines.frames.sample_values import SampleValues
 from tests import media
 
@@ -33,7 +33,7 @@ def worse(codes: SampleValues) -> SampleValues:
 @pytest.mark.parametrize("bits", [8, 10])
 def test_each_result_has_its_own_figures_of_each_frame(bits: int) -> None:
     truth = clip(5, bits)
-    with Meter(96, 64, bits, results=2) as meter:
+    with MetricsProcess(96, 64, bits, results=2) as meter:
         for number, frame in enumerate(truth):
             meter.add([frame, worse(frame) if number == 3 else frame, frame])
         same, one_bad = meter.figures()
@@ -60,7 +60,7 @@ def test_large_pictures_are_judged_as_on_a_4k_screen() -> None:
 def test_pictures_of_another_size_than_promised_are_an_error() -> None:
     (frame,) = clip(1)
     half = SampleValues(frame.luma[:, :32], frame.chroma[:, :, :16], 8)
-    with Meter(96, 64, 8) as meter:
+    with MetricsProcess(96, 64, 8) as meter:
         meter.add([half, half])
         with pytest.raises(MediaError, match="FFmpeg"):
             meter.figures()
@@ -68,7 +68,7 @@ def test_pictures_of_another_size_than_promised_are_an_error() -> None:
 
 def test_an_ended_ffmpeg_is_an_error_of_the_medium() -> None:
     (frame,) = clip(1)
-    with Meter(96, 64, 8) as meter:
+    with MetricsProcess(96, 64, 8) as meter:
         meter._process.kill()
         meter._process.wait()
         with pytest.raises(MediaError, match="failed"):

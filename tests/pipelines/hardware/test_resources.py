@@ -13,7 +13,7 @@ import pytest
 
 from models.catalog.card import Card
 from pipelines.hardware import resources
-from pipelines.hardware.resources import Crew, crew_of, cuda_devices, with_fewer_workers
+from pipelines.hardware.resources import WorkerAllocation, allocate_workers, cuda_devices, with_fewer_workers
 from pipelines.media.video_info import Chunk, Span
 from pipelines.plan.plan import Plan
 from pipelines.settings.run_settings import ExecutionSettings
@@ -59,22 +59,25 @@ def test_a_device_has_as_many_workers_as_its_share_of_cores_and_memory_feeds(
     machine, cores: int, gigabytes: int, devices: str, lines: int, expected: int
 ) -> None:
     machine(cores, gigabytes, devices)
-    assert crew_of(ExecutionSettings(), plan(lines)).workers == expected
-    assert crew_of(ExecutionSettings(workers=7), plan(lines)).workers == 7
-    assert crew_of(ExecutionSettings(device="cpu"), plan(lines)) == Crew(1)
-    assert crew_of(ExecutionSettings().alone, plan(lines)).workers == 1
+    assert allocate_workers(ExecutionSettings(), plan(lines)).workers == expected
+    assert allocate_workers(ExecutionSettings(workers=7), plan(lines)).workers == 7
+    assert allocate_workers(ExecutionSettings(device="cpu"), plan(lines)) == WorkerAllocation(1)
+    assert allocate_workers(ExecutionSettings().alone, plan(lines)).workers == 1
 
 
 def test_a_heavy_network_or_none_that_is_known_has_a_device_for_itself(machine) -> None:
     machine(16, 128, "0,1")
-    assert crew_of(ExecutionSettings(), plan(network=replace(card("quality-x2"), pixels="rgb"))).workers == 2
-    assert crew_of(ExecutionSettings()).workers == 2
+    assert (
+        allocate_workers(ExecutionSettings(), plan(network=replace(card("quality-x2"), pixels="rgb"))).workers
+        == 2
+    )
+    assert allocate_workers(ExecutionSettings()).workers == 2
 
 
 def test_all_workers_have_room_on_the_devices_by_their_share() -> None:
     for devices in range(1, 5):
         for workers in range(1, 17):
-            share = Crew(workers, tuple("0123"[:devices])).share
+            share = WorkerAllocation(workers, tuple("0123"[:devices])).share
             assert devices * int(1 / share) >= workers
             assert round(share * 10_000) == pytest.approx(share * 10_000)
 
@@ -154,7 +157,7 @@ def test_cores_are_the_quota_of_the_container_where_it_is_less(
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     monkeypatch.setattr(resources, "usable_memory", lambda: 128 * GB)
     monkeypatch.setattr(resources, "_device_memory", lambda _: None)
-    assert crew_of(ExecutionSettings(), large).workers == max(1, expected // 4)
+    assert allocate_workers(ExecutionSettings(), large).workers == max(1, expected // 4)
 
 
 def test_a_system_without_affinities_has_all_its_cores(
@@ -211,7 +214,7 @@ def test_no_more_workers_share_a_device_than_have_room_in_its_memory(
 
     monkeypatch.setattr(resources, "_device_memory", asked)
     monkeypatch.setattr("pipelines.hardware.graphics_driver.subprocess.run", run)
-    assert crew_of(ExecutionSettings(), plan()).workers == expected
+    assert allocate_workers(ExecutionSettings(), plan()).workers == expected
 
 
 def test_an_nvidia_smi_that_fails_or_hangs_is_not_heard(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,10 +231,10 @@ def test_an_nvidia_smi_that_fails_or_hangs_is_not_heard(monkeypatch: pytest.Monk
 
 
 def test_of_workers_whom_a_driver_promised_a_device_and_torch_gives_none_one_takes_part() -> None:
-    shared = Crew(4, ("0", "1"))
+    shared = WorkerAllocation(4, ("0", "1"))
     assert [bool(shared.surplus(n, {"device": "cpu"})) for n in range(4)] == [False, True, True, True]
     assert not any(shared.surplus(n, {"device": "cuda"}) for n in range(4))
-    assert not any(Crew(4).surplus(n, {"device": "cpu"}) for n in range(4)), "they were asked for"
+    assert not any(WorkerAllocation(4).surplus(n, {"device": "cpu"}) for n in range(4)), "they were asked for"
 
 
 def test_where_memory_runs_out_one_worker_a_device_is_left(machine) -> None:
@@ -239,7 +242,7 @@ def test_where_memory_runs_out_one_worker_a_device_is_left(machine) -> None:
     many = replace(plan(), spans=(Span(0, 1, (Chunk(0, 0, 1),)),) * 9)
     fewer = with_fewer_workers(ExecutionSettings(), many)
     assert fewer is not None
-    assert crew_of(fewer, many) == Crew(2, ("0", "1"))
+    assert allocate_workers(fewer, many) == WorkerAllocation(2, ("0", "1"))
     assert with_fewer_workers(fewer, many) is None
     assert with_fewer_workers(ExecutionSettings(cluster="local"), many) is None
     assert with_fewer_workers(ExecutionSettings(), replace(many, spans=many.spans[:2])) is None, (

@@ -15,7 +15,7 @@ import torch
 
 from models.errors import NoMemoryError
 from pipelines.inference.cuda.cuda_graph import GraphedNetwork
-from pipelines.inference.cuda.transfer_ring import Queues
+from pipelines.inference.cuda.transfer_ring import StreamAccelerator
 from pipelines.inference.device import choose_device, numerics_class
 from pipelines.inference.temporal_windows import alone
 from pipelines.inference.upscaler import Upscaler
@@ -37,7 +37,7 @@ def on_cuda(
     graph: bool = True,
     pix_fmt: str = "yuv420p",
     name: str = "quality-x2",
-    accelerator: Queues | None = None,
+    accelerator: StreamAccelerator | None = None,
 ) -> Upscaler:
     upscaler = Upscaler(
         plan_of(card(name), *SIZE, 2, pix_fmt, tile=(180, 320)),

@@ -19,8 +19,14 @@ import pipelines.planner.precision_choice as precision_choice
 from models.errors import UsageError
 from pipelines.inference import device
 from pipelines.inference.arithmetic_trial import try_arithmetic
-from pipelines.inference.cuda.transfer_ring import Queues, Ring
-from pipelines.inference.device import TRAITS, Traits, accelerator_here, choose_device, computing_dtype
+from pipelines.inference.cuda.transfer_ring import StreamAccelerator, TransferRing
+from pipelines.inference.device import (
+    DEVICE_TRAITS,
+    DeviceTraits,
+    accelerator_here,
+    choose_device,
+    computing_dtype,
+)
 from pipelines.inference.upscaler import Upscaler
 from pipelines.plan.arithmetic import ArithmeticTrial, choose_arithmetic
 from pipelines.plan.plan import Plan
@@ -66,9 +72,9 @@ def test_an_accelerator_of_a_kind_nobody_thought_of_is_left_alone(monkeypatch: p
 def test_rocm_is_cuda_without_what_is_nvidia_s_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.version, "hip", "7.1")
     assert device.device_kind(torch.device("cuda")) == "hip"
-    hip = device.traits(torch.device("cuda"))
+    hip = device.device_traits(torch.device("cuda"))
     assert (hip.graphs, hip.fused, hip.channels_last, hip.streams) == (False, False, False, True)
-    assert set(TRAITS) == {*DEVICES, "hip"} - {"auto"}
+    assert set(DEVICE_TRAITS) == {*DEVICES, "hip"} - {"auto"}
     assert computing_dtype(torch.device("cuda"), "") == torch.float16
     assert computing_dtype(torch.device("cuda"), "fp32") == torch.float32
 
@@ -97,8 +103,10 @@ def test_queues_go_through_the_interface_that_cuda_and_xpu_share(monkeypatch: py
     monkeypatch.setattr(torch.cpu, "Event", Event)
     monkeypatch.setattr(torch.cpu, "Stream", Stream)
     monkeypatch.setattr(torch.cpu, "current_stream", lambda _: Stream(CPU))
-    monkeypatch.setattr(Queues, "empty", lambda _, layout, pinned: torch.empty(layout[0], dtype=layout[1]))
-    ring = Ring(Queues(CPU), [((2, 2), torch.uint8)], [((2, 2), torch.uint8)])
+    monkeypatch.setattr(
+        StreamAccelerator, "empty", lambda _, layout, pinned: torch.empty(layout[0], dtype=layout[1])
+    )
+    ring = TransferRing(StreamAccelerator(CPU), [((2, 2), torch.uint8)], [((2, 2), torch.uint8)])
     arrays = [np.full((2, 2), n, np.uint8) for n in range(5)]
 
     def work(up: list[torch.Tensor], down: list[torch.Tensor], _: object) -> None:
@@ -133,10 +141,10 @@ def tiny() -> Plan:
 def test_a_tile_is_compared_with_fp32_on_the_cpu_in_every_way_a_device_has(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    kind = Traits(
+    kind = DeviceTraits(
         graphs=False, streams=False, fused=True, dtypes=(torch.bfloat16, torch.float32), channels_last=True
     )
-    monkeypatch.setitem(TRAITS, "cpu", kind)
+    monkeypatch.setitem(DEVICE_TRAITS, "cpu", kind)
     trials = try_arithmetic(tiny(), "cpu")
     assert [(t.precision, t.memory_format) for t in trials] == [
         ("bf16", "nhwc"),

@@ -14,7 +14,7 @@ from pipelines.interlacing import scan_detection as interlacing
 from pipelines.interlacing.field_evidence import InterlaceSample
 from pipelines.interlacing.field_motion import field_phase, sample_of
 from pipelines.interlacing.scan_detection import judge
-from pipelines.media.video_info import Scan
+from pipelines.media.video_info import ScanType
 from pipelines.probe.probe import probe
 from tests import media
 from tests.benchmarks.interlacing import verdict
@@ -39,7 +39,7 @@ def look(
 @pytest.mark.parametrize("first", ["top", "bottom"])
 def test_flags_tell_which_field_comes_first(tmp_path: Path, first: str) -> None:
     """Case 15."""
-    assert probe(media.fields(tmp_path / "in.mp4", first)).scan == Scan(first, "flags")
+    assert probe(media.fields(tmp_path / "in.mp4", first)).scan == ScanType(first, "flags")
 
 
 def test_fields_behind_whole_frames_are_found_though_the_clock_begins_anew(tmp_path: Path) -> None:
@@ -51,19 +51,19 @@ def test_fields_behind_whole_frames_are_found_though_the_clock_begins_anew(tmp_p
     both.write_bytes(whole.read_bytes() + woven.read_bytes())
     info = probe(both)
     assert info.epochs
-    assert info.scan == Scan("top", "flags")
+    assert info.scan == ScanType("top", "flags")
 
 
 @pytest.mark.parametrize("first", ["top", "bottom"])
 def test_without_flags_pictures_tell_it(tmp_path: Path, first: str) -> None:
     """Case 15."""
     source = media.fields(tmp_path / "in.mp4", first, flagged=False)
-    assert probe(source).scan == Scan(first, "pictures")
+    assert probe(source).scan == ScanType(first, "pictures")
 
 
 def test_pictures_overrule_a_flagged_order_they_plainly_contradict(tmp_path: Path) -> None:
     source = media.fields(tmp_path / "in.mp4", "top", field_flags="bff")
-    assert probe(source).scan == Scan("top", "pictures")
+    assert probe(source).scan == ScanType("top", "pictures")
 
 
 @pytest.mark.parametrize(
@@ -73,9 +73,9 @@ def test_whole_frames_are_not_taken_for_fields_whatever_their_flags(
     tmp_path: Path, options: dict[str, str]
 ) -> None:
     """Case 15."""
-    assert probe(media.cfr(tmp_path / "wave.mp4", frames=40, size=(128, 96))).scan == Scan()
+    assert probe(media.cfr(tmp_path / "wave.mp4", frames=40, size=(128, 96))).scan == ScanType()
     flagged = media.cfr(tmp_path / "psf.mp4", frames=40, size=(128, 96), options=options, field_flags="tff")
-    assert probe(flagged).scan == Scan("progressive", "pictures", doubt="top")
+    assert probe(flagged).scan == ScanType("progressive", "pictures", doubt="top")
 
 
 def test_flags_are_believed_where_nothing_moves(tmp_path: Path) -> None:
@@ -86,14 +86,14 @@ def test_flags_are_believed_where_nothing_moves(tmp_path: Path) -> None:
         field_flags="bff",
         still=True,
     )
-    assert probe(still).scan == Scan("bottom", "flags")
+    assert probe(still).scan == ScanType("bottom", "flags")
 
 
 def test_fields_kept_as_pictures_of_their_own_are_not_taken_for_whole_frames() -> None:
     """HEVC: each of them is whole, and says nothing of the other."""
     fields = look(progressive=20, flagged={"top": 12})
-    assert judge([fields], "") == Scan("progressive", "pictures", doubt="top")
-    assert judge([fields], "", apart=True) == Scan("top", "flags")
+    assert judge([fields], "") == ScanType("progressive", "pictures", doubt="top")
+    assert judge([fields], "", apart=True) == ScanType("top", "flags")
 
 
 def picture(x: float, y: int = 0) -> np.ndarray:
@@ -153,16 +153,16 @@ def test_pictures_too_small_to_tell_are_not_asked() -> None:
 
 def test_it_takes_many_blocks_all_over_the_picture_in_one_order() -> None:
     """Case 15."""
-    assert judge([look(top=6, progressive=6)], "") == Scan("top", "pictures")
-    assert judge([look(top=6, bottom=6)], "") == Scan(), "both orders: that is no field order"
-    assert judge([look(top=6, bottom=2)], "") == Scan(doubt="top")
-    assert judge([look(top=2)], "") == Scan(), "few blocks"
-    assert judge([look(top=2), look(top=2)], "") == Scan("top", "pictures"), "of two stretches"
-    assert judge([look(top=2, progressive=8)], "") == Scan(doubt="top"), "most of them are whole"
+    assert judge([look(top=6, progressive=6)], "") == ScanType("top", "pictures")
+    assert judge([look(top=6, bottom=6)], "") == ScanType(), "both orders: that is no field order"
+    assert judge([look(top=6, bottom=2)], "") == ScanType(doubt="top")
+    assert judge([look(top=2)], "") == ScanType(), "few blocks"
+    assert judge([look(top=2), look(top=2)], "") == ScanType("top", "pictures"), "of two stretches"
+    assert judge([look(top=2, progressive=8)], "") == ScanType(doubt="top"), "most of them are whole"
     corner = np.zeros((4, 4), int)
     corner[0, :2] = 60
-    assert judge([look(top=corner)], "") == Scan(doubt="top"), "two cells of sixteen"
-    assert judge([look(top=corner, progressive=6 * (corner == 0))], "") == Scan(doubt="top"), (
+    assert judge([look(top=corner)], "") == ScanType(doubt="top"), "two cells of sixteen"
+    assert judge([look(top=corner, progressive=6 * (corner == 0))], "") == ScanType(doubt="top"), (
         "the rest of the picture is whole"
     )
 
@@ -170,26 +170,26 @@ def test_it_takes_many_blocks_all_over_the_picture_in_one_order() -> None:
 def test_it_takes_more_against_a_flag() -> None:
     """Case 15."""
     bottom = {"bottom": 12}
-    assert judge([look(top=20, bottom=1, flagged=bottom)], "") == Scan("top", "pictures")
-    assert judge([look(top=4, flagged=bottom)], "") == Scan("bottom", "flags"), "few blocks"
-    assert judge([look(top=20, bottom=4, flagged=bottom)], "") == Scan("bottom", "flags"), (
+    assert judge([look(top=20, bottom=1, flagged=bottom)], "") == ScanType("top", "pictures")
+    assert judge([look(top=4, flagged=bottom)], "") == ScanType("bottom", "flags"), "few blocks"
+    assert judge([look(top=20, bottom=4, flagged=bottom)], "") == ScanType("bottom", "flags"), (
         "not all of one order"
     )
-    whole = Scan("progressive", "pictures", doubt="bottom")
+    whole = ScanType("progressive", "pictures", doubt="bottom")
     assert judge([look(progressive=20, flagged=bottom)], "") == whole
     assert judge([look(progressive=20, flagged={"progressive": 10, "bottom": 2})], "") == whole
-    assert judge([look(progressive=4, flagged=bottom)], "") == Scan("bottom", "flags"), "few blocks"
-    assert judge([look(progressive=20, bottom=2, flagged=bottom)], "") == Scan("bottom", "flags"), (
+    assert judge([look(progressive=4, flagged=bottom)], "") == ScanType("bottom", "flags"), "few blocks"
+    assert judge([look(progressive=20, bottom=2, flagged=bottom)], "") == ScanType("bottom", "flags"), (
         "some have fields of one order"
     )
     fields = look(top=20, flagged=bottom)
     assert judge(
         [look(progressive=99, flagged=bottom)] * 5 + [look(top=3, bottom=3, flagged=bottom)], ""
-    ) == Scan("bottom", "flags"), "one stretch"
-    assert judge([fields, look(flagged=bottom)], "") == Scan("top", "pictures")
+    ) == ScanType("bottom", "flags"), "one stretch"
+    assert judge([fields, look(flagged=bottom)], "") == ScanType("top", "pictures")
     corner = np.zeros((4, 4), int)
     corner[0, :2] = 90
-    assert judge([look(progressive=corner, flagged=bottom)], "") == Scan("bottom", "flags"), (
+    assert judge([look(progressive=corner, flagged=bottom)], "") == ScanType("bottom", "flags"), (
         "two cells of sixteen"
     )
 
@@ -209,17 +209,19 @@ def pooled(
 
 def test_all_blocks_together_must_be_far_from_chance_and_all_over_the_picture() -> None:
     """Case 15."""
-    assert judge([pooled(0.4)], "") == Scan("top", "pictures")
-    assert judge([pooled(-0.4)], "") == Scan("bottom", "pictures")
-    assert judge([pooled(0.4), pooled(-0.4)], "") == Scan(), "both orders"
-    assert judge([pooled(0.22)], "") == Scan(doubt="top"), "whole frames lean by so much"
-    assert judge([pooled(0.4, spread=2e9)], "") == Scan(), "chance"
-    assert judge([pooled(0.4, alike=500.0, spread=0)], "") == Scan(), "hardly anything"
+    assert judge([pooled(0.4)], "") == ScanType("top", "pictures")
+    assert judge([pooled(-0.4)], "") == ScanType("bottom", "pictures")
+    assert judge([pooled(0.4), pooled(-0.4)], "") == ScanType(), "both orders"
+    assert judge([pooled(0.22)], "") == ScanType(doubt="top"), "whole frames lean by so much"
+    assert judge([pooled(0.4, spread=2e9)], "") == ScanType(), "chance"
+    assert judge([pooled(0.4, alike=500.0, spread=0)], "") == ScanType(), "hardly anything"
     corner = np.zeros((4, 4))
     corner[0, :2] = 0.5
-    assert judge([pooled(corner, alike=1 + 99_999.0 * (corner > 0))], "") == Scan(), "two cells of sixteen"
-    assert judge([pooled(0.4, spread=4e7)], "") == Scan("top", "pictures")
-    assert judge([pooled(0.4, spread=4e7, flag="bottom")], "") == Scan("bottom", "flags"), (
+    assert judge([pooled(corner, alike=1 + 99_999.0 * (corner > 0))], "") == ScanType(), (
+        "two cells of sixteen"
+    )
+    assert judge([pooled(0.4, spread=4e7)], "") == ScanType("top", "pictures")
+    assert judge([pooled(0.4, spread=4e7, flag="bottom")], "") == ScanType("bottom", "flags"), (
         "more against a flag"
     )
 
@@ -227,9 +229,9 @@ def test_all_blocks_together_must_be_far_from_chance_and_all_over_the_picture() 
 def test_votes_and_the_phase_of_all_blocks_are_enough_together_where_neither_is_alone() -> None:
     """Case 15: coarse coding has left combs in one block of four."""
     votes = look(top=5, progressive=15)
-    assert judge([votes], "") == Scan(doubt="top")
-    assert judge([pooled(0.2)], "") == Scan(doubt="top")
-    assert judge([votes + pooled(0.2)], "") == Scan("top", "pictures")
+    assert judge([votes], "") == ScanType(doubt="top")
+    assert judge([pooled(0.2)], "") == ScanType(doubt="top")
+    assert judge([votes + pooled(0.2)], "") == ScanType("top", "pictures")
     assert judge([votes + pooled(-0.2)], "").order == "progressive", "they contradict each other"
     assert judge([votes + pooled(0.1)], "").order == "progressive"
     assert judge([look(top=5, bottom=1, progressive=14) + pooled(0.2)], "").order == "progressive", (
@@ -255,7 +257,7 @@ def test_steps_too_long_for_one_scale_are_read_at_the_other() -> None:
     votes[0][1], votes[2][0] = 8, 40
     alike = np.stack([np.full((4, 4), -20_000.0), np.full((4, 4), 10_000.0)])
     flagged = Counter({"progressive": 12})
-    assert judge([InterlaceSample(*votes, flagged, apart=0.8 * alike, alike=alike)], "") == Scan(
+    assert judge([InterlaceSample(*votes, flagged, apart=0.8 * alike, alike=alike)], "") == ScanType(
         "top", "pictures"
     )
     assert (
@@ -294,19 +296,21 @@ def test_faint_motion_tells_it_over_many_blocks(later: float, order: str) -> Non
             shown.note(field_phase(before, now))
         before = now
     assert shown.moving.sum() < 10
-    assert judge([shown], "") == (Scan() if order == "progressive" else Scan(order, "pictures"))
+    assert judge([shown], "") == (ScanType() if order == "progressive" else ScanType(order, "pictures"))
 
 
 def test_a_flag_is_believed_where_all_blocks_together_lean_to_fields() -> None:
     """Case 15: coding smooths combs away in many blocks, which then vote for whole frames."""
     whole = look(progressive=20, flagged={"bottom": 12})
-    assert judge([whole + pooled(0.05, flag="bottom")], "") == Scan("progressive", "pictures", doubt="bottom")
-    assert judge([whole + pooled(-0.2, flag="bottom")], "") == Scan("bottom", "flags")
+    assert judge([whole + pooled(0.05, flag="bottom")], "") == ScanType(
+        "progressive", "pictures", doubt="bottom"
+    )
+    assert judge([whole + pooled(-0.2, flag="bottom")], "") == ScanType("bottom", "flags")
 
 
 def test_whole_frames_without_a_vote_are_known_by_the_phase_of_all_blocks() -> None:
     """Case 15: noise and slow zooms, flagged as interlaced."""
-    progressive = Scan("progressive", "pictures", doubt="bottom")
+    progressive = ScanType("progressive", "pictures", doubt="bottom")
     assert judge([pooled(0.02, flag="bottom")], "") == progressive
     assert (
         judge(
@@ -315,7 +319,7 @@ def test_whole_frames_without_a_vote_are_known_by_the_phase_of_all_blocks() -> N
         )
         == progressive
     )
-    flags = Scan("bottom", "flags")
+    flags = ScanType("bottom", "flags")
     assert judge([pooled(0.15, flag="bottom")], "") == flags
     assert judge([pooled(0.02, flag="bottom", spread=1e9)], "") == flags, "it may as well be more"
     assert judge([pooled(0.02, flag="bottom", alike=500.0)], "") == flags, "hardly anything"
@@ -329,14 +333,14 @@ def test_whole_frames_without_a_vote_are_known_by_the_phase_of_all_blocks() -> N
 
 
 def test_one_flagged_stretch_is_enough_where_pictures_say_nothing() -> None:
-    assert judge([look(), look(flagged={"progressive": 10, "bottom": 2}), look()], "") == Scan(
+    assert judge([look(), look(flagged={"progressive": 10, "bottom": 2}), look()], "") == ScanType(
         "bottom", "flags"
     )
 
 
 def test_the_stream_s_own_order_counts_where_frames_say_nothing() -> None:
-    assert judge([], "bottom") == Scan("bottom", "flags")
-    assert judge([], "bottom", soft=True) == Scan(pulldown="soft")
+    assert judge([], "bottom") == ScanType("bottom", "flags")
+    assert judge([], "bottom", soft=True) == ScanType(pulldown="soft")
 
 
 @pytest.mark.parametrize("half", [0, 1])
@@ -372,12 +376,12 @@ def test_frames_that_show_nothing_do_not_hide_the_rhythm_of_telecine() -> None:
 
 
 def test_hard_telecine_is_known_by_its_rhythm(tmp_path: Path) -> None:
-    assert probe(media.telecined(tmp_path / "in.mp4")).scan == Scan("top", "pictures", "hard")
+    assert probe(media.telecined(tmp_path / "in.mp4")).scan == ScanType("top", "pictures", "hard")
 
 
 def test_soft_telecine_is_known_by_its_times_and_stays_whole(tmp_path: Path) -> None:
     info = probe(media.soft_telecined(tmp_path / "in.ts"))
-    assert info.scan == Scan(pulldown="soft")
+    assert info.scan == ScanType(pulldown="soft")
 
 
 def test_times_that_are_not_two_and_three_in_turn_are_no_telecine() -> None:
@@ -403,4 +407,4 @@ def test_fields_behind_many_whole_frames_are_found_where_nothing_can_be_sought(
     assert info.epochs if kind == "clock jumps" else info.linear
     assert info.frame_count == 240
     assert probe(whole).scan.order == "progressive"
-    assert info.scan == Scan("top", "pictures")
+    assert info.scan == ScanType("top", "pictures")

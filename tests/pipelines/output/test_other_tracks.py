@@ -28,7 +28,7 @@ from pipelines.media.timestamps import convert_timecode
 from pipelines.media.video_info import Frame
 from pipelines.output import trial
 from pipelines.output.result_contents import check_passed
-from pipelines.output.stream_copy import Passed
+from pipelines.output.stream_copy import CopiedStream
 from pipelines.planner import container_choice
 from pipelines.planner.video_planner import plan_video
 from pipelines.probe.packet_index import pcm_samples
@@ -464,7 +464,7 @@ def test_every_sound_track_ends_when_its_source_does(
     codec: str, container: str, last: int, end: int, lengths: bool, right: bool
 ) -> None:
     """Case 23: last, end: milliseconds by which the last packet begins and ends off."""
-    entry = Passed(1, 1, "audio", 50, 0.0, 0.98, 1.0, 0.02, codec=codec)
+    entry = CopiedStream(1, 1, "audio", 50, 0.0, 0.98, 1.0, 0.02, codec=codec)
     found = SimpleNamespace(
         counts={1: 50}, digests={}, codecs={1: codec}, firsts={1: 0.0}, lasts={1: 0.98 + last / 1000},
         ends={1: 1.0 + end / 1000}, without_length=set() if lengths else {1},

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from models.errors import NoMemoryError, UsageError
-from pipelines.hardware.resources import Crew
+from pipelines.hardware.resources import WorkerAllocation
 from pipelines.output.journal import work_folder
 from pipelines.plan.events import AlreadyDone, ChunkFinished, Event, Note, Planned
 from pipelines.planner.plan_builder import with_smaller_tiles
@@ -101,7 +101,7 @@ def test_workers_that_share_memory_are_made_fewer_before_tiles_are_made_smaller(
     tried: list[int] = []
 
     class Sharing(WorkersHere):
-        def __init__(self, crew: Crew) -> None:
+        def __init__(self, crew: WorkerAllocation) -> None:
             tried.append(crew.workers)
 
         def run_tasks(self, *arguments: Any, **named: Any) -> Any:

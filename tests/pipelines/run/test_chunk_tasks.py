@@ -16,7 +16,7 @@ import pytest
 
 from models.errors import ResourceError, UsageError
 from pipelines.codec.encoder import EncodedChunk
-from pipelines.hardware.resources import Crew
+from pipelines.hardware.resources import WorkerAllocation
 from pipelines.output.journal import work_folder
 from pipelines.plan.events import Advanced, ChunkFinished, Event, Note
 from pipelines.planner.video_planner import plan_video
@@ -176,10 +176,12 @@ def test_threads_of_classical_scalers_sleep_while_they_wait(
 ) -> None:
     monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    (one,) = worker_pools._environments(RunSettings(model=model), Crew())
+    (one,) = worker_pools._environments(RunSettings(model=model), WorkerAllocation())
     assert one.get("OMP_WAIT_POLICY") == policy
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")  # the user's own word counts
-    assert "OMP_WAIT_POLICY" not in worker_pools._environments(RunSettings(model=model), Crew())[0]
+    assert (
+        "OMP_WAIT_POLICY" not in worker_pools._environments(RunSettings(model=model), WorkerAllocation())[0]
+    )
 
 
 @pytest.mark.parametrize(
@@ -225,7 +227,7 @@ def test_children_share_the_devices_by_turns(
 
 
 def test_workers_that_nobody_asked_for_take_part_only_where_torch_can_use_the_devices() -> None:
-    many = Crew(4, ("0",))
+    many = WorkerAllocation(4, ("0",))
     for settings, reasons in (
         (ExecutionSettings(), [False, True]),
         (ExecutionSettings(workers=4), [False, False]),
@@ -269,7 +271,7 @@ def test_workers_of_a_private_cluster_share_the_devices_that_are_there(
         made.append(named)
         yield
 
-    monkeypatch.setattr("pipelines.cluster.ray_session.Session", Session)
+    monkeypatch.setattr("pipelines.cluster.ray_session.RaySession", Session)
     monkeypatch.setitem(sys.modules, "pipelines.cluster.ray_pool", SimpleNamespace(RayPool=found))
     monkeypatch.setattr("pipelines.hardware.resources.usable_cores", lambda: 16)
     monkeypatch.setattr("pipelines.hardware.resources.usable_memory", lambda: 10**12)

@@ -17,14 +17,14 @@ from models.errors import Interrupted, UsageError
 from pipelines.encoders.encoder_crf import crf_scale, with_crf
 from pipelines.encoders.hardware_options import hardware_options
 from pipelines.frames.crf_trial import crf_trial
-from pipelines.frames.ffmpeg_metrics import Meter, VmafMeter
+from pipelines.frames.ffmpeg_metrics import MetricsProcess, VmafProcess
 from pipelines.media.video_info import Chunk
-from pipelines.output.journal import begun_plan, work_folder
+from pipelines.output.journal import work_folder, work_folder_plan
 from pipelines.plan.events import AlreadyDone, ChunkFinished, Finished, Note
 from pipelines.planner.video_planner import plan_video
 from pipelines.run import crf_search
 from pipelines.run.crf_estimate import (
-    Part,
+    ChunkSample,
     choose_crf,
     choose_samples,
     estimate_mean,
@@ -142,7 +142,7 @@ def test_a_run_that_was_stopped_resumes_without_another_search(
         for event in upscale_video(source, made, run_settings(**FAST, target_size="90kB"), stop=stop):
             if isinstance(event, ChunkFinished):
                 stop.set()
-    begun = begun_plan(work_folder(made))
+    begun = work_folder_plan(work_folder(made))
     assert begun is not None
     assert begun.target is not None
     assert begun.target.crf == told(whole)["target"]["crf"]
@@ -260,7 +260,7 @@ def test_before_the_search_the_plan_says_that_there_will_be_one(tmp_path: Path) 
 
 def vmaf_of(made: Path, lossless: Path) -> float:
     """Mean VMAF of all frames, by another road than the samples'."""
-    with VmafMeter(192, 128, 8) as meter:
+    with VmafProcess(192, 128, 8) as meter:
         for one, other in zip(decoded(made), decoded(lossless), strict=True):
             meter.add_luma([planes(one)[0], planes(other)[0]])
         return float(meter.figures()[0]["vmaf"].mean())
@@ -280,7 +280,7 @@ def test_vmaf_alone_is_the_vmaf_of_all_figures() -> None:
     rng = np.random.default_rng(1)
     pairs = [[rng.integers(0, 255, (64, 96), np.uint8) for _ in range(2)] for _ in range(3)]
     found = []
-    for kind in (Meter, VmafMeter):
+    for kind in (MetricsProcess, VmafProcess):
         with kind(96, 64, 8) as meter:
             for pair in pairs:
                 meter.add_luma(pair)
@@ -301,16 +301,20 @@ def test_samples_lie_all_over_the_film() -> None:
 
 
 def test_what_the_source_says_of_the_rest_is_believed_as_far_as_the_samples_agree() -> None:
-    tried = [Part(100, 1000 * n, 5000.0 * n) for n in (1, 2, 3)]
-    others = [Part(100, 10_000, 0), Part(100, 4000, 0)]
+    tried = [ChunkSample(100, 1000 * n, 5000.0 * n) for n in (1, 2, 3)]
+    others = [ChunkSample(100, 10_000, 0), ChunkSample(100, 4000, 0)]
     assert estimate_sum(tried, others).value == pytest.approx(30_000 + 70_000)
     assert estimate_sum(tried, others).spread == pytest.approx(0, abs=1e-6)
-    constant = [Part(100, 1000, 4000.0), Part(100, 1000, 6000.0), Part(100, 1000, 5000.0)]
+    constant = [
+        ChunkSample(100, 1000, 4000.0),
+        ChunkSample(100, 1000, 6000.0),
+        ChunkSample(100, 1000, 5000.0),
+    ]
     found = estimate_sum(constant, others)
     assert found.value == pytest.approx(25_000)
     assert 0.02 < found.spread < 0.1
     assert estimate_sum(tried, []).spread == 0
-    assert estimate_mean([Part(10, 0, 90.0), Part(30, 0, 94.0)], []).value == 93
+    assert estimate_mean([ChunkSample(10, 0, 90.0), ChunkSample(30, 0, 94.0)], []).value == 93
 
 
 def test_the_crf_lies_where_a_curve_through_the_trials_meets_the_aim() -> None:

@@ -17,7 +17,7 @@ from pipelines.run import remote_job
 from pipelines.run.batch import upscale_videos
 from pipelines.run.inputs import find_inputs
 from pipelines.storage import object_store
-from pipelines.storage.object_store import Remote, Url, staged_path
+from pipelines.storage.object_store import RemoteFile, Url, staged_path
 from tests import media
 from tests.helpers.inline import QUICK
 from vsr.api import run_settings
@@ -115,23 +115,23 @@ def test_a_download_goes_on_where_it_was_ended(
     path = staged_path(url, tmp_path)
     path.parent.mkdir()
     asked: list[int] = []
-    piece = Remote._piece
+    piece = RemoteFile._piece
 
-    def counted(self: Remote, start: int, stop: int) -> bytes:
+    def counted(self: RemoteFile, start: int, stop: int) -> bytes:
         asked.append(start)
         if len(asked) == 3:
             raise ResourceError("the line is cut")
         return piece(self, start, stop)
 
-    monkeypatch.setattr(Remote, "_piece", counted)
+    monkeypatch.setattr(RemoteFile, "_piece", counted)
     with pytest.raises(ResourceError):
-        list(Remote(url).download(path))
+        list(RemoteFile(url).download(path))
     assert not path.exists()
-    (said,) = list(Remote(url).download(path))
+    (said,) = list(RemoteFile(url).download(path))
     assert "resuming s3://films/film.mp4" in said
     assert asked[:4] == [0, 1000, 2000, 2000]
     assert path.read_bytes() == film.read_bytes()
-    assert list(Remote(url).download(path)) == [], "what is there is fetched again"
+    assert list(RemoteFile(url).download(path)) == [], "what is there is fetched again"
 
 
 def test_what_changed_there_is_fetched_anew(bucket: Any, film: Path, tmp_path: Path) -> None:
@@ -140,10 +140,10 @@ def test_what_changed_there_is_fetched_anew(bucket: Any, film: Path, tmp_path: P
     path.parent.mkdir()
     for content in (b"one" * 500, b"two" * 500):
         bucket.put_object(Key="film.mp4", Body=content)
-        list(Remote(url).download(path))
+        list(RemoteFile(url).download(path))
         assert path.read_bytes() == content
     path.write_bytes(b"broken")
-    list(Remote(url).download(path))
+    list(RemoteFile(url).download(path))
     assert path.read_bytes() == b"two" * 500
 
 
@@ -190,7 +190,7 @@ def test_an_upload_that_failed_is_done_by_the_same_command(
 ) -> None:
     with monkeypatch.context() as broken:
         broken.setattr(
-            Remote, "upload", lambda self, path: (_ for _ in ()).throw(ResourceError("the line is cut"))
+            RemoteFile, "upload", lambda self, path: (_ for _ in ()).throw(ResourceError("the line is cut"))
         )
         assert isinstance(run([str(film)], "s3://films/out/", tmp_path)[-1], ResourceError)
     assert names(bucket) == []
@@ -218,7 +218,7 @@ def test_without_leave_nothing_leaves_the_process(
     name: str, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Cases 69 and 71."""
-    monkeypatch.setattr(Remote, "__init__", lambda *_, **__: pytest.fail("an address was opened"))
+    monkeypatch.setattr(RemoteFile, "__init__", lambda *_, **__: pytest.fail("an address was opened"))
     with pytest.raises(MediaError, match="--allow-url"):
         find_inputs([Url(name)], tmp_path)
     with pytest.raises(UsageError, match="--allow-url"):
@@ -234,7 +234,7 @@ def test_kinds_that_can_t_be_are_refused(film: Path, tmp_path: Path) -> None:
         "data://x.mp4",
     ):
         with pytest.raises(UsageError, match="can't be read; expected s3://, gs://, https://"):
-            Remote(Url(name))
+            RemoteFile(Url(name))
     with pytest.raises(UsageError, match="can't be written"):
         find_inputs([film], Url("https://host/out.mp4"), allow_url=True, staging=tmp_path)
     with pytest.raises(UsageError, match="-o"):
@@ -273,7 +273,7 @@ def test_a_film_whose_length_a_server_does_not_tell_is_fetched_whole(
     monkeypatch.setattr(object_store, "_IN", ("http",))  # no certificates here
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Unmeasured) as running:
         threading.Thread(target=running.serve_forever, daemon=True).start()
-        found = Remote(Url(f"http://127.0.0.1:{running.server_port}/film.mp4"))
+        found = RemoteFile(Url(f"http://127.0.0.1:{running.server_port}/film.mp4"))
         for _ in range(2):  # nothing tells whether it is the same the second time
             said = list(found.download(tmp_path / "film.mp4"))
             assert "does not say how long" in said[0]

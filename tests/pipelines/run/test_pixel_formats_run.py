@@ -363,10 +363,10 @@ def test_a_strobe_of_whole_fields_is_not_taken_for_a_wrong_picture(
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
     import pipelines.planner.video_planner as request
-    from pipelines.media.video_info import Scan
+    from pipelines.media.video_info import ScanType
 
     probe, patch = request.probe, pytest.MonkeyPatch()
-    patch.setattr(request, "probe", lambda *a, **k: replace(probe(*a, **k), scan=Scan("top", "flags")))
+    patch.setattr(request, "probe", lambda *a, **k: replace(probe(*a, **k), scan=ScanType("top", "flags")))
     try:
         upscaled(tmp_path / "in.mkv", tmp_path / "out.mkv", model=model, scale=2, deinterlace=deinterlace)
     finally:

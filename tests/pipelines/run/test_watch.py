@@ -20,7 +20,7 @@ from pipelines.plan.events import Advanced, AlreadyDone, Event, Finished, Note, 
 from pipelines.run import folder_changes
 from pipelines.run import watch as watching
 from pipelines.run.folder_changes import FolderChanges, file_system
-from pipelines.run.watch import Watch, watch
+from pipelines.run.watch import WatchOptions, watch
 from pipelines.run.watched_folder import WatchedFolder, state_of
 from tests import media
 from tests.helpers.command import started
@@ -39,7 +39,7 @@ class Watched:
     ) -> None:
         self.events: list[tuple[str, Event | VsrError]] = []
         self._stop = threading.Event()
-        self._given = Watch(folder, output, settle, recursive)
+        self._given = WatchOptions(folder, output, settle, recursive)
         self._settings = run_settings(**{**QUICK, **settings})
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -496,9 +496,9 @@ def test_the_kind_of_file_system_is_that_of_the_nearest_mount(tmp_path: Path) ->
 
 def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is not a folder"):
-        next(watch(Watch(tmp_path / "absent", tmp_path), run_settings(), threading.Event()))
+        next(watch(WatchOptions(tmp_path / "absent", tmp_path), run_settings(), threading.Event()))
     with pytest.raises(UsageError, match="need a folder"):
-        next(watch(Watch(tmp_path, tmp_path / "out.mp4"), run_settings(), threading.Event()))
+        next(watch(WatchOptions(tmp_path, tmp_path / "out.mp4"), run_settings(), threading.Event()))
 
 
 # --- the command

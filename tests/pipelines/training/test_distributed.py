@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from models.errors import UsageError
-from pipelines.datasets.batch_loader import BatchSettings, Loader
+from pipelines.datasets.batch_loader import BatchLoader, BatchSettings
 from pipelines.datasets.shards import Shards
 from pipelines.objectives.settings import OptimizerSettings, TrainSettings
 from pipelines.training.train import train
@@ -87,4 +87,4 @@ def kill_one(folder: Path, killed: list[int]) -> None:
 
 def test_a_batch_that_can_t_be_shared_out_is_refused(pairs: Path) -> None:
     with pytest.raises(UsageError, match="can't be shared out among 3"):
-        Loader(Shards([pairs], "train"), TINY.batch, 0, share=(0, 3))
+        BatchLoader(Shards([pairs], "train"), TINY.batch, 0, share=(0, 3))

@@ -17,7 +17,7 @@ from models.catalog.loader import load_network
 from models.catalog.lookup import find
 from models.errors import Interrupted, MediaError, UsageError
 from models.layers.int8 import INTEGERS
-from pipelines.datasets.batch_loader import BatchSettings, Loader
+from pipelines.datasets.batch_loader import BatchLoader, BatchSettings
 from pipelines.datasets.builder import make_dataset
 from pipelines.datasets.crop_selection import CropSettings
 from pipelines.datasets.damage import Damage, level_of_damage
@@ -510,7 +510,7 @@ def test_each_pair_has_the_level_that_was_measured_on_it(levelled: Path) -> None
 
 def test_the_parts_of_a_batch_are_alike_in_level_and_every_level_comes_as_often(levelled: Path) -> None:
     shards = Shards([levelled], "train")
-    loader = Loader(shards, replace(RESTORING.batch, pairs=8), seed=1)
+    loader = BatchLoader(shards, replace(RESTORING.batch, pairs=8), seed=1)
     found = [loader.batch(step).levels for step in range(60)]
     assert all(levels is not None and levels.shape == (2,) for levels in found)
     flat = torch.cat([levels for levels in found if levels is not None])
@@ -520,7 +520,8 @@ def test_the_parts_of_a_batch_are_alike_in_level_and_every_level_comes_as_often(
 def test_peers_share_out_whole_parts_of_one_level(levelled: Path) -> None:
     shards = Shards([levelled], "train")
     whole, first, second = (
-        Loader(shards, RESTORING.batch, seed=1, share=share).batch(3) for share in ((0, 1), (0, 2), (1, 2))
+        BatchLoader(shards, RESTORING.batch, seed=1, share=share).batch(3)
+        for share in ((0, 1), (0, 2), (1, 2))
     )
     assert torch.equal(torch.cat([first.low[0], second.low[0]]), whole.low[0])
     assert whole.levels is not None
@@ -528,7 +529,7 @@ def test_peers_share_out_whole_parts_of_one_level(levelled: Path) -> None:
     assert second.levels is not None
     assert torch.equal(torch.cat([first.levels, second.levels]), whole.levels)
     with pytest.raises(UsageError, match="can't be shared out"):
-        Loader(shards, replace(RESTORING.batch, pairs=6, levels=3), seed=1, share=(0, 2))
+        BatchLoader(shards, replace(RESTORING.batch, pairs=6, levels=3), seed=1, share=(0, 2))
 
 
 def test_frozen_weights_stay_and_the_others_learn(levelled: Path, tmp_path: Path) -> None:

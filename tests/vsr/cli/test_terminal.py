@@ -12,7 +12,7 @@ from pipelines.plan.events import Note
 from tests import media
 from tests.helpers.command import COPIED_AS_FFV1
 from vsr.cli.terminal import echo
-from vsr.views.progress import Bar
+from vsr.views.progress import ProgressView
 from vsr.views.text import printable
 
 _ESCAPE = "\x1b]0;PWNED\x07\x9b2J\u202egpj\r"
@@ -63,7 +63,7 @@ def test_no_command_prints_what_a_terminal_would_obey(here, hostile: Path, tmp_p
 def test_a_bar_shows_notes_and_labels_as_plain_text() -> None:
     """Case 87."""
     stream = io.StringIO()
-    bar = Bar(stream, label=_ESCAPE)
+    bar = ProgressView(stream, label=_ESCAPE)
     assert not obeyed(bar._label)
     bar.show(Note(_ESCAPE))
     bar.close()

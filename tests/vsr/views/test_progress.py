@@ -15,7 +15,7 @@ from tests import media
 from tests.helpers.inline import QUICK, upscaled
 from vsr.api import run_settings
 from vsr.views.json_lines import JsonLines
-from vsr.views.progress import Bar
+from vsr.views.progress import ProgressView
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_every_event_is_one_json_object_a_line(events: list[object]) -> None:
 def test_the_bar_shows_plan_and_result_and_quiet_shows_nothing(events: list[object]) -> None:
     loud, silent = io.StringIO(), io.StringIO()
     for stream, quiet in ((loud, False), (silent, True)):
-        view = Bar(stream, quiet=quiet)
+        view = ProgressView(stream, quiet=quiet)
         for event in events:
             view.show(event)  # type: ignore[arg-type]
         view.close()
@@ -56,7 +56,7 @@ def test_the_bar_shows_plan_and_result_and_quiet_shows_nothing(events: list[obje
 
 def test_a_talkative_bar_tells_the_plan_and_every_chunk(events: list[object]) -> None:
     stream = io.StringIO()
-    view = Bar(stream, verbose=True)
+    view = ProgressView(stream, verbose=True)
     for event in events:
         view.show(event)  # type: ignore[arg-type]
     view.close()
@@ -79,7 +79,7 @@ def test_the_pace_begins_with_the_first_frame_that_is_finished(monkeypatch: pyte
     stream, clock, updates = io.StringIO(), [0.0], []
     for module in ("progress", "json_lines"):
         monkeypatch.setattr(f"vsr.views.{module}.time", SimpleNamespace(monotonic=lambda: clock[0]))
-    lines, drawn = JsonLines(stream), Bar(io.StringIO())
+    lines, drawn = JsonLines(stream), ProgressView(io.StringIO())
     drawn._bar = SimpleNamespace(
         n=0, update=updates.append, set_postfix_str=lambda *_, **__: None, close=lambda: None
     )  # type: ignore[assignment]
@@ -101,7 +101,7 @@ def test_at_the_end_the_bar_says_what_is_done_and_after_a_request_to_stop_what_i
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     said, stopping = [], [False]
-    view = Bar(io.StringIO(), stopping=lambda: stopping[0])
+    view = ProgressView(io.StringIO(), stopping=lambda: stopping[0])
     view._bar = SimpleNamespace(  # type: ignore[assignment]
         n=0,
         update=lambda _: None,
@@ -127,7 +127,7 @@ class Terminal(io.StringIO):
 
 def test_until_the_first_frame_the_bar_says_that_it_starts(events: list[object]) -> None:
     stream = Terminal()
-    view = Bar(stream)
+    view = ProgressView(stream)
     view.show(next(e for e in events if isinstance(e, Planned)))
     assert "starting]" in stream.getvalue()
     view.show(next(e for e in events if isinstance(e, Advanced) and e.step))
@@ -137,7 +137,7 @@ def test_until_the_first_frame_the_bar_says_that_it_starts(events: list[object])
 
 def test_in_a_pipe_what_is_done_at_the_end_of_a_short_run_is_no_line(events: list[object]) -> None:
     stream = io.StringIO()
-    view = Bar(stream)
+    view = ProgressView(stream)
     for event in events:
         view.show(event)  # type: ignore[arg-type]
     assert not any(word in stream.getvalue() for word in ("encoding the rest", "verifying", "left"))
@@ -165,7 +165,7 @@ def test_the_last_line_says_which_tracks_and_chapters_came_along(tmp_path: Path,
     assert isinstance(done, Finished)
     assert done.kept == ("2 audio tracks", "3 subtitle tracks", "1 attachment", "1 cover", "2 chapters")
     stream = io.StringIO()
-    Bar(stream).show(done)
+    ProgressView(stream).show(done)
     assert "; with 2 audio tracks, 3 subtitle tracks, " in stream.getvalue()
 
 
@@ -189,7 +189,7 @@ def test_frames_of_an_earlier_run_are_neither_speed_nor_missing_from_the_bar(
     assert (done.frames, done.made) == (24, 24 - planned.frames_done)
     assert done.fps == pytest.approx(done.made / done.seconds)
     stream = io.StringIO()
-    view = Bar(stream)
+    view = ProgressView(stream)
     view.show(planned)
     assert view._bar is not None
     assert view._bar.n == planned.frames_done

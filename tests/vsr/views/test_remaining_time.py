@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.diagnostics.run_time import run_seconds
-from vsr.views.remaining_time import Pace, comparison_seconds
+from vsr.views.remaining_time import SpeedMeter, comparison_seconds
 
 RECORDED = Path(__file__).parent / "recorded_run.json"
 
@@ -64,7 +64,7 @@ def test_a_short_run_whose_encoder_swallows_its_first_frames_is_known_after_ten_
 ):
     """A film of six seconds: 40 frames at three times the pace."""
     reports = in_steps(start=6.0, rate=2.4, frames=144, chunk=144, swallowed=40)
-    pace, early = Pace(), []
+    pace, early = SpeedMeter(), []
     for now, done in reports:
         pace.add(now, done)
         if now - reports[0][0] < 5:
@@ -81,7 +81,7 @@ def test_a_short_run_whose_encoder_swallows_its_first_frames_is_known_after_ten_
 def test_after_the_first_minute_what_is_left_is_known_within_15_percent(name: str) -> None:
     reports = RUNS[name]
     end, total = reports[-1]
-    pace = Pace()
+    pace = SpeedMeter()
     checked = 0
     for now, done in reports:
         pace.add(now, done)
@@ -99,7 +99,7 @@ def test_of_a_recorded_run_the_length_is_known_within_15_percent_after_the_first
     """
     run = json.loads(RECORDED.read_text(encoding="utf-8"))
     first, took = run["progress"][0][0], run["done_after_seconds"]
-    pace = Pace()
+    pace = SpeedMeter()
     checked = 0
     for now, done in run["progress"]:
         pace.add(now, done)
@@ -114,14 +114,14 @@ def test_of_a_recorded_run_the_length_is_known_within_15_percent_after_the_first
 
 
 def test_chunks_of_an_earlier_run_are_no_speed() -> None:
-    pace = Pace()
+    pace = SpeedMeter()
     for now, done in ((30.0, 5000), (31.0, 5002), (40.0, 5020)):
         pace.add(now, done)
     assert pace.rate == pytest.approx(2.0)
 
 
 def test_a_pause_counts_as_no_time() -> None:
-    pace = Pace()
+    pace = SpeedMeter()
     for n in range(100):
         pace.add(n * 0.5, n)
     for n in range(100, 200):
@@ -130,7 +130,7 @@ def test_a_pause_counts_as_no_time() -> None:
 
 
 def test_it_follows_what_changes() -> None:
-    pace = Pace()
+    pace = SpeedMeter()
     for n in range(2000):
         pace.add(n, 10 * n)
     for n in range(2000, 2700):
@@ -139,7 +139,7 @@ def test_it_follows_what_changes() -> None:
 
 
 def test_before_two_reports_nothing_is_known() -> None:
-    pace = Pace()
+    pace = SpeedMeter()
     assert pace.rate is None
     pace.add(1.0, 5)
     assert pace.rate is None
@@ -148,7 +148,7 @@ def test_before_two_reports_nothing_is_known() -> None:
 
 
 def test_an_estimate_that_was_made_before_is_the_rate_until_the_pace_takes_over() -> None:
-    pace, seen = Pace(10.0), {}
+    pace, seen = SpeedMeter(10.0), {}
     for second in range(121):
         seen[second] = pace.rate
         pace.add(second, 5 * second)
@@ -193,7 +193,7 @@ COMPARED_SECONDS = 4.07
 @pytest.mark.parametrize("slower", [3, 6, 20])
 def test_the_time_of_a_comparison_has_its_beginning_and_the_worst_moments_in_it(slower: int) -> None:
     """On a film whose frames take so many times as long, when the pace is known first."""
-    pace, total = Pace(), 144
+    pace, total = SpeedMeter(), 144
     for number, seconds in enumerate(COMPARED):
         done = min(total, 6 * number + 1)
         pace.add(seconds * slower, done)
@@ -209,7 +209,7 @@ def test_the_bar_at_a_tenth_and_the_estimate_say_the_same_from_ten_seconds_to_tw
     """A film at 24 fps whose frames take 0.35 s, a fifth more or less over some minutes, on a clock made here."""
     a_frame = 0.35
     estimated = run_seconds(frames, a_frame / 1.1)
-    pace, now, at_a_tenth = Pace(1 / a_frame), 4.0, 0.0
+    pace, now, at_a_tenth = SpeedMeter(1 / a_frame), 4.0, 0.0
     for done in range(1, frames + 1):
         now += a_frame * (1 + 0.2 * math.sin(now / 90))
         pace.add(now, done)

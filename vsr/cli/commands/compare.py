@@ -184,9 +184,9 @@ class _Progress:
     """A bar over the measured frames, with an estimate of the whole time once the pace is known."""
 
     def __init__(self) -> None:
-        from vsr.views.remaining_time import Pace
+        from vsr.views.remaining_time import SpeedMeter
 
-        self._pace, self._began = Pace(), time.monotonic()
+        self._pace, self._began = SpeedMeter(), time.monotonic()
         self._is_estimated = False
         self._bar: Any = None
 

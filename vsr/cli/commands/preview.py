@@ -73,7 +73,7 @@ def preview(
              vsr preview --job film.2160p.mp4
     """
     from models.errors import UsageError
-    from pipelines.diagnostics.partial_preview import look
+    from pipelines.diagnostics.partial_preview import preview_finished_chunks
     from pipelines.diagnostics.preview import preview as show
     from pipelines.diagnostics.preview import preview_prefilters as show_prefilters
     from vsr.pages.preview_page import (
@@ -87,7 +87,7 @@ def preview(
 
     if job is not None:
         _tell(
-            look(job, source, output, shots=shots),
+            preview_finished_chunks(job, source, output, shots=shots),
             "unfinished",
             (unfinished_page, unfinished_table, unfinished_text),
             as_json=as_json,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pipelines.settings.run_settings import RunSettings
     from pipelines.storage.object_store import Url
     from vsr.views.json_lines import JsonLines
-    from vsr.views.progress import Bar
+    from vsr.views.progress import ProgressView
     from vsr.views.run_summary import Summary
 
 __all__ = ["draw_view", "output_template", "plan", "presets", "report_error", "run"]
@@ -208,18 +208,18 @@ def draw_view(
     verbose: bool,
     stopping: Callable[[], bool],
     expected: Callable[[Plan], float | None] = lambda _: None,
-) -> Bar | JsonLines:
+) -> ProgressView | JsonLines:
     """Make the view of one video.
 
     label, name: its name on the bar and in JSON; empty if there is only one video.
     """
     from vsr.views.json_lines import JsonLines
-    from vsr.views.progress import Bar
+    from vsr.views.progress import ProgressView
 
     return (
         JsonLines(label=name, expected=expected)
         if as_json
-        else Bar(quiet=quiet, verbose=verbose, label=label, stopping=stopping, expected=expected)
+        else ProgressView(quiet=quiet, verbose=verbose, label=label, stopping=stopping, expected=expected)
     )
 
 
@@ -228,7 +228,7 @@ def _upscale(
     settings: RunSettings,
     outcomes: Summary,
     stop: threading.Event,
-    draw: Callable[[str, str], Bar | JsonLines],
+    draw: Callable[[str, str], ProgressView | JsonLines],
     *,
     as_json: bool,
     tabled: bool,
@@ -243,7 +243,7 @@ def _upscale(
         one.path: (f"{n}/{len(inputs)} {one.path.name}", one.shown) if several else ("", "")
         for n, one in enumerate(inputs, start=1)
     }
-    views: dict[Path, Bar | JsonLines] = {}
+    views: dict[Path, ProgressView | JsonLines] = {}
     failed: list[VsrError] = []
     try:
         for file, event in upscale_videos(inputs, settings, stop=stop, **how):

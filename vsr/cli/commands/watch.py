@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pipelines.plan.events import Event
     from vsr.views.json_lines import JsonLines
-    from vsr.views.progress import Bar
+    from vsr.views.progress import ProgressView
 
 __all__ = ["watch"]
 
@@ -71,7 +71,7 @@ def watch(
              vsr watch recordings/ -o upscaled/ --config game-4k --settle 60
     """
     from models.errors import UsageError
-    from pipelines.run.watch import Watch
+    from pipelines.run.watch import WatchOptions
     from pipelines.run.watch import watch as events_of
     from vsr.cli.signals import Signals
     from vsr.views.json_lines import JsonLines
@@ -82,7 +82,7 @@ def watch(
         raise UsageError(f"{folder}: is not a folder; expected the folder that films arrive in")
     settings = settings_of(options)
     download_missing(settings.model, yes=yes, asks=False if as_json else None)
-    given = Watch(folder, output, settle_seconds, recursive, overwrite)
+    given = WatchOptions(folder, output, settle_seconds, recursive, overwrite)
     with Signals("stopping after the current chunk") as signals:
         events = events_of(given, settings, signals.stop)
         if as_json:
@@ -106,7 +106,7 @@ class _Shown:
 
     def __init__(self, *, as_json: bool, quiet: bool) -> None:
         self._as_json, self._quiet = as_json, quiet
-        self._views: dict[Path, Bar | JsonLines] = {}
+        self._views: dict[Path, ProgressView | JsonLines] = {}
         self.interrupted: Exception | None = None
         """What ended the film that was under way."""
 

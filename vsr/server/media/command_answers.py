@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from vsr.server.jobs.job_queue import QueuedJob
-    from vsr.server.media.films import Films
+    from vsr.server.media.films import FilmLibrary
     from vsr.server.roots import Roots
 
 __all__ = ["CommandAnswers", "PreviewWork"]
@@ -65,7 +65,7 @@ class CommandAnswers:
     """Caches results until the files they depend on change."""
 
     def __init__(
-        self, roots: Roots, films: Films, folder: Path, on_preview: Callable[[PreviewWork], None]
+        self, roots: Roots, films: FilmLibrary, folder: Path, on_preview: Callable[[PreviewWork], None]
     ) -> None:
         """folder: where previews and pages of comparisons are kept.
 

@@ -1,4 +1,4 @@
-"""`Films`: listings of the roots, facts about films, and thumbnails.
+"""`FilmLibrary`: listings of the roots, facts about films, and thumbnails.
 
 Results are cached until the file changes.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from vsr.server.media.side_calls import MediaCalls
     from vsr.server.roots import Roots
 
-__all__ = ["Films", "file_key"]
+__all__ = ["FilmLibrary", "file_key"]
 
 
 _MOST_ENTRIES = 2000
@@ -33,7 +33,7 @@ _EVERY_STILLS = 64
 """Number of stills between two checks of the size of the cache."""
 
 
-class Films:
+class FilmLibrary:
     """Answers about files; paths in and out are ROOT/relative/path."""
 
     def __init__(self, roots: Roots, media: MediaCalls, stills: Path) -> None:

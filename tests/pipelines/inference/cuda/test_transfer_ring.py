@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipelines.inference.cuda.transfer_ring import SLOTS, Ring
+from pipelines.inference.cuda.transfer_ring import SLOTS, TransferRing
 from tests.helpers.lazy_device import LazyDevice
 
 SHAPE = ((4, 6), torch.int16)
@@ -14,7 +14,7 @@ SHAPE = ((4, 6), torch.int16)
 
 def through(device: LazyDevice, count: int) -> list[tuple[int, np.ndarray]]:
     """Frame n holds n; each is doubled, and the double of the one before is added."""
-    ring = Ring(device, [SHAPE], [SHAPE])
+    ring = TransferRing(device, [SHAPE], [SHAPE])
     landed = []
     array = np.zeros((4, 6), np.uint16)
 
@@ -68,7 +68,7 @@ def test_an_error_of_the_work_reaches_the_caller() -> None:
             super().run(work)  # type: ignore[arg-type]
             self.until(lambda: not any(self._queues))
 
-    ring = Ring(Eager(), [SHAPE], [SHAPE])
+    ring = TransferRing(Eager(), [SHAPE], [SHAPE])
 
     def work(*_: object) -> None:
         raise torch.OutOfMemoryError("none left")
