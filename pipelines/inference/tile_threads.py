@@ -1,7 +1,8 @@
 """`TileThreadPool`: threads that run a network on several tiles at once, each with a share of the cores.
 
 A convolution on all cores waits for the slowest of them, which is often slowed by the encoder, and operations
-between convolutions use one core only. With several tiles side by side there is one wait per frame.
+between convolutions use one core only. With several tiles side by side there is one wait per frame. With more
+tiles side by side than cores, that wait is shorter: the system shares the cores out until the last tile ends.
 """
 
 from __future__ import annotations
@@ -25,17 +26,20 @@ _Made = TypeVar("_Made")
 
 
 class TileThreadPool:
-    """A number of threads that divides torch's threads evenly.
+    """A number of threads that divides torch's threads evenly, or threads with one of torch's each.
 
     Bits do not depend on it (tests/pipelines/inference/test_tile_threads.py).
     """
 
-    def __init__(self, most: int) -> None:
-        """most: number of tiles available at once."""
+    def __init__(self, most: int, *, small_maps: bool = False) -> None:
+        """most: number of tiles available at once. small_maps: memory allows more tiles than cores."""
         cores = torch.get_num_threads()
         self.done = 0
         """Number of finished tiles: shows progress if a single frame takes long."""
-        self.count = max(n for n in range(1, max(1, min(cores, most, _MOST)) + 1) if cores % n == 0)
+        most = max(1, min(most, _MOST))
+        self.count = max(n for n in range(1, min(cores, most) + 1) if cores % n == 0)
+        if small_maps and 1 < cores < most:
+            self.count = most
         self._pool = ThreadPoolExecutor(self.count, "tile") if self.count > 1 else None
         if self._pool is None:
             return
@@ -45,7 +49,7 @@ class TileThreadPool:
 
         def begin() -> None:
             together.wait()
-            torch.set_num_threads(cores // self.count)
+            torch.set_num_threads(max(1, cores // self.count))
             torch.get_num_threads()
             together.wait()
 

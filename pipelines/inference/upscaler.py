@@ -100,7 +100,7 @@ class Upscaler:
             torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32
         if device_traits(device).streams:
             accelerator = accelerator or StreamAccelerator(device)
-        self._lanes = TileThreadPool(self._tiles_at_once())
+        self._lanes = TileThreadPool(self._tiles_at_once(), small_maps=self._is_direct())
         self._cascade = Cascade(plan, self._networks, device, self.dtype, self._lanes, self.notes)
         self._state: Tensor | None = None
         self._fused = self._fused_way()

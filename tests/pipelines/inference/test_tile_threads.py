@@ -49,6 +49,21 @@ def test_there_are_no_more_lanes_than_tiles_and_four(most: int, count: int) -> N
         torch.set_num_threads(before)
 
 
+@pytest.mark.parametrize(
+    ("cores", "most", "count"), [(1, 4, 1), (2, 4, 4), (3, 4, 4), (2, 3, 3), (2, 2, 2), (4, 4, 4)]
+)
+def test_small_tiles_share_too_few_cores_until_the_last_one_ends(cores: int, most: int, count: int) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(cores)
+    try:
+        lanes = TileThreadPool(most, small_maps=True)
+        assert lanes.count == count
+        assert set(lanes.map(lambda _: torch.get_num_threads(), range(8))) == {1}
+        assert torch.get_num_threads() == cores
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_threads_that_come_later_have_all_cores(cores: int) -> None:
     TileThreadPool(2)
     found: list[int] = []
@@ -94,11 +109,11 @@ def test_bits_do_not_depend_on_how_many_tiles_are_made_at_once(tmp_path: Path, f
     frame = Frame(0, [rng.integers(16, 235, s).astype(np.uint8) for s in ((96, 160), (48, 80), (48, 80))])
     before, found = torch.get_num_threads(), []
     try:
-        for count in (1, 2, 6):
+        for count, lanes in ((1, 1), (2, 2), (2, 4), (6, 3)):
             torch.set_num_threads(count)
             upscaler = Upscaler(plan, torch.device("cpu"))
-            upscaler._lanes = upscaler._cascade._lanes = TileThreadPool(4)
-            assert upscaler._lanes.count == min(count, 3)
+            upscaler._lanes = upscaler._cascade._lanes = TileThreadPool(4, small_maps=lanes == 4)
+            assert upscaler._lanes.count == lanes
             (made,) = upscaler([frame])
             found.append(made.planes)
     finally:
