@@ -66,11 +66,11 @@ def lacks_index(path: str | os.PathLike[str]) -> bool:
     """Whether an MP4 or MOV file has no sample index.
 
     It has neither a `moov` box, which recorders write last and which is therefore missing from a truncated
-    recording, nor a `moof`.
+    recording, nor a `moof`, nor the `meta` of a photo (HEIC, AVIF).
     """
     with open(path, "rb", buffering=0) as handle:
         file = FileBytes(handle.fileno())
-        return file.read(0, 8)[4:8] in _FIRST_BOXES and not {b"moov", b"moof"} & {
+        return file.read(0, 8)[4:8] in _FIRST_BOXES and not {b"moov", b"moof", b"meta"} & {
             name for name, _, _ in top_boxes(file)
         }
 

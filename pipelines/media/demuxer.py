@@ -7,16 +7,20 @@ protocol is "file", and only the demuxers listed below can be chosen.
 from __future__ import annotations
 
 import difflib
+import functools
 import io
 import os
 import stat
 from typing import TYPE_CHECKING, Any
 
 import av
+from av.stream import Disposition
 
 from models.errors import MediaError
 from pipelines.file_parsing.container_check import header_bytes, lacks_index
+from pipelines.file_parsing.heif_items import tiled_photo
 from pipelines.media.image_sequence import Pattern, pattern_of
+from pipelines.media.tile_assembly import assembled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
+    from pipelines.file_parsing.heif_items import TiledPhoto
+
 __all__ = [
     "DECODERS",
     "FORMATS",
@@ -35,10 +41,12 @@ __all__ = [
     "decoded_frames",
     "file_url",
     "film_decoder",
+    "format_of",
     "open_decoder",
     "open_memory",
     "open_source",
     "packets_of",
+    "photo_of",
     "to_gap",
 ]
 
@@ -169,7 +177,9 @@ def open_source(path: str | os.PathLike[str]) -> InputContainer:
     try:
         _refuse_large_header(path)
         # Broken tags are no reason to refuse a film.
-        return av.open(file_url(path), options=GUARDS, container_options=_OPTIONS, metadata_errors="replace")
+        container = av.open(
+            file_url(path), options=GUARDS, container_options=_OPTIONS, metadata_errors="replace"
+        )
     except PermissionError as error:
         raise MediaError(f"{_shown(path)}: no permission to read it") from error
     except MemoryError as error:
@@ -179,6 +189,65 @@ def open_source(path: str | os.PathLike[str]) -> InputContainer:
         ) from error
     except (av.error.FFmpegError, UnicodeError) as error:
         raise _not_opened(path, error) from error
+    return _put_together(container, path) if _has_tiles(container) else container
+
+
+def photo_of(container: InputContainer) -> TiledPhoto | None:
+    """The photo of tiles that was put together when this file was opened; None for any other file."""
+    source = getattr(container.file, "file", None)
+    return source.photo if isinstance(source, _WholePhoto) else None
+
+
+def format_of(container: InputContainer) -> str:
+    """FFmpeg's name of the file's format, also if `container` holds a photo that was put together."""
+    return container.format.name if photo_of(container) is None else _OF_PHOTOS
+
+
+_OF_PHOTOS = "mov,mp4,m4a,3gp,3g2,mj2"
+"""FFmpeg reads HEIC and AVIF with the demuxer of these."""
+
+
+class _WholePhoto(io.BytesIO):
+    """A photo that was put together, in memory, under the name of its file."""
+
+    def __init__(self, data: bytes, path: str | os.PathLike[str], photo: TiledPhoto) -> None:
+        super().__init__(data)
+        self.name, self.photo = file_url(path), photo
+
+
+def _has_tiles(container: InputContainer) -> bool:
+    return any(s.disposition & Disposition.dependent for s in container.streams.video)
+
+
+def _put_together(container: InputContainer, path: str | os.PathLike[str]) -> InputContainer:
+    """The whole photo, if the file's main picture is one of tiles; else the file as it is."""
+    photo = tiled_photo(path)
+    if photo is None:
+        return container
+    try:
+        with container:
+            found = os.stat(path)
+            data = _assembled(container, photo, (os.path.abspath(path), found.st_mtime_ns, found.st_size))
+    except (ValueError, av.error.FFmpegError) as error:
+        raise MediaError(
+            f"{_shown(path)}: is a photo of {len(photo.tiles)} tiles that can't be put together: {error};"
+            " make a PNG or TIFF of it with the camera's or the system's own viewer and upscale that"
+        ) from error
+    whole = _WholePhoto(data, path, photo)
+    return av.open(whole, "r", format="matroska", options=GUARDS, container_options=_OPTIONS)
+
+
+def _assembled(container: InputContainer, photo: TiledPhoto, file: tuple[str, int, int]) -> bytes:
+    """A run opens its source several times: the latest photo is kept. file: path, time and size."""
+    if file not in _LATEST:
+        opened = functools.partial(open_decoder, err_detect="explode")
+        data = assembled(container, photo, opened, MAX_PIXELS)
+        _LATEST.clear()
+        _LATEST[file] = data
+    return _LATEST[file]
+
+
+_LATEST: dict[tuple[str, int, int], bytes] = {}
 
 
 def _open_pictures(path: str | os.PathLike[str], pattern: Pattern) -> InputContainer:

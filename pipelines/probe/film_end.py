@@ -15,6 +15,7 @@ from models.errors import CorruptError, MediaError
 from pipelines.codec.decoder import decode
 from pipelines.file_parsing.container_check import appended_film, flaw_of
 from pipelines.file_parsing.matroska import joined_films, track_headers
+from pipelines.media.demuxer import format_of
 from pipelines.media.video_info import NO_PTS
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def flaw_of_film(
 
     ending: what is wrong with the last frames.
     """
-    flaw = flaw_of(path, container.format.name)
+    flaw = flaw_of(path, format_of(container))
     if (
         flaw is not None
         and seen.tail

@@ -26,10 +26,10 @@ from pipelines.file_parsing.container_check import appended_film, flaw_of
 from pipelines.interlacing.scan_detection import find_scan
 from pipelines.media.chroma_siting import chroma_siting, container_crop
 from pipelines.media.cicp import HdrMetadata
-from pipelines.media.demuxer import DECODERS, MAX_PIXELS, open_source
+from pipelines.media.demuxer import DECODERS, MAX_PIXELS, format_of, open_source, photo_of
 from pipelines.media.image_sequence import pattern_of
 from pipelines.media.packet_reader import PacketData
-from pipelines.media.pixel_format import planar_format
+from pipelines.media.pixel_format import Orientation, PixelCrop, planar_format
 from pipelines.media.video_info import NO_PTS, DecoderSetup, ScanType, VideoInfo
 from pipelines.probe.film_end import (
     CUT_SLICE,
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
     from pipelines.media.image_sequence import Pattern
-    from pipelines.media.pixel_format import PixelCrop, PixelFormat
+    from pipelines.media.pixel_format import PixelFormat
     from pipelines.media.video_info import FrameFacts
     from pipelines.probe.packet_index import PacketWalk
 
@@ -94,10 +94,10 @@ def probe(
         refuse_unopened_second_film(path)
         raise
     try:
-        refuse_second_film(path, container.format.name)
+        refuse_second_film(path, format_of(container))
         info, field_order, resizes = _read(container, path, pattern, video_stream)
     except av.error.FFmpegError as error:
-        flaw = flaw_of(path, container.format.name)
+        flaw = flaw_of(path, format_of(container))
         raise MediaError(
             f"{path}: {flaw.text}; get it anew"
             if flaw
@@ -165,8 +165,8 @@ def _read(
         Fraction(given or 0) for given in (stream.sample_aspect_ratio, context.sample_aspect_ratio)
     )
     seen = walk_packets(container, stream, codec)
-    look = seen.look
-    refuse_joined_fragments(path, container.format.name, seen.index)
+    look, photo = seen.look, photo_of(container)
+    refuse_joined_fragments(path, format_of(container), seen.index)
     pattern = pattern_of(path)
     first = path if pattern is None else pattern.path(pattern.numbers()[0])
     if codec == "exr" and (unread := unread_exr_channels(first)):
@@ -175,7 +175,9 @@ def _read(
         look.lost |= {f"further pages ({pages})"}
     _refuse_unseen(seen, path, is_tiff=codec == "tiff")
     pixels = planar_format(look.pix_fmt)
-    crop = container_crop(stream).rounded(pixels, *look.size)
+    if photo:
+        look.orientation, look.lost = Orientation(*photo.turn), look.lost | set(photo.lost)
+    crop = (PixelCrop(*photo.crop) if photo else container_crop(stream)).rounded(pixels, *look.size)
     expected, linear = expected_times(seen.index, look, container.format.name, codec)
     if codec in {"mjpeg", "png", "tiff", "webp"}:
         exif = read_exif(first)
@@ -197,7 +199,7 @@ def _read(
     info = VideoInfo(
         path=str(path),
         fingerprint=fingerprint(path),
-        format=container.format.name,
+        format=format_of(container),
         stream_index=stream.index,
         codec=codec,
         width=look.size[0],
@@ -279,6 +281,8 @@ def _notes(
 ) -> Iterator[str]:
     """Messages about the file for the user."""
     look = seen.look
+    if photo := photo_of(container):
+        yield f"its {len(photo.tiles)} tiles are put together"
     if look.turned_oddly:
         yield "its display matrix is not a multiple of 90 degrees and is ignored"
     if crop:
@@ -380,10 +384,7 @@ def _is_cut(info: VideoInfo) -> bool:
 
 
 def _confirmed(info: VideoInfo) -> VideoInfo:
-    """The same info, if the container's own decoder returns exactly the frames that packets promise.
-
-    Otherwise frames are identified by their order.
-    """
+    """The same info if the container's own decoder returns the promised frames; else they go by order."""
     seen = counted(info)
     if seen.pts == info.pts:
         return replace(info, changes=changes_of(info, seen))

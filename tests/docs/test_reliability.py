@@ -101,7 +101,7 @@ CASES = {
         ),
         24: (
             "cover art as the first video stream; photos of tiles (HEIC, AVIF)",
-            "the film is upscaled, the cover passed through; the photo is refused, exit 3, and no tile taken for it",
+            "the film is upscaled, the cover passed through; the tiles are put together as FFmpeg does it; tiles that are missing or damaged are refused, exit 3",
         ),
         25: (
             "tracks without a decoder, data and timecode tracks",

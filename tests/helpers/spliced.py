@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -317,26 +318,37 @@ def tiled_photo(
     columns: int = 2,
     rows: int = 2,
     side: int = 64,
+    size: tuple[int, int] | None = None,
+    pix_fmt: str = "yuv420p",
+    tags: tuple[int, int, int, int] = (1, 1, 1, 1),
     thumbnail: bool = False,
+    properties: Sequence[bytes] = (),
+    is_in_idat: bool = False,
 ) -> Path:
     """A HEIC (or with libsvtav1 an AVIF) picture of tiles (ISO/IEC 23008-12, 6.6.2.3.2), as telephones write
     them.
+
+    size: of the whole, if it is less than that of all tiles. tags: as in `media.Film`, of the tiles.
+    properties: boxes that hold for the whole, such as `irot`. is_in_idat: the grid lies in the box of items.
     """
+    width, height = size or (columns * side, rows * side)
     tiles, config, kind = [], b"", b"hvc1" if codec == "libx265" else b"av01"
     for number in range(columns * rows):
         single = path.with_name(f"tile-{number}.mp4")
-        media.write(single, Film(frames=1, size=(side, side), codec=codec, first_number=number, b_frames=0))
+        film = Film(
+            frames=1, size=(side, side), codec=codec, first_number=number, b_frames=0, pix_fmt=pix_fmt
+        )
+        media.write(single, replace(film, tags=tags))
         with av.open(str(single)) as given:
             tiles.append(b"".join(bytes(p) for p in given.demux(video=0) if p.size))
             config = given.streams.video[0].codec_context.extradata or b""
         single.unlink()
+    whole = struct.pack(">BBBBHH", 0, 0, rows - 1, columns - 1, width, height)
     grid = 100
     names = [(n + 1, kind, tile) for n, tile in enumerate(tiles)]
     if thumbnail:
         names.append((50, kind, tiles[0]))
-    names.append(
-        (grid, b"grid", struct.pack(">BBBBHH", 0, 0, rows - 1, columns - 1, columns * side, rows * side))
-    )
+    names.append((grid, b"grid", whole))
 
     def full(kind: bytes, content: bytes, version: int = 0, flags: int = 0) -> bytes:
         return _box(kind, struct.pack(">I", version << 24 | flags) + content)
@@ -344,12 +356,13 @@ def tiled_photo(
     items = b"".join(
         full(b"infe", struct.pack(">HH4s", n, 0, k) + b"\0", 2, 1 if n < 50 else 0) for n, k, _ in names
     )
-    properties = _box(b"hvcC" if kind == b"hvc1" else b"av1C", config) + full(
+    shared = _box(b"hvcC" if kind == b"hvc1" else b"av1C", config) + full(
         b"ispe", struct.pack(">II", side, side)
     )
-    properties += full(b"ispe", struct.pack(">II", columns * side, rows * side))
+    shared += full(b"ispe", struct.pack(">II", width, height)) + b"".join(properties)
+    of_grid = bytes(range(3, 4 + len(properties)))
     links = b"".join(
-        struct.pack(">HB", n, 2) + b"\x81\x02" if n != grid else struct.pack(">HB", n, 1) + b"\x03"
+        struct.pack(">HB", n, 2) + b"\x81\x02" if n != grid else struct.pack(">HB", n, len(of_grid)) + of_grid
         for n, _, _ in names
     )
     refers = _box(
@@ -364,18 +377,18 @@ def tiled_photo(
     def meta(start: int) -> bytes:
         places, at = b"", start
         for n, _, data in names:
-            places += struct.pack(">HHHII", n, 0, 1, at, len(data))
-            at += len(data)
+            inside = is_in_idat and n == grid
+            places += struct.pack(">HHHHII", n, int(inside), 0, 1, 0 if inside else at, len(data))
+            at += 0 if inside else len(data)
         content = full(b"hdlr", bytes(4) + b"pict" + bytes(13)) + full(b"pitm", struct.pack(">H", grid))
-        content += full(b"iloc", struct.pack(">BBH", 0x44, 0, len(names)) + places) + full(
+        content += full(b"iloc", struct.pack(">BBH", 0x44, 0, len(names)) + places, 1) + full(
             b"iinf", struct.pack(">H", len(names)) + items
         )
-        content += full(b"iref", refers)
-        content += _box(
-            b"iprp", _box(b"ipco", properties) + full(b"ipma", struct.pack(">I", len(names)) + links)
-        )
+        content += full(b"iref", refers) + (_box(b"idat", whole) if is_in_idat else b"")
+        content += _box(b"iprp", _box(b"ipco", shared) + full(b"ipma", struct.pack(">I", len(names)) + links))
         return full(b"meta", content)
 
     start = len(head) + len(meta(0)) + 8
-    path.write_bytes(head + meta(start) + _box(b"mdat", b"".join(data for _, _, data in names)))
+    inside = [data for n, _, data in names if not (is_in_idat and n == grid)]
+    path.write_bytes(head + meta(start) + _box(b"mdat", b"".join(inside)))
     return path

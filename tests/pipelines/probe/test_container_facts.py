@@ -644,23 +644,6 @@ def test_a_crop_reaches_the_result(tmp_path: Path) -> None:
             assert (whole.to_ndarray()[2:42, 8:58] == part.to_ndarray()[:40, :50]).all()
 
 
-# --- photos of tiles
-
-
-@pytest.mark.parametrize(("name", "codec"), [("in.heic", "libx265"), ("in.avif", "libsvtav1")])
-@pytest.mark.parametrize("thumbnail", [False, True])
-def test_photos_of_tiles_are_refused_and_never_one_tile_taken(
-    tmp_path: Path, name: str, codec: str, thumbnail: bool
-) -> None:
-    """Case 24."""
-    source = spliced.tiled_photo(tmp_path / name, codec, thumbnail=thumbnail)
-    with pytest.raises(MediaError, match="a photo of 4 tiles of 64x64"):
-        planned(source)
-    done = vsr("run", source, "--scale", "2", "--model", "lanczos", "-o", tmp_path / "out.png")
-    assert done.code == 3
-    assert not (tmp_path / "out.png").exists()
-
-
 # --- seeded
 
 
