@@ -118,8 +118,8 @@ _READ_ON = f"{_FILM_END}::test_matroska_joined_byte_by_byte_keeps_every_picture_
 _DECODER = "tests/pipelines/codec/test_decoder.py"
 _FIRST_FRAMES = "tests/pipelines/probe/test_first_frames.py"
 _ANY_FORMAT = "tests/pipelines/run/test_every_pixel_format.py"
-_TILES = "tests/pipelines/media/test_tile_assembly.py"
-_WHOLE = f"{_TILES}::test_a_photo_of_tiles_is_the_one_that_ffmpeg_puts_together"
+_PHOTOS = "tests/pipelines/media/test_tile_assembly.py"
+_WHOLE = f"{_PHOTOS}::test_a_photo_of_tiles_is_the_one_that_ffmpeg_puts_together"
 _OWN_SAMPLES = f"{_ANY_FORMAT}::test_every_format_gives_its_own_samples_or_is_refused_with_what_helps"
 
 _CHAPTERS = "tests/pipelines/file_parsing/test_matroska_chapters.py"
@@ -143,32 +143,32 @@ MUTANTS = (
     Mutant(
         24, "the mirror of a photo is not turned with it", "pipelines/file_parsing/heif_items.py",
         "not transposed, down, not across", "not transposed, across, not down",
-        f"{_TILES}::test_a_photo_is_turned_as_its_file_says",
+        f"{_PHOTOS}::test_a_photo_is_turned_as_its_file_says",
     ),
     Mutant(
         24, "a photo is mirrored along the other axis", "pipelines/file_parsing/heif_items.py",
         "to_left = bool(content[0] & 1)", "to_left = not content[0] & 1",
-        f"{_TILES}::test_a_photo_is_turned_as_its_file_says",
+        f"{_PHOTOS}::test_a_photo_is_turned_as_its_file_says",
     ),
     Mutant(
         24, "what a photo's file crops is shown", "pipelines/probe/probe.py",
         "(PixelCrop(*photo.crop) if photo else container_crop(stream))", "container_crop(stream)",
-        f"{_TILES}::test_a_photo_is_cropped_as_its_file_says",
+        f"{_PHOTOS}::test_a_photo_is_cropped_as_its_file_says",
     ),
     Mutant(
         24, "tags of a photo's file are not looked at", "pipelines/file_parsing/heif_items.py",
         'if kind == b"colr" and content[:4] == b"nclx":', "if False:",
-        f"{_TILES}::test_tags_of_the_file_hold_where_tiles_have_none",
+        f"{_PHOTOS}::test_tags_of_the_file_hold_where_tiles_have_none",
     ),
     Mutant(
         24, "a damaged tile is taken as it is", "pipelines/media/tile_assembly.py",
         "if not found or found[0].is_corrupt:", "if not found and found[0].is_corrupt:",
-        f"{_TILES}::test_what_is_no_whole_photo_is_refused_and_never_one_tile_taken",
+        f"{_PHOTOS}::test_what_is_no_whole_photo_is_refused_and_never_one_tile_taken",
     ),
     Mutant(
         24, "a photo may be as large as it says", "pipelines/media/tile_assembly.py",
         "if photo.width * photo.height > most_pixels:", "if False:",
-        f"{_TILES}::test_a_photo_that_would_fill_memory_is_refused_before_it_is_made",
+        f"{_PHOTOS}::test_a_photo_that_would_fill_memory_is_refused_before_it_is_made",
     ),
     Mutant(
         30, "FFmpeg converts samples in several threads", "pipelines/codec/decoder.py",
@@ -2192,12 +2192,12 @@ MUTANTS = (
     Mutant(
         24, "a tile is taken for the photo", "pipelines/probe/stream_choice.py",
         "    if tiles and not any(", "    if False and not any(",
-        f"{_TILES}::test_what_is_no_whole_photo_is_refused_and_never_one_tile_taken",
+        f"{_PHOTOS}::test_what_is_no_whole_photo_is_refused_and_never_one_tile_taken",
     ),
     Mutant(
         24, "a photo's thumbnail is taken for it", "pipelines/probe/stream_choice.py",
         "not any(s.disposition & Disposition.default for s in films)", "not films",
-        f"{_TILES}::test_what_is_no_whole_photo_is_refused_and_never_one_tile_taken",
+        f"{_PHOTOS}::test_what_is_no_whole_photo_is_refused_and_never_one_tile_taken",
     ),
     Mutant(
         30, "grey goes round the classical scaler", "pipelines/inference/cascade.py",
