@@ -2181,7 +2181,7 @@ MUTANTS = (
     ),
     Mutant(
         27, "the container's crop is ignored", "pipelines/probe/probe.py",
-        "    crop = container_crop(stream).rounded(pixels, *look.size)", "    crop = container_crop(stream).rounded(pixels, *look.size).__class__()",
+        "if photo else container_crop(stream))", "if photo else PixelCrop())",
         f"{_FACTS}::test_what_the_container_crops_is_cut_off_and_said",
     ),
     Mutant(
