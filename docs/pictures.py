@@ -24,7 +24,7 @@ from PIL import Image
 from torch import Tensor
 
 import vsr
-from pipelines.frames.images import sheet, write_png
+from pipelines.frames.images import contact_sheet, write_png
 from pipelines.frames.sample_values import to_rgb
 from pipelines.frames.video_reader import VideoReader
 from pipelines.inference.device import choose_device
@@ -99,7 +99,7 @@ def options(clip: Path, folder: Path) -> None:
         made = Upscaler(plan, choose_device("auto"))([frame])[0]
         tiles.append(_tile(to_rgb(made.planes, PixelFormat.parse(plan.out_pix_fmt), plan.out_color)[0]))
     rows = [tiles[:3], tiles[3:6], tiles[6:]]
-    Image.fromarray(sheet(rows)).save(IMAGES / "options.webp", quality=80, method=6)
+    Image.fromarray(contact_sheet(rows)).save(IMAGES / "options.webp", quality=80, method=6)
 
 
 def comparing(clip: Path, folder: Path) -> None:
@@ -178,7 +178,7 @@ def _draw(name: str, clip: Path, half: Path, models: Sequence[str]) -> None:
     truth = next(f for f in whole.frames() if _seconds(whole, f.pts) >= SECONDS)
     pictures.append(to_rgb(truth.planes, PixelFormat.parse("yuv420p"), whole.tags)[0])
     tiles = [_tile(p) for p in pictures]
-    Image.fromarray(sheet([tiles[:3], tiles[3:]])).save(IMAGES / f"{name}.webp", quality=80, method=6)
+    Image.fromarray(contact_sheet([tiles[:3], tiles[3:]])).save(IMAGES / f"{name}.webp", quality=80, method=6)
 
 
 def _seconds(film: VideoReader, pts: int) -> float:

@@ -440,7 +440,7 @@ MUTANTS = (
     ),
     Mutant(
         89, "the numerics class does not name the GPU of the encoder", "pipelines/workers/chunk_worker.py",
-        "encoder_hardware(setup.plan.encoder.maker) or NO_ENCODER", '"hardware"',
+        "encoder_hardware(setup.plan.encoder.vendor) or NO_ENCODER", '"hardware"',
         f"{_HARDWARE}::test_chunks_of_another_driver_are_not_mixed_with_those_of_this_one",
     ),
     Mutant(
@@ -554,8 +554,8 @@ MUTANTS = (
     ),
     Mutant(
         63, "a Matroska file without its last B-frames is whole", "pipelines/file_parsing/matroska.py",
-        "            return replace(cut_short(file.size, declared or start + size), at_the_end=False), file.size",
-        "            return cut_short(file.size, declared or start + size), file.size",
+        "            return replace(truncation_flaw(file.size, declared or start + size), at_the_end=False), file.size",
+        "            return truncation_flaw(file.size, declared or start + size), file.size",
         f"{_CUT}::test_a_container_that_was_cut_by_its_last_frames_does_not_look_whole[in.mkv]",
     ),
     Mutant(
@@ -1603,7 +1603,7 @@ MUTANTS = (
     ),
     Mutant(
         23, "MOV takes tracks that nothing describes", "pipelines/containers/container_support.py",
-        "and not described_by(source, track)", "and False",
+        "and not description_box(source, track)", "and False",
         f"{_MOV_BOXES}::test_what_only_its_own_container_describes_is_refused_for_mov",
     ),
     Mutant(

@@ -42,9 +42,9 @@ def load_network(
         )
         return LoadedNetwork(card.name, module, module.contract)
     if card.architecture == "foreign":
-        from models.catalog.third_party import load_foreign
+        from models.catalog.third_party import load_third_party
 
-        return load_foreign(card)
+        return load_third_party(card)
     if card.architecture == "onnx":
         from models.catalog.onnx_reader import load_onnx
 

@@ -20,7 +20,15 @@ if TYPE_CHECKING:
 
     from models.catalog.model_index import IndexEntry
 
-__all__ = ["cards", "default_model", "find", "foreign", "missing", "restoring_model", "shipped_like"]
+__all__ = [
+    "cards",
+    "default_model",
+    "find_cards",
+    "missing_entry",
+    "read_third_party",
+    "restoring_model",
+    "shipped_like",
+]
 
 
 _DEFAULT_ON_CPU, _DEFAULT_ON_GPU = ("fast", "lanczos"), ("quality", "fast", "lanczos")
@@ -65,7 +73,7 @@ def shipped_like(architecture: str, scale: int, parameters: int) -> Card | None:
     return next(alike, None)
 
 
-def find(name_or_path: str) -> list[Card]:
+def find_cards(name_or_path: str) -> list[Card]:
     """Return the cards that a name means: one network, the scales of a family, or the card of a file.
 
     The project's own files are described by the card next to them; any other file is loaded once, in a
@@ -91,7 +99,7 @@ def find(name_or_path: str) -> list[Card]:
     return [_with_hash(card) for card in found]
 
 
-def missing(name: str, index: Sequence[IndexEntry] | None = None) -> IndexEntry | None:
+def missing_entry(name: str, index: Sequence[IndexEntry] | None = None) -> IndexEntry | None:
     """The index entry that `--model NAME` means, if no network of that name is installed.
 
     index: default: the shipped one.
@@ -143,7 +151,7 @@ def _card_of_file(path: Path) -> Card:
                 f" {card.sha256[:12]}…)"
             )
         return replace(card, sha256=digest)
-    card = Card(**json.loads(foreign(path)))
+    card = Card(**json.loads(read_third_party(path)))
     entry = entry_of_file(card.sha256)
     return (
         card
@@ -152,7 +160,7 @@ def _card_of_file(path: Path) -> Card:
     )
 
 
-def foreign(path: Path, *target: str) -> str:
+def read_third_party(path: Path, *target: str) -> str:
     """Describe a third-party file, or write its tensors to `target`.
 
     This runs in a sandboxed process, so that the main process stays free of torch. Raises MediaError if the

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-__all__ = ["FlopCounter", "describe", "load_foreign", "write_tensors"]
+__all__ = ["FlopCounter", "describe", "load_third_party", "write_tensors"]
 
 
 _PROBE_PX = 128
@@ -219,7 +219,7 @@ def write_tensors(source: str, target: str) -> None:
     save_file({k: v.contiguous() for k, v in state.items()}, target)
 
 
-def load_foreign(card: Card) -> LoadedNetwork:
+def load_third_party(card: Card) -> LoadedNetwork:
     """The network of a card made by `describe`."""
     if sha256_of(card.path) != card.sha256:
         raise MediaError(f"{card.path}: changed since it was described; start again")

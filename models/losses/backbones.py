@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from models.errors import MediaError, UsageError, missing_package
 
-__all__ = ["DEVIATION", "MEAN", "Backbone", "choose", "read_weights"]
+__all__ = ["DEVIATION", "MEAN", "Backbone", "find_backbone", "read_weights"]
 
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -131,7 +131,7 @@ class Backbone:
         return found
 
 
-def choose(paths: tuple[str, ...], what: str, recipe: str) -> tuple[Backbone, dict[str, Tensor]]:
+def find_backbone(paths: tuple[str, ...], what: str, recipe: str) -> tuple[Backbone, dict[str, Tensor]]:
     """Find the backbone among the user's files, and return all other tensors too.
 
     Raises UsageError if there is none.

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.errors import UsageError
-from models.losses.backbones import DEVIATION, MEAN, Backbone, choose
+from models.losses.backbones import DEVIATION, MEAN, Backbone, find_backbone
 
 __all__ = ["Dists"]
 
@@ -42,7 +42,7 @@ class Dists:
     @classmethod
     def read(cls, paths: tuple[str, ...]) -> Dists:
         """Read both files. Raises UsageError for unsuitable files, MediaError for unreadable ones."""
-        backbone, rest = choose(paths, "DISTS", _RECIPE)
+        backbone, rest = find_backbone(paths, "DISTS", _RECIPE)
         alpha, beta = rest.get("alpha"), rest.get("beta")
         if (
             backbone.name != "vgg16"

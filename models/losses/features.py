@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from models.architectures.autoencoder import Autoencoder
 from models.catalog.loader import load_network
-from models.catalog.lookup import find
+from models.catalog.lookup import find_cards
 from models.errors import UsageError
 from models.layers.activations import relu_
 from models.layers.resampling import resample
@@ -55,7 +55,7 @@ def load_features(name_or_path: str, device: torch.device, stages: int = 3) -> F
     if weights is not None:
         module = _Vgg19(weights) if _LAST in weights else _vgg16(path, weights, stages)
     else:
-        cards = [c for c in find(name_or_path) if c.architecture == "autoencoder"]
+        cards = [c for c in find_cards(name_or_path) if c.architecture == "autoencoder"]
         if not cards:
             raise UsageError(
                 f"features {name_or_path!r}: expected an autoencoder, such as autoencoder-x2, or the weights"

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from models.errors import UsageError
-from models.losses.backbones import Backbone, choose
+from models.losses.backbones import Backbone, find_backbone
 
 __all__ = ["Lpips"]
 
@@ -37,7 +37,7 @@ class Lpips:
 
         Raises UsageError if they don't match, MediaError for an unreadable file.
         """
-        backbone, rest = choose(paths, "LPIPS", _RECIPE)
+        backbone, rest = find_backbone(paths, "LPIPS", _RECIPE)
         heads = [rest.get(f"lin{n}.model.1.weight") for n in range(5)]
         widths = [convolutions[-1][0].shape[0] for _, convolutions in backbone.stages]
         if [None if h is None else h.numel() for h in heads] != widths:

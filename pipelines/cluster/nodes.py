@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pipelines.cluster.pending_calls import PendingCall
     from pipelines.pool.task_queue import Device
 
-__all__ = ["NodeActors", "end", "lost", "why_gone"]
+__all__ = ["NodeActors", "kill_actor", "loss_reason", "node_lost_error"]
 
 
 _LOOK_SECONDS = 1.0
@@ -159,7 +159,7 @@ class NodeActors:
     def gone(self) -> list[tuple[Actor, RayError | ResourceError]]:
         """Actors lost with their node or process, also while idle, with reasons."""
         found: list[tuple[Actor, RayError | ResourceError]] = [
-            (a, lost(a)) for a in self.actors if a.node not in self.alive
+            (a, node_lost_error(a)) for a in self.actors if a.node not in self.alive
         ]
         here = {actor.stay: actor for actor in self.actors if actor.node in self.alive}
         ended, _ = ray.wait(list(here), num_returns=len(here), timeout=0) if here else ([], [])
@@ -222,21 +222,21 @@ class NodeActors:
         """Remove an actor and kill it."""
         self.actors.remove(actor)
         self.look_soon()
-        end(actor)
+        kill_actor(actor)
 
 
-def end(actor: Actor) -> None:
+def kill_actor(actor: Actor) -> None:
     """Kill an actor's process."""
     with contextlib.suppress(Exception):  # it may be gone already, and Ray with it
         ray.kill(actor.handle, no_restart=True)
 
 
-def lost(actor: Actor) -> ResourceError:
+def node_lost_error(actor: Actor) -> ResourceError:
     """The error for an actor on a lost node."""
     return ResourceError(f"the machine {actor.host} was lost")
 
 
-def why_gone(error: RayError, host: str) -> ResourceError:
+def loss_reason(error: RayError, host: str) -> ResourceError:
     """Why an actor is gone, in one clause."""
     text = str(error)
     if "low on memory" in text or "OutOfMemory" in type(error).__name__:

@@ -19,7 +19,7 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 from models.errors import NoMemoryError, ResourceError, VsrError
 from pipelines.cluster.hang_detector import HangDetector
 from pipelines.cluster.input_feeder import InputFeeder
-from pipelines.cluster.nodes import end, lost, why_gone
+from pipelines.cluster.nodes import kill_actor, loss_reason, node_lost_error
 from pipelines.cluster.pending_answers import PendingAnswers
 from pipelines.cluster.pending_calls import PendingCall, RunningTask
 from pipelines.pool.interface import (
@@ -30,7 +30,7 @@ from pipelines.pool.interface import (
     WorkerReady,
     WorkerRejected,
     WorkItem,
-    exhausted,
+    attempts_exhausted,
 )
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Scheduler:
         self._closing.set()
         self._thread.join()
         for actor in self._nodes.actors:
-            end(actor)
+            kill_actor(actor)
         self._nodes.actors.clear()
         self._answers.clear()
 
@@ -202,7 +202,7 @@ class Scheduler:
         begun = actor.begun
         gone = self._nodes.is_lost(actor.node) or getattr(why, "preempted", False)
         if isinstance(why, RayError):
-            why = lost(actor) if gone else why_gone(why, actor.host)
+            why = node_lost_error(actor) if gone else loss_reason(why, actor.host)
         # a device that is too small is not broken
         if begun and not gone and not isinstance(why, NoMemoryError):
             self._nodes.strike(actor)
@@ -211,7 +211,7 @@ class Scheduler:
             # A machine may be found dead only after its workers were, so those that are gone by now are left
             # out.
             if run.call.task_queue.is_spent(run.task, self._nodes.alive):
-                self._end_call(run.call, exhausted(run.task, why))
+                self._end_call(run.call, attempts_exhausted(run.task, why))
         self._dismiss(actor, str(why))
         if actor.facts is None and not gone:
             benched = self._nodes.failed_to_start(actor, str(why))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import av
 
-from pipelines.codec.decoder import checksum, packet_decoder, picture_planes, rebuilt
+from pipelines.codec.decoder import checksum, packet_decoder, picture_planes, rebuild_packet
 from pipelines.media.pixel_format import planar_format
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _pictures(packets: Sequence[PacketData], setup: DecoderSetup) -> tuple[list[
     failed: list[int] = []
     for number, packet in enumerate((*packets, None)):
         try:
-            frames = decoder.decode(rebuilt(packet, known) if packet is not None else None)
+            frames = decoder.decode(rebuild_packet(packet, known) if packet is not None else None)
         except av.error.FFmpegError:
             failed.append(number)
             continue

@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 __all__ = [
     "Converter",
     "checksum",
+    "convert_layout",
     "decode",
     "facts_of_packets",
     "float_planes",
     "from_linear",
     "picture_planes",
     "planes_as",
-    "rebuilt",
-    "relaid",
+    "rebuild_packet",
     "to_linear",
 ]
 
@@ -134,7 +134,7 @@ class _Decoding:
     def _pictures(self, data: PacketData | None) -> list[VideoFrame] | None:
         """The decoder's output for a packet, or at the end; None if no more output will come."""
         try:
-            return self._decoder.decode(rebuilt(data, self._known) if data is not None else None)
+            return self._decoder.decode(rebuild_packet(data, self._known) if data is not None else None)
         except av.error.EOFError:
             return None
         except av.error.MemoryError:
@@ -175,7 +175,7 @@ def facts_of_packets(packets: Iterable[PacketData], setup: DecoderSetup) -> Iter
     known: dict[str, bytes] = {}
     for data in _with_end(packets):
         with suppress(av.error.FFmpegError):
-            for raw in decoder.decode(rebuilt(data, known) if data is not None else None):
+            for raw in decoder.decode(rebuild_packet(data, known) if data is not None else None):
                 yield facts_of(raw, decoder)
 
 
@@ -301,7 +301,7 @@ def _with_end(packets: Iterable[PacketData]) -> Iterator[PacketData | None]:
     yield None  # once, or B-frames at the end are lost; twice, and the decoder refuses
 
 
-def rebuilt(data: PacketData, known: dict[str, bytes]) -> av.Packet[Any]:
+def rebuild_packet(data: PacketData, known: dict[str, bytes]) -> av.Packet[Any]:
     """Rebuild a packet.
 
     known: side data that the decoder has, which is valid until the next of its kind. Updated.
@@ -350,10 +350,10 @@ def planes_as(frame: VideoFrame, pixels: PixelFormat) -> list[np.ndarray]:
     if "msb" in name:
         return _planes_of_high_bits(frame, pixels.bits)
     is_planar = name.replace("yuvj", "yuv") == pixels.name
-    return picture_planes(frame if is_planar else relaid(frame, pixels.name), pixels)
+    return picture_planes(frame if is_planar else convert_layout(frame, pixels.name), pixels)
 
 
-def relaid(frame: VideoFrame, pix_fmt: str) -> VideoFrame:
+def convert_layout(frame: VideoFrame, pix_fmt: str) -> VideoFrame:
     """The same samples in another layout, by FFmpeg.
 
     In one thread: of two, each writes beyond the end of its rows, and the first row of the other's part would

@@ -1,6 +1,6 @@
 """Decoded frames with the dynamic HDR metadata of their packets.
 
-`with_dynamic_hdr` attaches it; `fitted` converts it to the size of the output.
+`with_dynamic_hdr` attaches it; `fit_metadata` converts it to the size of the output.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pipelines.media.video_info import DecoderSetup, Frame
     from pipelines.plan.plan import Plan
 
-__all__ = ["active_area", "first_metadata_mismatch", "fitted", "with_dynamic_hdr"]
+__all__ = ["active_area", "first_metadata_mismatch", "fit_metadata", "with_dynamic_hdr"]
 
 
 _MOST_WAITING = 256
@@ -88,7 +88,7 @@ class _Carried:
         return kept or None
 
 
-def fitted(frames: Iterable[Frame], plan: Plan, expected: ExpectedFrames) -> Iterator[Frame]:
+def fit_metadata(frames: Iterable[Frame], plan: Plan, expected: ExpectedFrames) -> Iterator[Frame]:
     """Convert the metadata of frames to the size of the output.
 
     Raises MediaError for metadata that can't be carried over; if damage is concealed, the frame loses it

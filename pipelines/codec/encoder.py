@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, Unpack
 import av
 
 from models.errors import ResourceError, UsageError
-from pipelines.codec.decoder import picture_planes, relaid, to_linear
+from pipelines.codec.decoder import convert_layout, picture_planes, to_linear
 from pipelines.codec.encoder_builds import repeatable_options
 from pipelines.codec.ffmpeg_log import captured_log
 from pipelines.codec.stream_tags import with_tags
@@ -227,7 +227,7 @@ def encode_chunk(
     carried: dict[int, Frame] = {}
     pts: list[int] = []
     time_base, color = facts["time_base"], facts["color"]
-    hdr = (facts.get("hdr") or None) if encoder.maker else None
+    hdr = (facts.get("hdr") or None) if encoder.vendor else None
     with _opened(encoder, time_base, facts["rate"], facts["sar"], color, step) as muxer:
         try:
             for frame in frames:
@@ -247,7 +247,7 @@ def encode_chunk(
             ) from error
         header = bytes(muxer.stream.codec_context.extradata or b"")
     data = muxer.data
-    if encoder.maker:
+    if encoder.vendor:
         try:
             data, header = with_tags(data, encoder, color)
         except av.error.FFmpegError as error:
@@ -281,7 +281,7 @@ def _opened(
     A hardware encoder is opened here, waiting for a free session if necessary; software encoders open
     themselves.
     """
-    if not encoder.maker:
+    if not encoder.vendor:
         return _Muxer(encoder, time_base, rate, sar, color)
     waited = 0.0
     while True:
@@ -360,7 +360,7 @@ def _to_av(frame: Frame, encoder: Encoder, time_base: Fraction, color: ColorTags
         )
     wanted = _encoded_format(encoder)
     if wanted != name:
-        out = relaid(out, wanted)  # a change of layout only: R'G'B' stays what it is
+        out = convert_layout(out, wanted)  # a change of layout only: R'G'B' stays what it is
     out.pts, out.time_base = frame.pts, time_base
     out.pict_type = 0
     out.color_range, out.colorspace = color.range, color.matrix

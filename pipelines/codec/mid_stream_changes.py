@@ -17,7 +17,7 @@ from pipelines.media.cicp import ColorTags, Matrix, Primaries, Range, Transfer
 from pipelines.media.hdr_metadata import frame_side_data, static_metadata
 from pipelines.media.pixel_format import Orientation
 from pipelines.media.video_info import FrameFacts
-from pipelines.plan.color_tags import resolve
+from pipelines.plan.color_tags import resolve_tags
 
 if TYPE_CHECKING:
     from av.video.codeccontext import VideoCodecContext
@@ -103,7 +103,7 @@ _STANDS_ALONE = frozenset({"mjpeg", "png", "tiff", "webp", "dpx", "bmp", "exr"})
 
 def _meaning(tags: ColorTags, first: FrameFacts, setup: DecoderSetup, pixels: PixelFormat) -> ColorTags:
     try:
-        return resolve(
+        return resolve_tags(
             tags, pixels, height=first.height, codec=setup.codec, picture=setup.codec in _STANDS_ALONE
         )[0]
     except MediaError:

@@ -13,7 +13,7 @@ import av
 
 from models.errors import UsageError
 from pipelines.containers.container_tags import ANY_KEYS, film_timecode, lost_keys
-from pipelines.containers.copied_tracks import add_copied_stream, codec_of, described_by, is_bare_aac
+from pipelines.containers.copied_tracks import add_copied_stream, codec_of, description_box, is_bare_aac
 from pipelines.containers.subtitle_text import is_converted
 from pipelines.media.demuxer import open_source
 from pipelines.media.dolby_vision import configuration_record
@@ -112,7 +112,7 @@ def _refusal(source: InputContainer, stream: Stream, container: str) -> str:
     ):
         return "its AAC has no header (AudioSpecificConfig)"
     track = source.streams[stream.index]
-    if container in {"mp4", "mov"} and not codec_of(track) and not described_by(source, track):
+    if container in {"mp4", "mov"} and not codec_of(track) and not description_box(source, track):
         return "nothing would tell what its packets are"
     trial = av.open(io.BytesIO(), "w", format=container)
     try:

@@ -26,7 +26,7 @@ __all__ = [
     "REWRAPPED",
     "add_copied_stream",
     "codec_of",
-    "described_by",
+    "description_box",
     "is_bare_aac",
     "is_plain_pcm",
     "is_unframed_audio",
@@ -157,7 +157,7 @@ def is_plain_pcm(stream: AnyStream) -> bool:
     return codec.startswith("pcm_") and codec not in REWRAPPED
 
 
-def described_by(source: InputContainer, stream: AnyStream) -> bytes:
+def description_box(source: InputContainer, stream: AnyStream) -> bytes:
     """The `trak` box that describes a track of a codec that FFmpeg does not know; empty if there is none.
 
     Only MP4 and MOV describe samples of any format, so only they can pass that on to one another.

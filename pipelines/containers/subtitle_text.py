@@ -30,10 +30,10 @@ __all__ = [
     "OverlappingEvents",
     "add_text_track",
     "coded_text",
+    "conversion_messages",
     "converted",
     "is_converted",
     "plain_text",
-    "said_of_conversion",
 ]
 
 
@@ -72,7 +72,7 @@ def converted(container: str) -> str:
     return _TARGETS[container]
 
 
-def said_of_conversion(streams: list[Stream], container: str) -> list[str]:
+def conversion_messages(streams: list[Stream], container: str) -> list[str]:
     """Messages for the user about converted tracks."""
     said = []
     for stream in streams:

@@ -22,15 +22,15 @@ import numpy as np
 import torch
 
 from models.catalog.loader import load_network
-from models.catalog.lookup import find
+from models.catalog.lookup import find_cards
 from models.errors import MediaError, OutputError, UsageError
 from pipelines.datasets.crop_selection import CropHistory
 from pipelines.datasets.degradation import described
 from pipelines.datasets.events import DatasetDone, Progress, UnitLeftOut
 from pipelines.datasets.pair_maker import PairOrder, PairSetup, make_pair
 from pipelines.datasets.shards import FORMAT, Pair, Shards, ShardWriter, is_whole
-from pipelines.datasets.validation_split import held_pictures
-from pipelines.frames.images import sheet, to_pixels, write_png
+from pipelines.datasets.validation_split import held_out_images
+from pipelines.frames.images import contact_sheet, to_pixels, write_png
 from pipelines.frames.reference_upscaler import classical
 from pipelines.media.file_types import PICTURE_SUFFIXES, find_inputs
 from pipelines.pool import interface
@@ -135,12 +135,12 @@ def _pair_makers(
 
         with RayPool(
             session, workers=most if session.private else None, cpus_per_worker=cpus or 1, device="cpu"
-        ) as crew:
-            yield lambda tasks: _made_by(crew, tasks, PairSetup(scale, teacher))
+        ) as pool:
+            yield lambda tasks: _made_by(pool, tasks, PairSetup(scale, teacher))
 
 
 def _teacher(name: str, scale: int) -> Card:
-    cards = [c for c in find(name) if c.scale == scale]
+    cards = [c for c in find_cards(name) if c.scale == scale]
     if not cards:
         raise UsageError(f"--teacher {name}: has no network of scale {scale}; choose another")
     return cards[0]
@@ -148,7 +148,7 @@ def _teacher(name: str, scale: int) -> Card:
 
 def _units(files: list[Path], settings: DatasetSettings, teacher: str) -> Iterator[_Unit]:
     pictures = {file: fingerprint(file) for file in files if file.suffix.lower() in PICTURE_SUFFIXES}
-    held = held_pictures(pictures.values(), settings.validation, alone=len(pictures) == len(files))
+    held = held_out_images(pictures.values(), settings.validation, alone=len(pictures) == len(files))
     groups: list[list[Path]] = []
     for file in files:
         if file in pictures and groups and groups[-1][0] in pictures and len(groups[-1]) < _PICTURES_PER_UNIT:
@@ -256,7 +256,7 @@ def _made(
                 future.cancel()
 
 
-def _made_by(crew: WorkerPool, tasks: Iterator[PairOrder], setup: PairSetup) -> Iterator[tuple[Pair, str]]:
+def _made_by(pool: WorkerPool, tasks: Iterator[PairOrder], setup: PairSetup) -> Iterator[tuple[Pair, str]]:
     """Pairs made by workers of a cluster, some hundred at a time."""
     while some := list(itertools.islice(tasks, _GROUPS * _GROUP)):
         groups = [some[i : i + _GROUP] for i in range(0, len(some), _GROUP)]
@@ -266,7 +266,7 @@ def _made_by(crew: WorkerPool, tasks: Iterator[PairOrder], setup: PairSetup) -> 
             for number, group in enumerate(groups)
         ]
         by_number = dict(enumerate(groups))
-        for event in crew.run_tasks(
+        for event in pool.run_tasks(
             orders,
             worker="pipelines.datasets.pair_maker:PairMaker",
             setup=setup,
@@ -334,7 +334,7 @@ def _write_sheet(folder: Path) -> None:
         pair = shards[index]
         rows.append(_tiles(pair, shards.scale))
     two = [rows[i] + rows[i + 1] for i in range(0, len(rows) - 1, 2)] or rows
-    write_png(folder / "contact-sheet.png", sheet(two))
+    write_png(folder / "contact-sheet.png", contact_sheet(two))
 
 
 def _tiles(pair: Pair, scale: int) -> list[np.ndarray]:

@@ -26,7 +26,7 @@ __all__ = [
     "DegradationStep",
     "DegradeSettings",
     "described",
-    "draw",
+    "draw_degradation",
     "read_case",
     "read_record",
 ]
@@ -265,7 +265,9 @@ def _is_amount(text: str) -> bool:
     return text.replace(".", "", 1).isdecimal() and 0 < float(text) <= 50
 
 
-def draw(settings: DegradeSettings, rng: np.random.Generator, source: Coding | None = None) -> Degradation:
+def draw_degradation(
+    settings: DegradeSettings, rng: np.random.Generator, source: Coding | None = None
+) -> Degradation:
     """Draw the degradation of one clip. source: encoding of its film, for `like-source`."""
     seed = int(rng.integers(1 << 31))
     kernel = str(rng.choice(settings.kernels))

@@ -88,7 +88,7 @@ class ResidentPairs:
     """The pairs of `shards` on a device."""
 
     def __init__(self, shards: Shards, device: torch.device) -> None:
-        """Raise MediaError for damage. The pairs must have one size (`alike`)."""
+        """Raise MediaError for damage. The pairs must have one size (`have_equal_sizes`)."""
         self._device, self._scale = device, shards.scale
         self._low = _gathered(shards, lambda pair: pair.low, shards.bits, device)
         self._truth = _gathered(shards, lambda pair: pair.truth, shards.bits, device)
@@ -101,7 +101,7 @@ class ResidentPairs:
         free, _ = torch.cuda.mem_get_info(device)
         # by this process, of what it no longer uses
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return alike(shards) and size_bytes(shards) <= _SHARE * (free + kept)
+        return have_equal_sizes(shards) and size_bytes(shards) <= _SHARE * (free + kept)
 
     def cut(self, crops: Sequence[SampleCrop], frames: int, truth_px: int) -> tuple[Planes, Planes]:
         """(low, truth) of a batch, as in `batch_loader.Batch`."""
@@ -114,7 +114,7 @@ class ResidentPairs:
         )
 
 
-def alike(shards: Shards) -> bool:
+def have_equal_sizes(shards: Shards) -> bool:
     """Whether all pairs have the same size and length."""
     return (
         len({(*r["low_size"], *r["truth_size"], r["frames"]) for r in map(shards.record, range(len(shards)))})

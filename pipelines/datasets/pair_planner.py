@@ -11,7 +11,7 @@ import torch
 from models.errors import MediaError, UsageError
 from models.layers.resampling import resample
 from pipelines.datasets.crop_selection import CropHistory, CropPosition, choose_crops, round_trip_db
-from pipelines.datasets.degradation import draw
+from pipelines.datasets.degradation import draw_degradation
 from pipelines.datasets.pair_maker import Motion, PairOrder, draw_motion
 from pipelines.datasets.recompression import Coding, coding_of
 from pipelines.datasets.validation_split import hold_out
@@ -290,7 +290,7 @@ class PairPlanner:
                 'degrade.crf = "like-source": pictures have no stream of their own to be like; give a range'
                 " such as [17, 32]"
             )
-        degradation = draw(settings.degrade, self._rng, coding)
+        degradation = draw_degradation(settings.degrade, self._rng, coding)
         self._count += 1
         key = f"{self._prefix}{self._count:06d}"
         level = settings.degrade.levels

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["ShotSegment", "held_pictures", "hold_out"]
+__all__ = ["ShotSegment", "held_out_images", "hold_out"]
 
 
 _LONG, _TOO_LONG = 0.15, 0.34
@@ -66,7 +66,7 @@ def hold_out(shot_list: list[tuple[int, int]], share: float, fingerprint: str) -
     return stretches
 
 
-def held_pictures(fingerprints: Iterable[str], share: float, *, alone: bool) -> frozenset[str]:
+def held_out_images(fingerprints: Iterable[str], share: float, *, alone: bool) -> frozenset[str]:
     """The images (SHA-256 in hex) that are held out.
 
     Each by its own fingerprint, about `share` of many. alone: there is no other validation data, so of

@@ -106,24 +106,26 @@ def _measure_stages(planned: Planned, settings: RunSettings) -> StageSeconds:
     raise AssertionError("a worker that raised nothing measured nothing")
 
 
-def bound(stages: StageSeconds) -> float:
+def lower_bound_seconds(stages: StageSeconds) -> float:
     """Seconds per frame that no schedule can go below."""
     device = stages.wall["network"] if stages.cuda else 0.0
     return max(sum(stages.cpu.values()) / stages.cores, device)
 
 
-def estimate_seconds(planned: Planned, stages: StageSeconds, crew: WorkerAllocation | None = None) -> float:
-    """Estimated seconds of a run of a plan, for the frames it lacks. crew: of the run; None: one worker.
+def estimate_seconds(
+    planned: Planned, stages: StageSeconds, allocation: WorkerAllocation | None = None
+) -> float:
+    """Estimated seconds of a run of a plan, for the frames it lacks. allocation: None means one worker.
 
     On CUDA workers share cores and devices; each has one decoder and one encoder, which use as many cores as
     they have threads.
     """
-    a_frame = bound(stages)
+    a_frame = lower_bound_seconds(stages)
     if stages.cuda:
-        crew = crew or WorkerAllocation()
-        workers = min(crew.workers, len(planned.plan.spans))
+        allocation = allocation or WorkerAllocation()
+        workers = min(allocation.workers, len(planned.plan.spans))
         slowest = max(seconds for stage, seconds in stages.wall.items() if stage != "network")
-        network = stages.wall["network"] / min(workers, max(1, len(crew.devices)))
+        network = stages.wall["network"] / min(workers, max(1, len(allocation.devices)))
         a_frame = max(sum(stages.cpu.values()) / stages.cores, network, slowest / workers)
     return run_seconds(planned.plan.frame_count - planned.frames_done, a_frame)
 
@@ -159,7 +161,7 @@ def _result(planned: Planned, stages: StageSeconds, runs: list[_Run]) -> Bench:
         gflop += stage.card.gflop_per_megapixel * megapixels
         megapixels = stage.width * stage.height / 1e6
     run_s = statistics.median(r.seconds_a_frame for r in runs)
-    least = bound(stages)
+    least = lower_bound_seconds(stages)
     return Bench(
         stages=stages.wall, cpu=stages.cpu, cores=stages.cores, bound_s=least, run_s=run_s,
         ratio=run_s / least, fps=1 / run_s, first_frame_s=statistics.median(r.first_frame_s for r in runs),

@@ -278,28 +278,28 @@ def _encoders() -> Iterator[Finding]:
     """Run the self-test of every GPU encoder that this machine may have."""
     from pipelines.encoders.encoder_choice import self_test
     from pipelines.encoders.encoder_options import EncoderTarget, choose_encoder
-    from pipelines.hardware.graphics_driver import encoder_hardware, makers_here
+    from pipelines.hardware.graphics_driver import encoder_hardware, vendors_here
     from pipelines.media.pixel_format import PixelFormat
     from pipelines.settings.encoder_spec import HARDWARE_CODECS
     from pipelines.settings.run_settings import EncodeSettings
 
-    for maker in makers_here():
+    for vendor in vendors_here():
         for codec in HARDWARE_CODECS:
-            if (codec, maker) == ("av1", "videotoolbox"):
+            if (codec, vendor) == ("av1", "videotoolbox"):
                 continue
-            settings = EncodeSettings(codec=codec, encoder=maker)
+            settings = EncodeSettings(codec=codec, encoder=vendor)
             encoder = choose_encoder(
                 settings, PixelFormat.parse("yuv420p"), EncoderTarget(512, 288, "matroska")
             )
             flaw = self_test(encoder, anew=True)
-            facts = {"encoder": encoder.name, "hardware": encoder_hardware(maker), "flaw": flaw}
+            facts = {"encoder": encoder.name, "hardware": encoder_hardware(vendor), "flaw": flaw}
             if flaw:
                 remedy = "software encodes in its place; another driver may do better"
                 yield Finding("encoder", f"{encoder.name} can't be used: {flaw}", "advice", remedy, facts)
             else:
                 yield Finding(
                     "encoder",
-                    f"{encoder.name} gives back all it is given, twice the same ({encoder_hardware(maker)})",
+                    f"{encoder.name} gives back all it is given, twice the same ({encoder_hardware(vendor)})",
                     facts=facts,
                 )
 

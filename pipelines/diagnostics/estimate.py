@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.diagnostics.benchmark import estimate_seconds
-from pipelines.diagnostics.run_time import keep_estimate, machine_share, typical
+from pipelines.diagnostics.run_time import keep_estimate, machine_share, mean_frame_seconds
 from pipelines.hardware.resources import WorkerAllocation, allocate_workers
 from pipelines.media.video_info import Chunk
 from pipelines.plan.chunking import cut_spans
@@ -81,16 +81,16 @@ def estimating(planned: Planned, settings: ExecutionSettings) -> Iterator[Note |
 
     The last event is the estimate. Raises the errors of a run.
     """
-    crew, chunks = allocate_workers(settings, planned.plan), _chunks(planned.plan)
+    allocation, chunks = allocate_workers(settings, planned.plan), _chunks(planned.plan)
     frames = sum(planned.plan.results_of(chunk) for chunk in chunks)
     yield Note(f"trying {frames} frames of the film at {len(chunks)} places: decoder, networks, encoder")
     places: list[TriedFrames] = []
     for place in _tried(planned, settings):
         places.append(place)
         if len(places) < len(chunks):
-            fps = estimated(planned, places, crew).fps
+            fps = estimated(planned, places, allocation).fps
             yield Note(f"{len(places)} of {len(chunks)} places tried: about {fps:.2f} fps so far")
-    found = estimated(planned, places, crew)
+    found = estimated(planned, places, allocation)
     keep_estimate(planned, settings, found.seconds)
     yield found
 
@@ -157,7 +157,7 @@ def _mean(sizes: Sequence[int]) -> float:
 
 
 def estimated(
-    planned: Planned, places: Sequence[TriedFrames], crew: WorkerAllocation | None = None
+    planned: Planned, places: Sequence[TriedFrames], allocation: WorkerAllocation | None = None
 ) -> Estimate:
     """Estimate for the whole film from samples, equally weighted.
 
@@ -166,7 +166,7 @@ def estimated(
     """
     plan, info = planned.plan, planned.info
     samples, count = [place.stages for place in places], len(places)
-    seconds = estimate_seconds(planned, typical(samples), crew)
+    seconds = estimate_seconds(planned, mean_frame_seconds(samples), allocation)
     keys, rest = sum(s.key_bytes for s in samples) / count, sum(s.bytes_a_frame for s in samples) / count
     busier = _mean(_sizes(info)[plan.start_frame : plan.stop_frame]) / max(
         _STATED_BYTES, sum(p.source_bytes for p in places) / count

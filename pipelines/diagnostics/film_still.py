@@ -1,4 +1,4 @@
-"""`still` and `latest_pair`: frames of films as small JPEG files.
+"""`still_frame` and `latest_pair`: frames of films as small JPEG files.
 
 They are for orientation, not for judging quality: FFmpeg's scaler converts and resizes. Needs no torch.
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from av.video.codeccontext import VideoCodecContext
     from av.video.frame import VideoFrame
 
-__all__ = ["FramePair", "latest_pair", "still"]
+__all__ = ["FramePair", "latest_pair", "still_frame"]
 
 
 _MOST_DECODED = 600
@@ -34,7 +34,7 @@ used instead."""
 _SHOWN_WIDTH = 1920
 
 
-def still(path: Path, seconds: float, width: int) -> bytes:
+def still_frame(path: Path, seconds: float, width: int) -> bytes:
     """The frame shown at a time, in seconds from the first frame, as a JPEG of that width in pixels.
 
     The last one after the end. Raises MediaError if there is no frame.

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from models.errors import MediaError, UsageError
-from pipelines.diagnostics.preview import PreviewMoment, make_folder, stamp
+from pipelines.diagnostics.preview import PreviewMoment, make_folder, time_stamp
 from pipelines.frames.film_frames import frames_at
-from pipelines.frames.images import SHOWN_PX, marked, most_detailed_crop, png, sheet, to_pixels
+from pipelines.frames.images import SHOWN_PX, contact_sheet, marked, most_detailed_crop, png, to_pixels
 from pipelines.frames.sample_values import to_values
 from pipelines.frames.video_reader import VideoReader
 from pipelines.media.pixel_format import PixelCrop
 from pipelines.output.journal import read_job, work_folder
 from pipelines.plan.pulldown import Pulldown
-from pipelines.quality.paired_reader import fit, opened, turned, upright
+from pipelines.quality.paired_reader import fit_size, open_video, upright_samples, upright_size
 from pipelines.storage.atomic_file import write_atomically
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def preview_finished_chunks(
     job = read_job(place if place.is_dir() else work_folder(place))
     if source is None and not job.input:
         raise UsageError(f"{job.folder}: does not say what it was made of; give the input, too")
-    film = opened(source if source is not None else Path(job.input))
+    film = open_video(source if source is not None else Path(job.input))
     if film.info.fingerprint != job.plan["source_fingerprint"]:
         raise UsageError(f"{film.info.path}: is not what {job.folder} was made of; give that input")
     if not job.done:
@@ -83,7 +83,7 @@ def _show(
 ) -> PreviewMoment | None:
     """The middle frame of a chunk; None if the run has finished and removed it meanwhile."""
     try:
-        chunk = opened(job.done[index])
+        chunk = open_video(job.done[index])
     except (MediaError, OSError):
         if job.done[index].exists():
             raise
@@ -92,16 +92,16 @@ def _show(
     middle = chunk.info.frame_count // 2
     frame = _source_frame(plan, told["start_frame"], middle)
     result = next(chunk.codes(f) for _, f in frames_at(chunk.info, [(middle, middle + 1)]))
-    width, height = upright(chunk)
-    before = fit(_as_planned(film, frame, PixelCrop(**plan.get("crop", {}))), width, height, result.bits)
+    width, height = upright_size(chunk)
+    before = fit_size(_as_planned(film, frame, PixelCrop(**plan.get("crop", {}))), width, height, result.bits)
     pictures, overview = _cut(before, result, (film, chunk))
     names = ("source", "result")
     seconds = float((film.info.pts[frame] - film.info.pts[0]) * film.info.time_base)
     files = []
     for name, data in zip(
-        (*names, "side-by-side"), (*map(png, pictures), png(sheet([pictures]))), strict=True
+        (*names, "side-by-side"), (*map(png, pictures), png(contact_sheet([pictures]))), strict=True
     ):
-        files.append(os.fspath(folder / f"{stamp(seconds)}.{name}.png"))
+        files.append(os.fspath(folder / f"{time_stamp(seconds)}.{name}.png"))
         write_atomically(Path(files[-1]), data)
     return PreviewMoment(number, seconds, tuple(map(png, pictures)), tuple(files), png(overview))
 
@@ -119,7 +119,9 @@ def _source_frame(plan: Mapping[str, Any], start: int, number: int) -> int:
 
 def _as_planned(film: VideoReader, number: int, crop: PixelCrop) -> SampleValues:
     """A source frame as networks get it: upright and cropped."""
-    codes = next(turned(film, film.codes(f)) for _, f in frames_at(film.info, [(number, number + 1)]))
+    codes = next(
+        upright_samples(film, film.codes(f)) for _, f in frames_at(film.info, [(number, number + 1)])
+    )
     crop = crop.turned(film.info.orientation)
     width, height = crop.size(codes.luma.shape[2], codes.luma.shape[1])
     return codes.crop(crop.top // 2 * 2, crop.left // 2 * 2, height // 2 * 2, width // 2 * 2)
@@ -129,7 +131,7 @@ def _cut(
     before: SampleValues, after: SampleValues, films: tuple[VideoReader, VideoReader]
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """The most detailed place of the source, from both, and the source with it marked."""
-    before = fit(before, after.luma.shape[2], after.luma.shape[1], max(before.bits, after.bits))
+    before = fit_size(before, after.luma.shape[2], after.luma.shape[1], max(before.bits, after.bits))
     luma = before.luma[0].astype(np.float32)
     rows, columns = (min(most, side) for most, side in zip(SHOWN_PX, luma.shape, strict=True))
     top, left = most_detailed_crop(np.abs(np.diff(luma, axis=1, append=luma[:, -1:])), rows, columns)

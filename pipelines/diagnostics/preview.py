@@ -13,9 +13,9 @@ from models.errors import UsageError
 from pipelines.diagnostics.estimate import TriedFrames, estimated, measure
 from pipelines.diagnostics.preview_frames import (
     SAMPLE_FRAMES,
-    asked_time,
     chosen_frames,
     frames_within,
+    requested_time,
     shown_frames,
 )
 from pipelines.diagnostics.run_time import keep_estimate, machine_share
@@ -23,7 +23,7 @@ from pipelines.hardware.resources import allocate_workers
 from pipelines.media.video_info import Chunk
 from pipelines.plan.chunking import cut_spans
 from pipelines.plan.events import Note, Planned
-from pipelines.plan.timeline import clock
+from pipelines.plan.timeline import clock_text
 from pipelines.planner.licences import licence_notes
 from pipelines.planner.network_choice import chosen_model
 from pipelines.planner.video_planner import plan_video
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from pipelines.plan.plan import Plan
     from pipelines.settings.run_settings import RunSettings
 
-__all__ = ["Choice", "Preview", "PreviewMoment", "make_folder", "preview", "preview_prefilters", "stamp"]
+__all__ = ["Choice", "Preview", "PreviewMoment", "make_folder", "preview", "preview_prefilters", "time_stamp"]
 
 
 _Compared: TypeAlias = "tuple[tuple[str, ...], list[RunSettings]]"
@@ -142,7 +142,7 @@ def _preview(
     (names, variants), settings = compared, asked.alone
     folder = folder or source.with_name(f"{source.stem}.preview")
     _refuse_other_page(folder)
-    times = [asked_time(text) for text in at]
+    times = [requested_time(text) for text in at]
     info = probe(
         source,
         video_stream=settings.video_stream,
@@ -241,14 +241,14 @@ def _write(
     for name, data in zip(
         (*_labels(names), _TOGETHER), (*sampled.pictures, sampled.side_by_side), strict=True
     ):
-        files.append(os.fspath(folder / f"{stamp(seconds)}.{name}.png"))
+        files.append(os.fspath(folder / f"{time_stamp(seconds)}.{name}.png"))
         write_atomically(Path(files[-1]), data)
     return PreviewMoment(sampled.moment, seconds, sampled.pictures, tuple(files), sampled.overview)
 
 
-def stamp(seconds: float) -> str:
+def time_stamp(seconds: float) -> str:
     """A time for a file name."""
-    return clock(seconds).replace(":", "-").rjust(12, "0")
+    return clock_text(seconds).replace(":", "-").rjust(12, "0")
 
 
 def _label(model: str) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pipelines.media.video_info import VideoInfo
     from pipelines.plan.plan import Plan
 
-__all__ = ["SAMPLE_FRAMES", "asked_time", "chosen_frames", "frames_within", "shown_frames"]
+__all__ = ["SAMPLE_FRAMES", "chosen_frames", "frames_within", "requested_time", "shown_frames"]
 
 
 SAMPLE_FRAMES = 2
@@ -27,7 +27,7 @@ SAMPLE_FRAMES = 2
 frame."""
 
 
-def asked_time(text: str) -> tuple[str, Fraction]:
+def requested_time(text: str) -> tuple[str, Fraction]:
     """A time as it was given, and in seconds."""
     try:
         return text, parse_range(f"{text}-")[0]

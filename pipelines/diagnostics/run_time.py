@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pipelines.settings.run_settings import ExecutionSettings
     from pipelines.workers.messages import StageSeconds
 
-__all__ = ["expected_rate", "keep_estimate", "machine_share", "run_seconds", "typical"]
+__all__ = ["expected_rate", "keep_estimate", "machine_share", "mean_frame_seconds", "run_seconds"]
 
 
 _STARTING_SECONDS = 4.0
@@ -37,7 +37,7 @@ def run_seconds(frames: int, a_frame: float) -> float:
     return _STARTING_SECONDS + frames * a_frame * _OVERHEAD
 
 
-def typical(samples: Sequence[StageSeconds]) -> StageSeconds:
+def mean_frame_seconds(samples: Sequence[StageSeconds]) -> StageSeconds:
     """What a frame of the whole film takes, from samples of several places, which count alike.
 
     A network takes as long for any tile, so the fastest place is right: what others take more is the wait of

@@ -18,7 +18,7 @@ from pipelines.codec.decoder import planes_as
 from pipelines.codec.encoder import encode_chunk
 from pipelines.media.cicp import ColorTags, HdrMetadata
 from pipelines.media.demuxer import open_decoder, open_memory
-from pipelines.media.hdr_metadata import agree, static_metadata
+from pipelines.media.hdr_metadata import equal_within_units, static_metadata
 from pipelines.media.pixel_format import planar_format
 from pipelines.media.video_info import Frame
 
@@ -111,7 +111,7 @@ def _flaw_of_stream(
         )
         if tags != color:
             return f"its colour tags are {tags}, expected {color}"
-        if frame.key_frame and not agree(static_metadata(frame), hdr):
+        if frame.key_frame and not equal_within_units(static_metadata(frame), hdr):
             return f"its HDR metadata is {static_metadata(frame)}, expected {hdr}"
         planes = planes_as(frame, found)
         least = min(

@@ -18,7 +18,7 @@ from pipelines.encoders.encoder_options import without_b_frames
 from pipelines.hardware.graphics_driver import encoder_hardware
 from pipelines.hardware.resources import computing_device
 from pipelines.media.cicp import ColorTags, HdrMetadata
-from pipelines.settings.encoder_spec import HARDWARE_CODECS, MAKERS, PRESETS
+from pipelines.settings.encoder_spec import HARDWARE_CODECS, PRESETS, VENDORS
 from pipelines.storage.cache_folder import read_cached, write_cached
 from pipelines.storage.child_call import ChildFailedError, call_in_child
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pipelines.settings.encoder_spec import Encoder
     from pipelines.settings.run_settings import EncodeSettings, RunSettings
 
-__all__ = ["proven_encoder", "self_test", "wanted_maker"]
+__all__ = ["proven_encoder", "self_test", "wanted_vendor"]
 
 
 _CHECK = "pipelines.encoders.encoder_check:encoder_flaw"
@@ -40,13 +40,13 @@ _BT709 = ColorTags(1, 1, 1, 1, 1)
 _OF_DEVICE = {"cuda": "nvenc", "hip": "amf", "xpu": "qsv", "mps": "videotoolbox"}
 
 
-def wanted_maker(settings: RunSettings, *, picture: bool) -> str:
+def wanted_vendor(settings: RunSettings, *, picture: bool) -> str:
     """The vendor of the encoder that is tried; empty for software.
 
     Named by the user, or for "auto" that of the GPU on which networks run.
     """
     encode = settings.encode
-    if encode.encoder in MAKERS:
+    if encode.encoder in VENDORS:
         if picture:
             raise UsageError(f"--encoder {encode.encoder}: pictures are encoded in software; leave it out")
         return encode.encoder
@@ -59,22 +59,22 @@ def wanted_maker(settings: RunSettings, *, picture: bool) -> str:
 def proven_encoder(
     settings: EncodeSettings,
     choose: Callable[[EncodeSettings], Encoder],
-    maker: str,
+    vendor: str,
     *,
     tags: Callable[[Encoder], ColorTags],
     hdr: HdrMetadata,
 ) -> tuple[Encoder, list[str]]:
     """(encoder, messages for the user).
 
-    choose: returns the encoder for settings. maker: of the hardware to try; empty for none. tags, hdr:
+    choose: returns the encoder for settings. vendor: of the hardware to try; empty for none. tags, hdr:
     expected in its stream. Raises UsageError if named hardware is missing or fails.
     """
-    named = settings.encoder in MAKERS
+    named = settings.encoder in VENDORS
     software = replace(settings, encoder="software")
-    if not maker:
+    if not vendor:
         return choose(software), []
     try:
-        encoder = choose(replace(settings, encoder=maker))
+        encoder = choose(replace(settings, encoder=vendor))
         if not named and encoder.pix_fmt != choose(software).pix_fmt:
             return choose(software), [f"encoded in software: {encoder.name} would need {encoder.pix_fmt}"]
         found, flaw = _proven(encoder, tags(encoder), hdr)
@@ -83,7 +83,7 @@ def proven_encoder(
             raise
         return choose(software), [f"encoded in software: {error}"]
     if not flaw:
-        return found, [f"encoded by {found.name} ({encoder_hardware(maker)}), which passed its self-test"]
+        return found, [f"encoded by {found.name} ({encoder_hardware(vendor)}), which passed its self-test"]
     if named:
         raise UsageError(
             f"--encoder {settings.encoder}: {encoder.name} can't be used here: {flaw}; give --encoder"
@@ -113,7 +113,7 @@ def self_test(encoder: Encoder, *, anew: bool = False) -> str:
 
     Empty if it passes. anew: ignore the remembered result.
     """
-    hardware = encoder_hardware(encoder.maker)
+    hardware = encoder_hardware(encoder.vendor)
     if not hardware:
         return "no such GPU is there, or its driver does not answer"
     width, height = SELF_TEST_SIZE

@@ -51,7 +51,7 @@ def crf_scale(encoder: Encoder) -> CrfScale:
     """
     highest = highest_crf(encoder.codec)
     assert highest is not None
-    if encoder.maker:
+    if encoder.vendor:
         step = 0.25 if encoder.codec == "av1" else 1.0
     else:
         step = 1.0 if encoder.codec == "av1" else 0.1
@@ -63,10 +63,10 @@ def with_crf(encoder: Encoder, crf: float, *, preset: str, before: float) -> Enc
 
     preset: of the settings. before: the CRF of its current options.
     """
-    if not encoder.maker:
+    if not encoder.vendor:
         return replace(encoder, options={**encoder.options, "crf": f"{crf:g}"})
     old, new = (
-        hardware_options(encoder.codec, encoder.maker, preset=preset, crf=level, pix_fmt=encoder.pix_fmt)
+        hardware_options(encoder.codec, encoder.vendor, preset=preset, crf=level, pix_fmt=encoder.pix_fmt)
         for level in (before, crf)
     )
     # What does not follow from the CRF stays, such as B frames that a chip does not have.

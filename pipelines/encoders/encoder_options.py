@@ -20,11 +20,11 @@ from pipelines.media.cicp import HDR_TRANSFERS, HdrMetadata, Transfer
 from pipelines.media.hdr_metadata import encoder_options
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.settings.encoder_spec import (
-    MAKERS,
     PACKED,
     PICTURE_ENCODERS,
     PRESETS,
     SOFTWARE_ENCODERS,
+    VENDORS,
     Encoder,
     encoder_name,
     refuse_pair,
@@ -115,7 +115,7 @@ def choose_encoder(settings: EncodeSettings, source: PixelFormat, target: Encode
         )
     else:
         refuse_pair(settings.codec, target.container)
-        hardware = settings.encoder in MAKERS
+        hardware = settings.encoder in VENDORS
         encoder = (_hardware_encoder if hardware else _software_encoder)(settings, source, target)
     return _checked_depth(encoder, target.transfer)
 
@@ -197,7 +197,7 @@ def without_b_frames(encoder: Encoder) -> Encoder | None:
     """The same hardware encoder without B frames; None if it uses none."""
     return (
         replace(encoder, options={**encoder.options, "bf": "0"})
-        if encoder.maker and encoder.options.get("bf", "0") != "0"
+        if encoder.vendor and encoder.options.get("bf", "0") != "0"
         else None
     )
 

@@ -11,7 +11,7 @@ import av
 
 from models.errors import UsageError
 from pipelines.media.pixel_format import PixelFormat
-from pipelines.settings.encoder_spec import MAKERS, PRESETS, encoder_name
+from pipelines.settings.encoder_spec import PRESETS, VENDORS, encoder_name
 
 __all__ = [
     "LAMBDA_A_STEP",
@@ -48,24 +48,24 @@ def largest_side(codec: str) -> int:
     return _LONGEST_SIDE[codec]
 
 
-def hardware_formats(codec: str, maker: str) -> set[str]:
+def hardware_formats(codec: str, vendor: str) -> set[str]:
     """Planar formats that a vendor's encoder for that codec supports.
 
     All possible ones if this FFmpeg lacks the encoder.
     """
-    formats = dict(MAKERS[maker])
-    if codec == "av1" or (maker, codec) == ("qsv", "h264"):
+    formats = dict(VENDORS[vendor])
+    if codec == "av1" or (vendor, codec) == ("qsv", "h264"):
         formats = {planar: fed for planar, fed in formats.items() if planar not in _OF_ONE_CODEC}
-    if codec == "h264" and maker != "nvenc":
+    if codec == "h264" and vendor != "nvenc":
         formats = {"yuv420p": formats["yuv420p"]}
     try:
-        listed = {f.name for f in av.codec.Codec(encoder_name(codec, maker), "w").video_formats or []}
+        listed = {f.name for f in av.codec.Codec(encoder_name(codec, vendor), "w").video_formats or []}
     except av.codec.codec.UnknownCodecError:
         return set(formats)
     return {planar for planar, fed in formats.items() if fed in listed}
 
 
-def hardware_options(codec: str, maker: str, *, preset: str, crf: float, pix_fmt: str) -> dict[str, str]:
+def hardware_options(codec: str, vendor: str, *, preset: str, crf: float, pix_fmt: str) -> dict[str, str]:
     """Options of such an encoder.
 
     preset: draft, balanced, archive, or a preset of the encoder. crf: in the scale of the software encoder.
@@ -76,24 +76,24 @@ def hardware_options(codec: str, maker: str, *, preset: str, crf: float, pix_fmt
     key, between = quantiser + _KEY_STEPS * step, quantiser + _B_STEPS * step
     highest = 255 if codec == "av1" else 51
     options = {"g": str(_GOP), "flags": "+cgop"}
-    if maker != "amf":
+    if vendor != "amf":
         options["bf"] = str(_B_FRAMES)
-    if maker in _SPEEDS:
-        options[_SPEED_OPTION[maker]] = _SPEEDS[maker].get(preset, preset)
+    if vendor in _SPEEDS:
+        options[_SPEED_OPTION[vendor]] = _SPEEDS[vendor].get(preset, preset)
     elif preset not in PRESETS:
-        raise UsageError(f"--preset {preset}: {encoder_name(codec, maker)} has no presets; leave it out")
-    if maker in {"nvenc", "qsv"}:
+        raise UsageError(f"--preset {preset}: {encoder_name(codec, vendor)} has no presets; leave it out")
+    if vendor in {"nvenc", "qsv"}:
         options |= {
             "i_qfactor": "1",
             "i_qoffset": str(_KEY_STEPS * step),
             "b_qfactor": "1",
             "b_qoffset": str(_B_STEPS * step),
         }
-    if maker == "nvenc":
+    if vendor == "nvenc":
         options |= _nvenc(codec, quantiser)
-    elif maker == "qsv":
+    elif vendor == "qsv":
         options |= _qsv(codec, quantiser, pix_fmt)
-    elif maker == "amf":
+    elif vendor == "amf":
         options |= _amf(codec, [min(highest, max(0, q)) for q in (key, quantiser, between)], pix_fmt)
     else:
         options |= _videotoolbox(codec, crf * 51 / (63 if codec == "av1" else 51), pix_fmt)

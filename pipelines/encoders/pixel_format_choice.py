@@ -10,16 +10,16 @@ import av
 from models.errors import MediaError, UsageError
 from pipelines.encoders.hardware_options import hardware_formats
 from pipelines.media.pixel_format import PixelFormat
-from pipelines.settings.encoder_spec import MAKERS, PACKED, SOFTWARE_ENCODERS, encoder_name
+from pipelines.settings.encoder_spec import PACKED, SOFTWARE_ENCODERS, VENDORS, encoder_name
 
 if TYPE_CHECKING:
     from pipelines.settings.encoder_spec import Encoder
     from pipelines.settings.run_settings import EncodeSettings, RunSettings
 
 __all__ = [
+    "image_settings",
     "lossless_format",
     "lost_bits",
-    "of_pictures",
     "raised_by_prefilters",
     "result_format",
 ]
@@ -30,7 +30,7 @@ _KEEPS_RGB = frozenset({"ffv1"})
 _FOR_PLAYERS = frozenset({"hevc", "h264", "av1"})
 
 
-def of_pictures(
+def image_settings(
     settings: EncodeSettings, source: PixelFormat, *, from_pictures: bool, to_pictures: bool
 ) -> tuple[EncodeSettings, list[str]]:
     """The settings for a film made from images, and messages for the user where there are images.
@@ -65,7 +65,7 @@ def result_format(settings: EncodeSettings, source: PixelFormat) -> PixelFormat:
 def lossless_format(settings: EncodeSettings, source: PixelFormat) -> str:
     """The source's own format, or the smallest of the encoder that loses nothing."""
     codec, name = settings.codec, SOFTWARE_ENCODERS[settings.codec]
-    if settings.encoder in MAKERS:
+    if settings.encoder in VENDORS:
         name = encoder_name(codec, settings.encoder)
         known = hardware_formats(codec, settings.encoder)
     else:
@@ -86,7 +86,7 @@ def lossless_format(settings: EncodeSettings, source: PixelFormat) -> str:
         (_changes(source, fmt), fmt.name) for fmt in formats if _holds_all(source, fmt, keeps_rgb=keeps_rgb)
     ]
     if not candidates:
-        if settings.encoder in MAKERS:
+        if settings.encoder in VENDORS:
             raise UsageError(
                 f"{name} can't hold {source.name}; give --encoder software, or give up precision by"
                 " --pixel-format yuv420p10le"

@@ -12,10 +12,10 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
-from pipelines.file_parsing.file_bytes import FileBytes, Flaw, broken_at, cut_short, top_boxes
+from pipelines.file_parsing.file_bytes import FileBytes, Flaw, top_boxes, truncation_flaw, unknown_data_flaw
 from pipelines.file_parsing.matroska import CLUSTER, EBML, matroska_flaw, top_elements
 
-__all__ = ["appended_film", "flaw_of", "header_bytes", "lacks_index", "tells_lengths"]
+__all__ = ["appended_film", "detects_truncation", "flaw_of", "header_bytes", "lacks_index"]
 
 
 def flaw_of(path: str | os.PathLike[str], format_name: str) -> Flaw | None:
@@ -30,7 +30,7 @@ def flaw_of(path: str | os.PathLike[str], format_name: str) -> Flaw | None:
         return walk(FileBytes(file.fileno()))
 
 
-def tells_lengths(format_name: str) -> bool:
+def detects_truncation(format_name: str) -> bool:
     """Whether `flaw_of` finds every truncation.
 
     The container stores the length of each packet (MPEG-TS does not), or holds one image.
@@ -106,9 +106,11 @@ def _mp4(file: FileBytes) -> Flaw | None:
         if size < 8:
             # Cameras append what is no box. Behind a `moov` that lists every sample, and the samples, it
             # can't be a part of the film.
-            return replace(broken_at(at), at_the_end={b"moov", b"mdat"} <= kinds and b"moof" not in kinds)
+            return replace(
+                unknown_data_flaw(at), at_the_end={b"moov", b"mdat"} <= kinds and b"moof" not in kinds
+            )
         if at + size > file.size:
-            return cut_short(file.size, at + size)
+            return truncation_flaw(file.size, at + size)
         kinds.add(head[4:8])
         at += size
     return None
@@ -147,12 +149,12 @@ def _flv(file: FileBytes) -> Flaw | None:
     while at < file.size:
         head = file.read(at, 11)
         if len(head) < 11:
-            return cut_short(file.size, at + 15)
+            return truncation_flaw(file.size, at + 15)
         if head[0] & 0x1F not in {8, 9, 18} or head[8:11] != bytes(3):
-            return broken_at(at)
+            return unknown_data_flaw(at)
         end = at + 11 + int.from_bytes(head[1:4], "big") + 4
         if end > file.size + 4:  # some writers leave the last length out
-            return cut_short(file.size, end)
+            return truncation_flaw(file.size, end)
         at = end
     return None
 
@@ -160,7 +162,11 @@ def _flv(file: FileBytes) -> Flaw | None:
 def _avi(file: FileBytes) -> Flaw | None:
     size = int.from_bytes(file.read(4, 4), "little")
     # A recorder that was stopped leaves 0 or the largest number here.
-    return cut_short(file.size, size + 8) if file.size < size + 8 < 0xFFFFFFFF and size < 0x7FFFFFFF else None
+    return (
+        truncation_flaw(file.size, size + 8)
+        if file.size < size + 8 < 0xFFFFFFFF and size < 0x7FFFFFFF
+        else None
+    )
 
 
 _ASF_DATA = bytes.fromhex("3626b2758e66cf11a6d900aa0062ce6c")
@@ -174,7 +180,7 @@ def _asf(file: FileBytes) -> Flaw | None:
     # A live stream that was saved does not know its size.
     if head[:16] != _ASF_DATA or at + size <= file.size or size >= 1 << 56:
         return None
-    flaw = cut_short(file.size, at + size)
+    flaw = truncation_flaw(file.size, at + size)
     # Zeros fill the last packet up to the one size of all.
     return replace(flaw, spared=_is_padding(file, at + _ASF_PACKETS_AT, at + size))
 
@@ -220,7 +226,7 @@ def _mxf(file: FileBytes) -> Flaw | None:
         return None
     start = 17 + (head[16] & 0x7F if head[16] & 0x80 else 0)
     footer = int.from_bytes(head[start + 24 : start + 32], "big")
-    return replace(cut_short(file.size, footer), at_the_end=False) if footer >= file.size else None
+    return replace(truncation_flaw(file.size, footer), at_the_end=False) if footer >= file.size else None
 
 
 def _ogg(file: FileBytes) -> Flaw | None:
@@ -228,10 +234,10 @@ def _ogg(file: FileBytes) -> Flaw | None:
     while at < file.size:
         head = file.read(at, 27 + 255)
         if head[:4] != b"OggS":
-            return broken_at(at)
+            return unknown_data_flaw(at)
         end = at + 27 + head[26] + sum(head[27 : 27 + head[26]]) if len(head) > 26 else at + 27
         if end > file.size:
-            return replace(cut_short(file.size, end), at_the_end=False)
+            return replace(truncation_flaw(file.size, end), at_the_end=False)
         at = end
     return None
 
@@ -248,12 +254,12 @@ def _gif(file: FileBytes) -> Flaw | None:
         elif kind == 0x21:
             at += 2
         elif kind == 0x2C:
-            return replace(cut_short(file.size, at + 11), at_the_end=False)
+            return replace(truncation_flaw(file.size, at + 11), at_the_end=False)
         else:
-            return broken_at(at)
+            return unknown_data_flaw(at)
         while (length := file.read(at, 1)) != b"\0":
             if not length:
-                return replace(cut_short(file.size, at + 1), at_the_end=False)
+                return replace(truncation_flaw(file.size, at + 1), at_the_end=False)
             at += 1 + length[0]
         at += 1
     return None
@@ -272,7 +278,7 @@ def _y4m(file: FileBytes) -> Flaw | None:
     samples = luma * (2 if color == b"444alpha" else 1) + chroma
     stride = samples * (2 if color[4:].isdigit() and color != b"mono8" else 1) + 6
     part = (file.size - len(line) - 1) % stride
-    return replace(cut_short(file.size, file.size - part + stride), at_the_end=False) if part else None
+    return replace(truncation_flaw(file.size, file.size - part + stride), at_the_end=False) if part else None
 
 
 def _ivf(file: FileBytes) -> Flaw | None:
@@ -280,7 +286,7 @@ def _ivf(file: FileBytes) -> Flaw | None:
     at = int.from_bytes(file.read(6, 2), "little")
     while at < file.size:
         at += 12 + int.from_bytes(file.read(at, 4), "little")
-    return replace(cut_short(file.size, at), at_the_end=False) if at > file.size else None
+    return replace(truncation_flaw(file.size, at), at_the_end=False) if at > file.size else None
 
 
 def _obu(file: FileBytes) -> Flaw | None:
@@ -296,7 +302,7 @@ def _obu(file: FileBytes) -> Flaw | None:
             skip = 2 if head[0] & 4 else 1
         count, length = _leb128(head[skip:])
         at += skip + count + length
-    return replace(cut_short(file.size, at), at_the_end=False) if at > file.size else None
+    return replace(truncation_flaw(file.size, at), at_the_end=False) if at > file.size else None
 
 
 def _leb128(data: bytes) -> tuple[int, int]:

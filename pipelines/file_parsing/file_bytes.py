@@ -14,13 +14,13 @@ __all__ = [
     "FileBytes",
     "Flaw",
     "box_within",
-    "broken_at",
-    "cut_short",
     "find_box",
     "movie_tracks",
     "sample_entry",
     "sample_format",
     "top_boxes",
+    "truncation_flaw",
+    "unknown_data_flaw",
 ]
 
 
@@ -56,12 +56,12 @@ class FileBytes:
             at += len(data)
 
 
-def cut_short(size: int, declared: int) -> Flaw:
+def truncation_flaw(size: int, declared: int) -> Flaw:
     """The flaw of a file with missing bytes at the end."""
     return Flaw(f"ends early: {size} of at least {declared} bytes are there", at_the_end=True)
 
 
-def broken_at(at: int) -> Flaw:
+def unknown_data_flaw(at: int) -> Flaw:
     """The flaw of a file with unknown data at a position."""
     return Flaw(f"is broken at byte {at}; what stood there is lost")
 

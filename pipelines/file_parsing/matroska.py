@@ -9,7 +9,7 @@ import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pipelines.file_parsing.file_bytes import FileBytes, Flaw, broken_at, cut_short
+from pipelines.file_parsing.file_bytes import FileBytes, Flaw, truncation_flaw, unknown_data_flaw
 
 if TYPE_CHECKING:
     import os
@@ -76,7 +76,7 @@ def _walk(file: FileBytes) -> tuple[Flaw | None, list[int]]:
         found = _element(file, at)
         if found is None or found[0] not in {EBML, _SEGMENT, _VOID}:
             # Something small may stand behind a film; as much as this is what a wrong length cut off.
-            return broken_at(at) if file.size - at > file.size // 64 else None, begins
+            return unknown_data_flaw(at) if file.size - at > file.size // 64 else None, begins
         name, start, size = found
         if name == _SEGMENT:
             flaw, at = _segment(file, start, None if size is None else start + size)
@@ -84,7 +84,7 @@ def _walk(file: FileBytes) -> tuple[Flaw | None, list[int]]:
                 return flaw, begins
             continue
         if size is None:
-            return broken_at(at), begins
+            return unknown_data_flaw(at), begins
         if name == EBML and at:
             begins.append(at)
         at = start + size
@@ -101,11 +101,13 @@ def _segment(file: FileBytes, at: int, declared: int | None) -> tuple[Flaw | Non
             return None, at
         if found is None or found[0] not in _TOP:
             # The rest of an element that the end of the file cuts through is no damage on the way.
-            return cut_short(file.size, declared or at + 12) if file.size - at < 12 else broken_at(at), stop
+            return truncation_flaw(
+                file.size, declared or at + 12
+            ) if file.size - at < 12 else unknown_data_flaw(at), stop
         name, start, size = found
         end = file.size if size is None else start + size
         if declared is not None and end > declared:
-            return broken_at(at), stop
+            return unknown_data_flaw(at), stop
         if name == _TRACKS:
             tracks |= _track_numbers(file, start, end)
         if name == CLUSTER:
@@ -113,9 +115,11 @@ def _segment(file: FileBytes, at: int, declared: int | None) -> tuple[Flaw | Non
             if flaw is not None:
                 return flaw, end
         if end > file.size:
-            return cut_short(file.size, declared or end), end
+            return truncation_flaw(file.size, declared or end), end
         at = end
-    return cut_short(file.size, declared) if declared is not None and declared > file.size else None, stop
+    return truncation_flaw(
+        file.size, declared
+    ) if declared is not None and declared > file.size else None, stop
 
 
 def top_elements(file: FileBytes) -> Iterator[tuple[int, int]]:
@@ -167,18 +171,18 @@ def _cluster(
     while at < stop:
         found = _element(file, at)
         if found is None and file.size - at < 12:
-            return replace(cut_short(file.size, declared or at + 12), at_the_end=False), file.size
+            return replace(truncation_flaw(file.size, declared or at + 12), at_the_end=False), file.size
         if found is not None and declared is None and found[0] in (_TOP | {EBML}) - _IN_CLUSTER:
             return None, at  # of unknown length: it ends where the next one begins
         if found is None or found[0] not in _IN_CLUSTER or found[2] is None:
-            return broken_at(at), stop
+            return unknown_data_flaw(at), stop
         name, start, size = found
         assert size is not None
         beyond = declared is not None and start + size > declared
         if not beyond and start + size > file.size:
-            return replace(cut_short(file.size, declared or start + size), at_the_end=False), file.size
+            return replace(truncation_flaw(file.size, declared or start + size), at_the_end=False), file.size
         if beyond or _is_of_no_track(file, name, start, tracks):
-            return broken_at(at), stop
+            return unknown_data_flaw(at), stop
         if (name, at, size) == (_CRC, begin, 4) and declared is not None and declared <= file.size:
             flaw = _checksum_flaw(file, start, declared)
             if flaw is not None:

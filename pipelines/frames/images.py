@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SHOWN_PX",
+    "contact_sheet",
     "marked",
     "most_detailed_crop",
     "png",
-    "sheet",
     "strip",
     "to_pixels",
     "write_jpeg",
@@ -163,7 +163,7 @@ def strip(clips: Sequence[Planes], matrix: int = Matrix.BT470BG, *, side: int = 
     return _join(cut, axis=1)
 
 
-def sheet(rows: Sequence[Sequence[np.ndarray]], labels: Sequence[str] = ()) -> np.ndarray:
+def contact_sheet(rows: Sequence[Sequence[np.ndarray]], labels: Sequence[str] = ()) -> np.ndarray:
     """Rows of (H,W,3) uint8 tiles of one size, with gaps. labels: words of A to Z above the columns."""
     tiles = [_join(row, axis=1) for row in rows]
     if labels:

@@ -24,7 +24,7 @@ from pipelines.frames.sample_values import (
 )
 from pipelines.media.cicp import Range, Siting
 from pipelines.media.packet_reader import PacketReader
-from pipelines.plan.color_tags import resolve
+from pipelines.plan.color_tags import resolve_tags
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +46,7 @@ class VideoReader:
         """Raise MediaError for pixel formats and colours that can't be converted."""
         self.info = info
         self.pixels: PixelFormat = info.pixels
-        tags, _ = resolve(
+        tags, _ = resolve_tags(
             info.color, self.pixels, height=info.height, codec=info.codec, picture=info.made_of_pictures
         )
         self.tags: ColorTags = tags

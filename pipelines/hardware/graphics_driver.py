@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-__all__ = ["encoder_hardware", "first_nvidia", "listed_by_windows", "makers_here", "output_of_tool"]
+__all__ = ["encoder_hardware", "first_nvidia", "listed_by_windows", "output_of_tool", "vendors_here"]
 
 
 _ASKING_SECONDS = 20.0
@@ -36,48 +36,48 @@ _FOLDERS = (
 )
 
 
-def encoder_hardware(maker: str) -> str:
+def encoder_hardware(vendor: str) -> str:
     """GPU and driver, such as "NVIDIA GeForce RTX 4090, driver 570.86".
 
     Empty if there is no such GPU, or the driver is unknown.
     """
-    return _hardware(maker, os.environ.get("CUDA_VISIBLE_DEVICES", ""))
+    return _hardware(vendor, os.environ.get("CUDA_VISIBLE_DEVICES", ""))
 
 
-def makers_here() -> list[str]:
+def vendors_here() -> list[str]:
     """Encoders of the hardware in this machine, as far as the system lists it.
 
     Takes no time if there is none.
     """
     return [
-        maker
-        for maker in ("nvenc", "amf", "qsv", "videotoolbox")
-        if _may_be_there(maker) and encoder_hardware(maker)
+        vendor
+        for vendor in ("nvenc", "amf", "qsv", "videotoolbox")
+        if _may_be_there(vendor) and encoder_hardware(vendor)
     ]
 
 
-def _may_be_there(maker: str) -> bool:
+def _may_be_there(vendor: str) -> bool:
     """Whether it is worth starting a process to ask."""
     if sys.platform == "darwin":
-        return maker == "videotoolbox"
+        return vendor == "videotoolbox"
     if sys.platform == "win32":
-        return maker != "videotoolbox"
-    if maker == "nvenc":
+        return vendor != "videotoolbox"
+    if vendor == "nvenc":
         return any(Path(sign).exists() for sign in ("/proc/driver/nvidia", "/dev/dxg", "/dev/nvidiactl"))
-    return maker != "videotoolbox"
+    return vendor != "videotoolbox"
 
 
 @functools.cache
-def _hardware(maker: str, visible: str) -> str:
-    if maker == "videotoolbox":
+def _hardware(vendor: str, visible: str) -> str:
+    if vendor == "videotoolbox":
         return _of_macos() if sys.platform == "darwin" else ""
-    if maker == "nvenc":
+    if vendor == "nvenc":
         facts = "--query-gpu=index,uuid,name,driver_version"
         return first_nvidia(output_of_tool("nvidia-smi", facts, "--format=csv,noheader"), visible)
     if sys.platform == "win32":
         script = "Get-CimInstance Win32_VideoController | Select-Object Name,DriverVersion | ConvertTo-Json"
-        return listed_by_windows(output_of_tool("powershell", "-NoProfile", "-Command", script), maker)
-    return _of_linux(maker)
+        return listed_by_windows(output_of_tool("powershell", "-NoProfile", "-Command", script), vendor)
+    return _of_linux(vendor)
 
 
 def output_of_tool(*command: str) -> str:
@@ -107,7 +107,7 @@ def first_nvidia(told: str, visible: str) -> str:
     return f"{row[2]}, driver {row[3]}" if row is not None else ""
 
 
-def listed_by_windows(told: str, maker: str) -> str:
+def listed_by_windows(told: str, vendor: str) -> str:
     """The first adapter of that vendor. told: PowerShell's JSON of Win32_VideoController."""
     try:
         found = json.loads(told)
@@ -115,7 +115,7 @@ def listed_by_windows(told: str, maker: str) -> str:
         return ""
     for adapter in found if isinstance(found, list) else [found]:
         name, driver = str(adapter.get("Name")), adapter.get("DriverVersion")
-        if next((its for word, its in _WORDS.items() if word in name.lower()), "") == maker:
+        if next((its for word, its in _WORDS.items() if word in name.lower()), "") == vendor:
             return f"{name}, driver {driver}"
     return ""
 
@@ -125,30 +125,30 @@ def _of_macos() -> str:
     return f"{chip}, macOS {platform.mac_ver()[0]}"
 
 
-def _of_linux(maker: str) -> str:
+def _of_linux(vendor: str) -> str:
     """Find it in the kernel's list of graphics cards.
 
     Device number and kernel driver, with the libraries that the encoder loads.
     """
     for card in sorted(_DRM.glob("card[0-9]*/device")):
         try:
-            vendor, device = (
+            number, device = (
                 (card / name).read_text(encoding="ascii").strip() for name in ("vendor", "device")
             )
         except (OSError, ValueError):
             continue
-        if _PCI.get(vendor) == maker:
+        if _PCI.get(number) == vendor:
             module = os.path.basename(os.path.realpath(card / "driver"))
             return ", ".join(
-                [f"{vendor[2:]}:{device[2:]}", f"{module} of Linux {platform.release()}", *_libraries(maker)]
+                [f"{number[2:]}:{device[2:]}", f"{module} of Linux {platform.release()}", *_libraries(vendor)]
             )
     return ""
 
 
-def _libraries(maker: str) -> list[str]:
+def _libraries(vendor: str) -> list[str]:
     """Name and size of each library, as not all have a version in their names."""
     found = []
-    for name in _LIBRARIES.get(maker, ()):
+    for name in _LIBRARIES.get(vendor, ()):
         path = next((p for folder in _FOLDERS if (p := Path(folder, name)).exists()), None)
         if path is not None:
             found.append(f"{path.resolve().name} ({path.stat().st_size} bytes)")

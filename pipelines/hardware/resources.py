@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from models.errors import VsrError
 from models.sandbox import physical_memory
-from pipelines.hardware.graphics_driver import encoder_hardware, makers_here, output_of_tool
+from pipelines.hardware.graphics_driver import encoder_hardware, output_of_tool, vendors_here
 from pipelines.settings.run_settings import missing_device
 from pipelines.storage.cache_folder import read_cached, write_cached
 from pipelines.storage.child_call import ChildFailedError, call_in_child
@@ -103,11 +103,11 @@ def with_fewer_workers(settings: ExecutionSettings, plan: Plan) -> ExecutionSett
 
     None if there are no more already, and for a cluster.
     """
-    crew = allocate_workers(settings, plan)
-    least = max(1, len(crew.devices))
+    allocation = allocate_workers(settings, plan)
+    least = max(1, len(allocation.devices))
     return (
         replace(settings, workers=least)
-        if settings.cluster is None and min(crew.workers, len(plan.spans)) > least
+        if settings.cluster is None and min(allocation.workers, len(plan.spans)) > least
         else None
     )
 
@@ -266,7 +266,7 @@ def _accelerator() -> tuple[str, int]:
         for name in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ZE_AFFINITY_MASK")
         if name in os.environ
     ]
-    key = " | ".join([sys.prefix, metadata.version("torch"), *map(encoder_hardware, makers_here()), *shown])
+    key = " | ".join([sys.prefix, metadata.version("torch"), *map(encoder_hardware, vendors_here()), *shown])
     known = read_cached("devices", key)
     if isinstance(known, list) and len(known) == 2:
         return str(known[0]), int(known[1])

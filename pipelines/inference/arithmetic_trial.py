@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from pipelines.inference.device import choose_device, device_traits
-from pipelines.inference.temporal_windows import alone
+from pipelines.inference.temporal_windows import single_frame_window
 from pipelines.inference.upscaler import Upscaler
 from pipelines.media.pixel_format import Orientation
 from pipelines.media.video_info import Frame
@@ -88,10 +88,10 @@ def _seconds(plan: Plan, device: torch.device) -> float:
     def frames(count: int) -> Iterator[Frame]:
         return (replace(frame, pts=n) for n in range(count) for frame in [_frame(plan, n)])
 
-    list(upscaler.stream(alone(f, upscaler.contract) for f in frames(_WARM_UP)))
+    list(upscaler.stream(single_frame_window(f, upscaler.contract) for f in frames(_WARM_UP)))
     prepared = list(frames(_ROUNDS))
     began = time.perf_counter()
-    list(upscaler.stream(alone(f, upscaler.contract) for f in prepared))
+    list(upscaler.stream(single_frame_window(f, upscaler.contract) for f in prepared))
     return (time.perf_counter() - began) / _ROUNDS
 
 

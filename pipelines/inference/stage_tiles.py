@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipelines.media.pixel_format import PixelCrop
-from pipelines.plan.tiling import cut
+from pipelines.plan.tiling import cut_tiles
 
 if TYPE_CHECKING:
     from models.network import LoadedNetwork
@@ -36,4 +36,6 @@ def tiles_of(plan: Plan, network: LoadedNetwork, size: tuple[int, int]) -> list[
     """
     contract = network.contract
     tile = size if contract.halo_px is None else plan.tile_px
-    return list(cut(size, tile, contract.halo_px or 0, contract.size_multiple, _bars_of(plan, network, size)))
+    return list(
+        cut_tiles(size, tile, contract.halo_px or 0, contract.size_multiple, _bars_of(plan, network, size))
+    )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from models.network import Contract
     from pipelines.media.video_info import Frame
 
-__all__ = ["FrameBuffer", "Window", "alone", "windows"]
+__all__ = ["FrameBuffer", "Window", "single_frame_window", "windows"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +68,7 @@ class FrameBuffer:
         return self._kept[number - self.next]
 
 
-def alone(frame: Frame, contract: Contract, number: int = 0) -> Window:
+def single_frame_window(frame: Frame, contract: Contract, number: int = 0) -> Window:
     """A window of a single frame, without neighbours."""
     return Window((frame,) * (contract.past + 1 + contract.future), contract.past, True, number)
 

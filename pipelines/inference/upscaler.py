@@ -28,7 +28,7 @@ from pipelines.inference.fused_cpu import FusedNetwork
 from pipelines.inference.grain_synthesis import GrainMaker
 from pipelines.inference.output_checks import bad_output_error, diagnose, health_of_codes
 from pipelines.inference.stage_tiles import tiles_of
-from pipelines.inference.temporal_windows import Window, alone
+from pipelines.inference.temporal_windows import Window, single_frame_window
 from pipelines.inference.tile_cache import TileCache
 from pipelines.inference.tile_threads import TileThreadPool
 from pipelines.media.cicp import SITING_OFFSETS, Range, Siting
@@ -143,7 +143,7 @@ class Upscaler:
 
     def __call__(self, frames: Sequence[Frame]) -> list[Frame]:
         """Upscale frames separately, each with its own timestamp; order and number are kept."""
-        return [made for _, made in self.stream(alone(f, self.contract) for f in frames)]
+        return [made for _, made in self.stream(single_frame_window(f, self.contract) for f in frames)]
 
     def stream(self, windows: Iterable[Window]) -> Iterator[tuple[Window, Frame]]:
         """Upscale windows (a frame and its neighbours) in order, and yield (window, upscaled frame).

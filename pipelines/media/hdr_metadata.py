@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from pipelines.media.cicp import ColorTags
 
 __all__ = [
-    "agree",
     "configuration_box",
     "configuration_of",
     "encoder_options",
+    "equal_within_units",
     "frame_side_data",
     "is_dolby_vision_only",
     "side_data_of",
@@ -73,7 +73,7 @@ def _volume(display: tuple[int, ...], *, decimal: bool) -> str:
     return f"{points}L{pair(luminance, _PER_LUMINANCE)}"
 
 
-def agree(one: HdrMetadata, other: HdrMetadata) -> bool:
+def equal_within_units(one: HdrMetadata, other: HdrMetadata) -> bool:
     """Equal up to the units of AV1 (chromaticities in 2⁻¹⁶, luminances in 2⁻⁸ and 2⁻¹⁴)."""
     if len(one.display) != len(other.display) or one.light != other.light:
         return False

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import MediaError, VerificationError
-from pipelines.storage.atomic_file import replace, write_atomically
+from pipelines.storage.atomic_file import rename_over, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -162,6 +162,6 @@ def publish(made: Path, target: Pattern, mark: Path, word: str) -> int:
     size = 0
     for number in numbers:
         size += (made / str(number)).stat().st_size
-        replace(made / str(number), target.path(number))
+        rename_over(made / str(number), target.path(number))
     shutil.rmtree(made, ignore_errors=True)
     return size

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.catalog.card import read_card, sha256_of, user_folder
-from models.catalog.lookup import cards, find, foreign
+from models.catalog.lookup import cards, find_cards, read_third_party
 from models.catalog.model_index import IndexEntry, entry_of_file
 from models.errors import MediaError, OutputError, ResourceError, UsageError
 from pipelines.model_files.card_writer import to_toml
-from pipelines.storage.atomic_file import replace, write_atomically
+from pipelines.storage.atomic_file import rename_over, write_atomically
 from pipelines.storage.download import download
 from pipelines.storage.file_lock import lock_file, wait_for_lock
 
@@ -85,7 +85,7 @@ def fetch(entry: IndexEntry) -> Iterator[Fetching | Fetched]:
             part = folder / f"{entry.sha256}.part"
             yield from _download(entry, part, given)
             whole = part.with_suffix(entry.suffix)
-            replace(part, whole)
+            rename_over(part, whole)
             try:
                 yield Fetched(_keep_known(whole, entry), new=True)
             finally:
@@ -122,7 +122,7 @@ def _installed(entry: IndexEntry) -> Card | None:
 
 
 def _keep_known(path: Path, entry: IndexEntry) -> Card:
-    card = find(str(path))[0]
+    card = find_cards(str(path))[0]
     if card.scale != entry.scale:
         raise MediaError(
             f"{entry.name}: the list says x{entry.scale}, the file is x{card.scale}; the list is wrong"
@@ -168,7 +168,7 @@ def install_model(
                 raise MediaError(
                     f"{source}: its SHA-256 is {found}, not the one given; it is damaged or another file"
                 )
-        card = find(str(path))[0]
+        card = find_cards(str(path))[0]
         entry = entry_of_file(sha256_of(path))
         known = (
             {"licence": entry.licence, "commercial": entry.commercial, "author": entry.author}
@@ -234,7 +234,7 @@ def _keep(path: Path, card: Card, name: str, facts: Mapping[str, str]) -> Card:
     if is_onnx or path.suffix == ".safetensors":
         write_atomically(weights, lambda partial: shutil.copyfile(path, partial), parents=True)
     else:
-        write_atomically(weights, lambda partial: foreign(path, str(partial)), parents=True)
+        write_atomically(weights, lambda partial: read_third_party(path, str(partial)), parents=True)
     table: dict[str, Any] = {
         k: v for k, v in dataclasses.asdict(card).items() if k not in {"name", "path", "more"}
     }

@@ -50,7 +50,7 @@ __all__ = [
     "hidden_units",
     "packed_codes",
     "quantize",
-    "runnable",
+    "with_integer_layers",
 ]
 
 
@@ -87,7 +87,7 @@ def quantize(network: nn.Module, frames: Sequence[SampleValues], *, seed: int = 
     return _quantized(network, frames, seed)
 
 
-def runnable(network: LoadedNetwork, found: Mapping[str, Tensor]) -> list[LoadedNetwork]:
+def with_integer_layers(network: LoadedNetwork, found: Mapping[str, Tensor]) -> list[LoadedNetwork]:
     """Attach the result of `quantize` to a network; a `Restoring` gives one network per set of weights."""
     module = network.module
     if not isinstance(module, Restoring):

@@ -12,7 +12,7 @@ import torch
 
 from models.architectures.diffusion import Diffusion
 from models.catalog.loader import load_network
-from models.catalog.lookup import find
+from models.catalog.lookup import find_cards
 from models.errors import UsageError
 from models.layers.yuv_residual import pack
 from pipelines.objectives.reconstruction import Reconstruction
@@ -84,7 +84,7 @@ class Distillation(DiffusionObjective):
         super().__init__(settings, network, device, autocast)
         cards = [
             c
-            for c in find(settings.objective.teacher or "none")
+            for c in find_cards(settings.objective.teacher or "none")
             if c.architecture == "diffusion" and c.scale == settings.scale
         ]
         if not cards:

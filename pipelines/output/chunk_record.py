@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pipelines.media.video_info import VideoInfo
     from pipelines.plan.plan import Plan
 
-__all__ = ["ChunkRecord", "ResultParts", "holds"]
+__all__ = ["ChunkRecord", "ResultParts", "matches_manifest"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +66,7 @@ class ResultParts:
     """Every chunk of the plan, in order."""
 
 
-def holds(path: Path, table: dict[str, Any]) -> bool:
+def matches_manifest(path: Path, table: dict[str, Any]) -> bool:
     """Whether the data matches its manifest."""
     needed = {"index", "bytes", "sha256", "header_sha256", "pts", "thumbnails", "corrupt"}
     if (

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.errors import OutputError, UsageError, VsrError
-from pipelines.output.chunk_record import ChunkRecord, holds
+from pipelines.output.chunk_record import ChunkRecord, matches_manifest
 from pipelines.output.plan_differences import earlier_options, plan_differences
 from pipelines.plan.plan_id import plan_id
 from pipelines.settings.crf_target import CrfTarget
@@ -256,7 +256,7 @@ class Journal:
                 table is not None
                 and table.get("plan") in plan_ids
                 and table.get("index") == int(manifest.stem)
-                and holds(path, table)
+                and matches_manifest(path, table)
             ):
                 marks = tuple(table.get("dynamic_hdr", ()))
                 facts = table["sha256"], table["header_sha256"], table["corrupt"], marks
@@ -271,7 +271,8 @@ def refuse_other_chunks(folder: Path, plan_id: str, plan: dict[str, Any]) -> Non
     """Raise UsageError if a work directory has intact chunks of another plan, with differences and advice."""
     tables = [(path.with_suffix(".chunk"), _table(path)) for path in _manifests(folder)]
     kept = sum(
-        table is not None and table.get("plan") != plan_id and holds(path, table) for path, table in tables
+        table is not None and table.get("plan") != plan_id and matches_manifest(path, table)
+        for path, table in tables
     )
     if not kept:
         return

@@ -24,7 +24,7 @@ from pipelines.containers.container_support import (
     stream_time_bases,
 )
 from pipelines.containers.container_tags import OWN_TAGS, copy_tags, film_timecode
-from pipelines.containers.copied_tracks import LATM, REWRAPPED, add_copied_stream, codec_of, described_by
+from pipelines.containers.copied_tracks import LATM, REWRAPPED, add_copied_stream, codec_of, description_box
 from pipelines.containers.matroska_shape import reserve, write_shape
 from pipelines.containers.mov_boxes import add_to_sample_entry, describe_tracks, disable_tracks
 from pipelines.containers.subtitle_text import add_text_track, converted, is_converted
@@ -263,7 +263,9 @@ def _prepare(
                 is_cover=is_cover,
                 codec=codec,
                 is_annex_b=not is_cover and is_annex_b(stream),
-                description=described_by(source, stream) if plan.encoder.container in {"mp4", "mov"} else b"",
+                description=description_box(source, stream)
+                if plan.encoder.container in {"mp4", "mov"}
+                else b"",
             )
     if video is None:
         raise VerificationError("the source no longer has the stream that was upscaled")

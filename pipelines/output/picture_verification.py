@@ -28,7 +28,14 @@ if TYPE_CHECKING:
     from pipelines.output.chunk_record import ChunkRecord
     from pipelines.plan.plan import Plan
 
-__all__ = ["SEAM_FRAMES", "check_picture", "check_shown", "read_picture", "result_decoder", "verify_pictures"]
+__all__ = [
+    "SEAM_FRAMES",
+    "check_frame_content",
+    "check_picture",
+    "read_picture",
+    "result_decoder",
+    "verify_pictures",
+]
 
 SEAM_FRAMES = 3
 """Frames that are decoded at the start of every chunk."""
@@ -39,7 +46,7 @@ def result_decoder(stream: VideoStream, plan: Plan, **options: str) -> VideoCode
     return open_decoder(stream, most_pixels=max(MAX_PIXELS, 2 * plan.out_width * plan.out_height), **options)
 
 
-def check_shown(
+def check_frame_content(
     planes: Sequence[np.ndarray], pixels: PixelFormat, plan: Plan, thumbnails: bytes, place: int, what: str
 ) -> None:
     """Raise VerificationError if a frame of the output shows something else than its source.
@@ -88,7 +95,7 @@ def check_picture(path: Path, plan: Plan, thumbnails: bytes, place: int, what: s
     Its size, and that it shows the same as its source. what: its name in messages.
     """
     planes, pixels = read_picture(path, plan, what)
-    check_shown(planes, pixels, plan, thumbnails, place, what)
+    check_frame_content(planes, pixels, plan, thumbnails, place, what)
 
 
 def read_picture(path: Path, plan: Plan, what: str) -> tuple[list[np.ndarray], PixelFormat]:

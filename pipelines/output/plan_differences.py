@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from models.catalog.lookup import cards
-from pipelines.plan.plan_id import shaping
+from pipelines.plan.plan_id import bit_shaping_fields
 
 __all__ = ["earlier_options", "plan_differences"]
 
@@ -50,7 +50,7 @@ def plan_differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     words = {**_WORDS, "stages": "the target size"}
     with contextlib.suppress(AttributeError, KeyError, TypeError):  # what was kept may be of any shape
         before, now = _models(old), _models(new)
-        old, new = shaping(old), shaping(new)
+        old, new = bit_shaping_fields(old), bit_shaping_fields(new)
         if [s["card"] for s in old["stages"]] != [s["card"] for s in new["stages"]]:
             words["stages"] = (
                 f"the model ({before} before, {now} now)" if before != now else f"the weights of {now}"

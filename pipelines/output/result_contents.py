@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pipelines.output.stream_copy import CopiedStream
     from pipelines.plan.plan import Plan
 
-__all__ = ["UNHEARD_DRIFT", "OutputContents", "check_descriptions", "check_passed", "check_times"]
+__all__ = ["UNHEARD_DRIFT", "OutputContents", "check_copied_packets", "check_descriptions", "check_times"]
 
 
 _BLOCK = 1 << 18
@@ -166,7 +166,9 @@ def check_times(seen: OutputContents, plan: Plan, info: VideoInfo) -> tuple[Frac
     return largest * unit, shift
 
 
-def check_passed(seen: OutputContents, passed: Sequence[CopiedStream], shift: Fraction, plan: Plan) -> None:
+def check_copied_packets(
+    seen: OutputContents, passed: Sequence[CopiedStream], shift: Fraction, plan: Plan
+) -> None:
     """Check every copied packet bit by bit, its codec, and that it is offset by no more than the film."""
     for entry in passed:
         found, digest = seen.counts.get(entry.output_index, 0), seen.digests.get(entry.output_index)

@@ -193,7 +193,7 @@ def _encoded(plan: Plan, info: VideoInfo, folder: Path) -> ChunkRecord:
         for n in range(pixels.plane_count)
     ]
     frames = [Frame(pts, planes) for pts in times.pts]
-    chunk = _apart(plan, frames) if encoder.maker else encode_frames(plan, frames)
+    chunk = _apart(plan, frames) if encoder.vendor else encode_frames(plan, frames)
     path = folder / "000000.chunk"
     path.write_bytes(chunk.data)
     cells = thumbnail(planes, pixels, plan.out_color, grid_for(plan.width, plan.height), plan.luma_matrix)

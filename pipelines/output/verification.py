@@ -18,17 +18,22 @@ from models.errors import VerificationError
 from pipelines.codec.decoder import planes_as
 from pipelines.media.demuxer import open_source, packets_of
 from pipelines.media.dynamic_hdr import dynamic_hdr_of
-from pipelines.media.hdr_metadata import agree, static_metadata
+from pipelines.media.hdr_metadata import equal_within_units, static_metadata
 from pipelines.media.pixel_format import planar_format
 from pipelines.output.picture_verification import (
     SEAM_FRAMES,
+    check_frame_content,
     check_picture,
-    check_shown,
     read_picture,
     result_decoder,
     verify_pictures,
 )
-from pipelines.output.result_contents import OutputContents, check_descriptions, check_passed, check_times
+from pipelines.output.result_contents import (
+    OutputContents,
+    check_copied_packets,
+    check_descriptions,
+    check_times,
+)
 from pipelines.output.stream_copy import check_stop, is_filler
 from pipelines.plan.output_names import output_pattern
 
@@ -94,7 +99,7 @@ def verify(
     finally:
         container.close()
     error, shift = check_times(found, plan, info)
-    check_passed(found, passed, shift, plan)
+    check_copied_packets(found, passed, shift, plan)
     check_descriptions(path, passed)
     return VerificationReport(
         len(found.pts),
@@ -292,7 +297,7 @@ class _Pictures:
             return
         pixels = planar_format(frame.format.name)
         what = f"the frame at pts {self._order[place]} of chunk {self._record.index}"
-        check_shown(planes_as(frame, pixels), pixels, self._plan, self._thumbnails, place, what)
+        check_frame_content(planes_as(frame, pixels), pixels, self._plan, self._thumbnails, place, what)
 
 
 def _check_tags(frame: VideoFrame, plan: Plan) -> None:
@@ -310,7 +315,7 @@ def _check_tags(frame: VideoFrame, plan: Plan) -> None:
         raise VerificationError(
             f"colour tags of the result are matrix, range, primaries, transfer = {found}, expected {expected}"
         )
-    if not agree(static_metadata(frame), plan.hdr):
+    if not equal_within_units(static_metadata(frame), plan.hdr):
         raise VerificationError(
             f"HDR metadata of the result is {static_metadata(frame)}, expected {plan.hdr}"
         )

@@ -1,4 +1,4 @@
-"""`resolve`: the meaning of a video's colour tags, with a fixed rule for missing ones.
+"""`resolve_tags`: the meaning of a video's colour tags, with a fixed rule for missing ones.
 
 Free of torch, so that a plan can be made without it.
 """
@@ -24,7 +24,7 @@ from pipelines.media.pixel_format import PixelFormat
 if TYPE_CHECKING:
     from pipelines.settings.encoder_spec import Encoder
 
-__all__ = ["chroma_offset", "output_tags", "resolve"]
+__all__ = ["chroma_offset", "output_tags", "resolve_tags"]
 
 
 def chroma_offset(siting: tuple[float, float], sub: tuple[int, int]) -> tuple[float, float]:
@@ -52,7 +52,7 @@ _LAST_SD_LINE = 576
 _LAST_525_LINE = 486
 
 
-def resolve(
+def resolve_tags(
     tags: ColorTags, pixels: PixelFormat, *, height: int, codec: str, picture: bool = False
 ) -> tuple[ColorTags, tuple[str, ...]]:
     """Fill in every tag; returns also what was assumed.
@@ -98,7 +98,7 @@ def resolve(
 
 @dataclass(frozen=True)
 class _Source:
-    """The rule for missing tags, one property per tag; see `resolve`."""
+    """The rule for missing tags, one property per tag; see `resolve_tags`."""
 
     tags: ColorTags
     pixels: PixelFormat

@@ -14,7 +14,7 @@ from pipelines.media.pixel_format import Orientation, PixelCrop, PixelFormat
 from pipelines.media.video_info import Chunk, Span
 from pipelines.plan.chunking import SETTLING_FRAMES
 from pipelines.plan.plan_id import former_id, plan_id
-from pipelines.plan.pulldown import Pulldown, reach
+from pipelines.plan.pulldown import Pulldown, surrounding_frames
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -30,7 +30,7 @@ __all__ = [
     "Plan",
     "RestoreLevels",
     "levels_within",
-    "told",
+    "with_restoration",
 ]
 
 
@@ -272,7 +272,7 @@ class Plan:
         """
         before, after = self.network_results
         if self.pulldown is not None:
-            return reach(self.pulldown, before, after)
+            return surrounding_frames(self.pulldown, before, after)
         return before // self.per_frame, after // self.per_frame
 
     @property
@@ -321,7 +321,7 @@ def levels_within(levels: RestoreLevels, start: int, stop: int) -> RestoreLevels
     return (start, first[1]), *(place for place in levels if max(start, first[0]) < place[0] < stop)
 
 
-def told(stage: NetworkStage, restore: float, detail: float) -> NetworkStage:
+def with_restoration(stage: NetworkStage, restore: float, detail: float) -> NetworkStage:
     """Set restoration level and detail of a stage, if its network takes them."""
     if not stage.card.restores:
         return stage

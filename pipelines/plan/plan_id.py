@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ID_FORMAT", "former_id", "plan_id", "shaping"]
+__all__ = ["ID_FORMAT", "bit_shaping_fields", "former_id", "plan_id"]
 
 
 ID_FORMAT = 2
@@ -38,10 +38,10 @@ def plan_id(plan: Mapping[str, Any]) -> str:
 
     Raises KeyError, TypeError if it is not a plan.
     """
-    return _digest(shaping(plan))
+    return _digest(bit_shaping_fields(plan))
 
 
-def shaping(plan: Mapping[str, Any]) -> dict[str, Any]:
+def bit_shaping_fields(plan: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a plan that shapes bits. Raises KeyError, TypeError if it is not a plan."""
     stages = [
         {**stage, "card": {fact: stage["card"][fact] for fact in _CARD_FACTS}} for stage in plan["stages"]

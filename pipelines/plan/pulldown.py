@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["NONE", "PARTS", "Pulldown", "reach"]
+__all__ = ["NONE", "PARTS", "Pulldown", "surrounding_frames"]
 
 
 NONE = "-"
@@ -126,7 +126,7 @@ class Pulldown:
 
 
 @functools.lru_cache(maxsize=16)
-def reach(pulldown: Pulldown, before: int, after: int) -> tuple[int, int]:
+def surrounding_frames(pulldown: Pulldown, before: int, after: int) -> tuple[int, int]:
     """Source frames before and after any place that contain so many output frames.
 
     As far as the film has them.

@@ -10,7 +10,7 @@ from pipelines.media.pixel_format import PixelCrop
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["YUV_TILE_PX", "Tile", "cut"]
+__all__ = ["YUV_TILE_PX", "Tile", "cut_tiles"]
 
 
 YUV_TILE_PX = (544, 960)
@@ -58,7 +58,7 @@ class Tile:
         )
 
 
-def cut(
+def cut_tiles(
     size: tuple[int, int],
     tile: tuple[int, int],
     halo: int,

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from pipelines.media.video_info import VideoInfo
     from pipelines.plan.plan import Plan
 
-__all__ = ["Timeline", "all_times", "clock", "field_times", "timeline"]
+__all__ = ["Timeline", "all_times", "clock_text", "field_times", "timeline"]
 
 
-def clock(seconds: float) -> str:
+def clock_text(seconds: float) -> str:
     """A time for people, like 0:12:30.500."""
     thousandths = round(seconds * 1000)
     whole, rest = divmod(thousandths, 1000)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from models.catalog.lookup import default_model, find, restoring_model
+from models.catalog.lookup import default_model, find_cards, restoring_model
 from models.errors import UsageError
 from pipelines.hardware.resources import computing_device, cuda_devices
 from pipelines.plan.plan import NetworkStage, levels_within
@@ -160,9 +160,9 @@ def _followers(first: Card) -> tuple[Card, ...]:
 
 
 def _resizer() -> Card:
-    from models.catalog.lookup import find
+    from models.catalog.lookup import find_cards
 
-    return find("lanczos")[0]
+    return find_cards("lanczos")[0]
 
 
 def chosen_model(settings: RunSettings) -> str:
@@ -184,7 +184,9 @@ def choose_networks(
     """
     model = chosen_model(settings)
     restoring = restoring_model(model) if settings.model == "auto" else None
-    if restoring is None and not any(c.restores for name in model.split(",") for c in find(name.strip())):
+    if restoring is None and not any(
+        c.restores for name in model.split(",") for c in find_cards(name.strip())
+    ):
         return model, (), []
     given = settings.restore != "auto"
     start, stop = part
@@ -204,10 +206,10 @@ def choose_networks(
         return model, own, [f"{said}: clean enough for {model}"]
     width, height = info.upright_size
     wanted = target_size(width, height, settings.target, even=(False, False))
-    most = max(card.scale for card in find(restoring))
+    most = max(card.scale for card in find_cards(restoring))
     if wanted[0] > most * width + 1 or wanted[1] > most * height + 1:
-        share = _compute_cost(find(restoring), (width, height), wanted) / _compute_cost(
-            find(model), (width, height), wanted
+        share = _compute_cost(find_cards(restoring), (width, height), wanted) / _compute_cost(
+            find_cards(model), (width, height), wanted
         )
         if share > _MORE_WORK:
             reason = f"{model}, as {restoring} takes {share:.1f} times the work; --model {restoring} insists"

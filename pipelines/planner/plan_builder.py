@@ -21,7 +21,7 @@ from pipelines.plan.chunking import (
     timing_digest,
 )
 from pipelines.plan.color_tags import output_tags
-from pipelines.plan.plan import LARGEST_CHUNK_BYTES, Plan, told
+from pipelines.plan.plan import LARGEST_CHUNK_BYTES, Plan, with_restoration
 from pipelines.plan.pulldown import PARTS
 from pipelines.plan.tiling import YUV_TILE_PX
 from pipelines.planner.geometry import upright_sar
@@ -77,7 +77,7 @@ def make_plan(info: VideoInfo, settings: RunSettings, chosen: Choices) -> Plan:
     levels = [level for _, level in chosen.restore] or [0.0]
     details = [detail_at(level, settings.detail) for level in levels]
     stages = tuple(
-        told(s, levels[0], details[0])
+        with_restoration(s, levels[0], details[0])
         for s in choose_stages(chosen.cards, width, height, out_width, out_height)
     )
     varied = len(levels) > 1 and any(s.restore is not None for s in stages)

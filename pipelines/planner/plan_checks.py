@@ -10,10 +10,10 @@ from models.errors import UsageError
 from pipelines.codec.expected_frames import ExpectedFrames
 from pipelines.containers.container_support import incompatible_streams
 from pipelines.containers.container_tags import lost_tags
-from pipelines.containers.subtitle_text import is_converted, said_of_conversion
+from pipelines.containers.subtitle_text import conversion_messages, is_converted
 from pipelines.encoders.pixel_format_choice import lost_bits, result_format
 from pipelines.media.cicp import HDR_TRANSFERS, Primaries, Range, Transfer
-from pipelines.plan.timeline import clock, timeline
+from pipelines.plan.timeline import clock_text, timeline
 from pipelines.planner.geometry import square_size, target_size, upright_sar
 from pipelines.planner.licences import licence_notes
 
@@ -128,7 +128,7 @@ def range_notes(info: VideoInfo, settings: RunSettings, left_out: Container[int]
     said = []
     if stop is not None and stop > info.seconds + info.time_base:
         said.append(
-            f"--range {settings.range}: the video ends at {clock(float(info.seconds))}, and so does the"
+            f"--range {settings.range}: the video ends at {clock_text(float(info.seconds))}, and so does the"
             " result"
         )
     kept = [s for s in info.streams if start and s.index not in left_out and s.packet_count]
@@ -248,7 +248,7 @@ def track_notes(
         return said_of_container
     container = fit.plan.encoder.container
     kept = [s for s in info.streams if s.index not in left_out]
-    converted = said_of_conversion(
+    converted = conversion_messages(
         [s for s in kept if s.type == "subtitle" and is_converted(s.codec, container)], container
     )
     lost = lost_tags(info, container, set(left_out))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import UsageError
-from pipelines.hardware.graphics_driver import encoder_hardware, makers_here
+from pipelines.hardware.graphics_driver import encoder_hardware, vendors_here
 from pipelines.hardware.resources import computing_device
 from pipelines.plan.arithmetic import ArithmeticTrial, choose_arithmetic
 from pipelines.storage.cache_folder import read_cached, write_cached
@@ -53,7 +53,7 @@ def with_arithmetic(plan: Plan, settings: RunSettings) -> tuple[Plan, list[str]]
     ):
         return plan, _said_of_integers(settings, plan)
     key = " | ".join(
-        [computing_device(settings.device), metadata.version("torch"), *map(encoder_hardware, makers_here()),
+        [computing_device(settings.device), metadata.version("torch"), *map(encoder_hardware, vendors_here()),
         plan.pix_fmt, f"{plan.tile_px}",
          *(f"{s.card.sha256} {s.card.settings}" for s in plan.stages)]
     )  # fmt: skip

@@ -39,7 +39,7 @@ def most_disk_bytes(info: VideoInfo, plan: Plan) -> int:
     pixels = plan.out_width * plan.out_height
     if encoder.codec in _BITS_A_PIXEL:
         bits, at = _BITS_A_PIXEL[encoder.codec]
-        bits *= _IN_HARDWARE if encoder.maker else 1.0
+        bits *= _IN_HARDWARE if encoder.vendor else 1.0
         crf = float(encoder.options.get("crf", at))
         bits *= 2 ** ((at - crf) / _CRF_THAT_HALVES[crf < at])
         # What is enlarged further has no more to tell.

@@ -7,20 +7,20 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.catalog.lookup import find
+from models.catalog.lookup import find_cards
 from models.errors import CorruptError, MediaError, UsageError
 from pipelines.codec.encoder import try_encoder
 from pipelines.codec.filter_graph import try_filters
 from pipelines.containers.container_support import refuse_incompatible
-from pipelines.encoders.encoder_choice import proven_encoder, wanted_maker
+from pipelines.encoders.encoder_choice import proven_encoder, wanted_vendor
 from pipelines.encoders.encoder_options import EncoderTarget, choose_encoder
-from pipelines.encoders.pixel_format_choice import of_pictures, raised_by_prefilters
+from pipelines.encoders.pixel_format_choice import image_settings, raised_by_prefilters
 from pipelines.file_parsing.matroska_chapters import lost_chapters
 from pipelines.hardware.resources import refuse_missing_device
 from pipelines.media.cicp import Range, Transfer
 from pipelines.media.pixel_format import PixelCrop, PixelFormat
 from pipelines.plan.chunking import frame_range
-from pipelines.plan.color_tags import output_tags, resolve
+from pipelines.plan.color_tags import output_tags, resolve_tags
 from pipelines.plan.events import Planned
 from pipelines.plan.output_names import refuse_irregular, result_name
 from pipelines.plan.plan import Plan
@@ -113,7 +113,7 @@ def _source_of(path: Path, info: VideoInfo) -> _Source:
         # as it is decoded; the file holds linear light
         tags = replace(tags, range=int(Range.FULL), transfer=int(Transfer.SRGB))
     picture = still or info.made_of_pictures
-    color, assumed = resolve(tags, decoded, height=info.height, codec=info.codec, picture=picture)
+    color, assumed = resolve_tags(tags, decoded, height=info.height, codec=info.codec, picture=picture)
     return _Source(decoded, color, assumed, still)
 
 
@@ -123,7 +123,7 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
         raise CorruptError(f"{info.flaw}; get it anew, or let --on-corrupt conceal take what is there")
     film = _source_of(source, info)
     place = output_location(source, output, settings, info, still=film.still)
-    encode, _ = of_pictures(
+    encode, _ = image_settings(
         settings.encode, film.format, from_pictures=info.made_of_pictures, to_pictures=place.is_picture
     )
     _refuse_at_once(info, replace(settings, encode=encode), film, place)
@@ -134,11 +134,11 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     model, levels, said_of_level = choose_networks(settings, info, part, full=film.is_full)
     raised, said_of_raising = raised_by_prefilters(film.format, settings)
     raised_from, film = film.format.name if raised != film.format else "", replace(film, format=raised)
-    cards = [find(name.strip()) for name in model.split(",")]
+    cards = [find_cards(name.strip()) for name in model.split(",")]
     if settings.commercial:
         refuse_licences([c for choice in cards for c in choice])
     bars, crop, said_of_bars = _bars(info, settings, film, learned=any(c.sha256 for cs in cards for c in cs))
-    encode, image_messages = of_pictures(
+    encode, image_messages = image_settings(
         settings.encode, film.format, from_pictures=info.made_of_pictures, to_pictures=place.is_picture
     )
     settings = replace(settings, encode=encode)
@@ -237,7 +237,7 @@ class _EncoderChoice:
         self.encoder, self.notes = proven_encoder(
             settings.encode,
             self._meant,
-            wanted_maker(settings, picture=place.is_picture),
+            wanted_vendor(settings, picture=place.is_picture),
             tags=lambda one: output_tags(film.color, film.format, one),
             hdr=hdr,
         )
@@ -247,17 +247,17 @@ class _EncoderChoice:
 
     def for_container(self, container: str, suffix: str) -> Encoder:
         """The encoder for another file. Raises UsageError if the container does not support the codec."""
-        encode = replace(self._encode, encoder=self.encoder.maker or "software")
+        encode = replace(self._encode, encoder=self.encoder.vendor or "software")
         target = replace(self._target, container=container, suffix=suffix.lstrip("."))
         found = choose_encoder(encode, self._film.format, target)
-        if not self.encoder.maker:
+        if not self.encoder.vendor:
             return found
         return replace(self.encoder, container=found.container, tag=found.tag)
 
 
 def _refuse_at_once(info: VideoInfo, settings: RunSettings, film: _Source, place: OutputLocation) -> None:
     """Raise UsageError for networks, size, encoder and container, before frames are looked at."""
-    cards = [find(name.strip()) for name in chosen_model(settings).split(",")]
+    cards = [find_cards(name.strip()) for name in chosen_model(settings).split(",")]
     if settings.commercial and settings.model != "auto":
         refuse_licences([card for choice in cards for card in choice])
     if settings.crop_bars:
@@ -274,7 +274,7 @@ def _refuse_what_fails(info: VideoInfo, plan: Plan) -> None:
     refuse_damage(info, plan)
     refuse_unsignalled(plan)
     try_filters(plan, info.width, info.height)
-    if not plan.encoder.maker:  # which was tried already, elsewhere: a driver may end the process
+    if not plan.encoder.vendor:  # which was tried already, elsewhere: a driver may end the process
         try_encoder(plan.encoder, plan.out_color)
 
 

@@ -30,7 +30,7 @@ __all__ = [
     "WorkerPool",
     "WorkerReady",
     "WorkerRejected",
-    "exhausted",
+    "attempts_exhausted",
     "make_worker",
     "pulse_of",
     "to_sendable_error",
@@ -201,7 +201,7 @@ def to_sendable_error(error: BaseException) -> VsrError | RuntimeError:
     return RuntimeError("".join(traceback.format_exception(error)))
 
 
-def exhausted(task: Task, why: Exception) -> ResourceError:
+def attempts_exhausted(task: Task, why: Exception) -> ResourceError:
     """The error for a task that failed in every attempt, the last time by `why`."""
     said = f"{task.name} failed {ATTEMPTS} times, the last time because {why}; what is done is kept"
     if isinstance(why, NoMemoryError):

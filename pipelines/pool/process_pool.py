@@ -33,7 +33,7 @@ from pipelines.pool.interface import (
     WorkerReady,
     WorkerRejected,
     WorkItem,
-    exhausted,
+    attempts_exhausted,
 )
 from pipelines.pool.malloc import oom_kills
 from pipelines.pool.pipe_connection import PipeConnection, child_command
@@ -249,7 +249,7 @@ class _Server:
                 self.shared.task_queue.blame(task)
             spent = next((t for t in blamed if self.shared.task_queue.is_spent(t)), None)
             if spent is not None:
-                raise exhausted(spent, why)
+                raise attempts_exhausted(spent, why)
             self.shared.task_queue.put_back(self.held)
         for task in self.held:
             self.shared.out.put(WorkerLost(self.number, task.key, str(why)))

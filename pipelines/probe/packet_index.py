@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import av
 
-from pipelines.file_parsing.container_check import tells_lengths
+from pipelines.file_parsing.container_check import detects_truncation
 from pipelines.media.bitstream import film_header, is_clean_point, nal_length_size, resizes
 from pipelines.media.demuxer import open_decoder, to_gap
 from pipelines.media.packet_reader import CurrentSideData, PacketData
@@ -192,7 +192,7 @@ class _Walk:
         self._flagged: list[int] = []
         """Rows of packets that the demuxer reports as damaged."""
         self._groups: deque[list[tuple[Packet, tuple[tuple[str, bytes], ...]]]] = deque(maxlen=2)
-        self._tells_lengths = tells_lengths(container.format.name)
+        self._tells_lengths = detects_truncation(container.format.name)
 
     def run(self) -> PacketWalk:
         """Process every packet of the file."""

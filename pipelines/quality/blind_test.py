@@ -16,7 +16,7 @@ from pipelines.frames.images import to_pixels
 from pipelines.frames.sample_values import to_values
 from pipelines.media.cicp import Matrix, Range
 from pipelines.quality.comparison import cut_out, differing_place, fitted_frames
-from pipelines.quality.paired_reader import PairedReader, fit, opened
+from pipelines.quality.paired_reader import PairedReader, fit_size, open_video
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +72,7 @@ def blind_test(
     Yields mismatches first. range_, align: as in `compare`. clips: also show a second of motion, in which
     flicker and crawling edges are visible. Raises UsageError if there is no difference.
     """
-    matched = PairedReader([opened(first), opened(second)], range_=range_, align=align)
+    matched = PairedReader([open_video(first), open_video(second)], range_=range_, align=align)
     yield from matched.findings
     count = len(matched.moments)
     shots = max(1, min(shots, count))
@@ -153,5 +153,5 @@ def _clips(matched: PairedReader, place: int, box: tuple[int, int, int, int]) ->
 def _difference(frames: list[SampleValues], size: tuple[int, int]) -> float:
     """Mean absolute difference of luma, relative to its range."""
     bits = max(c.bits for c in frames)
-    one, other = (fit(c, *size, bits).luma for c in frames)
+    one, other = (fit_size(c, *size, bits).luma for c in frames)
     return float(np.abs(np.subtract(one, other, dtype=np.int32)).mean()) / (1 << bits)

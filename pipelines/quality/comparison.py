@@ -25,9 +25,9 @@ from pipelines.frames.thumbnail import grid_for, thumbnail
 from pipelines.hardware.resources import usable_cores
 from pipelines.media.cicp import ColorTags, Range
 from pipelines.media.pixel_format import PixelFormat
-from pipelines.plan.timeline import clock
+from pipelines.plan.timeline import clock_text
 from pipelines.quality.frame_alignment import LagFinder, Misaligned
-from pipelines.quality.paired_reader import PairedReader, fit, opened, upright
+from pipelines.quality.paired_reader import PairedReader, fit_size, open_video, upright_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -158,12 +158,12 @@ def compare(
     """
     reference, source, range_ = options.get("reference"), options.get("source"), options.get("range_")
     align, worst = options.get("align", "pts"), options.get("worst", 5)
-    films = [opened(p) for p in ([first, second] if reference is None else [reference, first, second])]
+    films = [open_video(p) for p in ([first, second] if reference is None else [reference, first, second])]
     if reference is None:
         films.sort(key=_pixels)
     results = len(films) - 1
     matched = PairedReader(
-        [*films, *([opened(source)] if source is not None else [])], range_=range_, align=align
+        [*films, *([open_video(source)] if source is not None else [])], range_=range_, align=align
     )
     yield from matched.findings
     measuring = _Measuring(matched, results=results, has_source=source is not None)
@@ -207,7 +207,7 @@ def compare(
 
 
 def _pixels(film: VideoReader) -> int:
-    width, height = upright(film)
+    width, height = upright_size(film)
     return width * height
 
 
@@ -237,7 +237,7 @@ class _Measuring:
         ) as meter:
             self.model = meter.model
             for number, frames in enumerate(matched.frames(), start=1):
-                fitted = [fit(c, *self.size, self.bits) for c in frames[: results + 1]]
+                fitted = [fit_size(c, *self.size, self.bits) for c in frames[: results + 1]]
                 meter.add([*fitted[1:], fitted[0]])
                 small = [thumbnail([c.luma[0]], grey, _GREY, grid) for c in fitted]
                 for place in range(results):
@@ -266,7 +266,7 @@ class _Measuring:
     def _hold_against_source(self, place: int, result: SampleValues, source: SampleValues) -> None:
         height, width = source.luma.shape[1:]
         bits = max(result.bits, source.bits)
-        luma = [fit(c, width, height, bits).luma for c in (result, source)]
+        luma = [fit_size(c, width, height, bits).luma for c in (result, source)]
         self._own[place]["mse_source"].append(
             _mean_square(np.subtract(*luma, dtype=np.int16)) / (1 << (bits - 8)) ** 2
         )
@@ -336,7 +336,7 @@ def _shifts(finder: LagFinder, name: str, matched: PairedReader) -> Iterator[Mis
         where = (
             "all the way"
             if whole
-            else f"from {clock(matched.seconds(start))} to {clock(matched.seconds(stop - 1))}"
+            else f"from {clock_text(matched.seconds(start))} to {clock_text(matched.seconds(stop - 1))}"
         )
         yield Misaligned(
             "shift",
@@ -389,7 +389,7 @@ def cut_out(
 def fitted_frames(matched: PairedReader, frames: Sequence[SampleValues]) -> list[SampleValues]:
     """Frames at the size of the largest video, all at one bit depth."""
     bits = max(c.bits for c in frames)
-    return [fit(c, *matched.largest, bits) for c in frames]
+    return [fit_size(c, *matched.largest, bits) for c in frames]
 
 
 def differing_place(fitted: Sequence[SampleValues], most_px: tuple[int, int]) -> tuple[int, int, int, int]:

@@ -28,7 +28,7 @@ import torch
 
 from models.architectures.restoring import Restoring
 from models.catalog.loader import load_network
-from models.catalog.lookup import find
+from models.catalog.lookup import find_cards
 from models.errors import UsageError
 from models.losses.deep_distance import DeepDistance
 from pipelines.datasets.shards import is_dataset
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from models.catalog.card import Card
     from models.network import LoadedNetwork, Planes
 
-__all__ = ["EvaluationItem", "EvaluationRow", "Judged", "Judging", "evaluate", "items"]
+__all__ = ["EvaluationItem", "EvaluationRow", "Judged", "Judging", "evaluate", "evaluation_items"]
 
 
 AS_MADE = "as-made"
@@ -153,7 +153,7 @@ def _by_scale(models: Iterable[str], scale: int | None) -> dict[int, dict[str, C
     found: dict[int, dict[str, Card]] = {scale: {}} if scale else {}
     named: dict[int, list[tuple[str, Card]]] = {}
     for name in models:
-        cards = [c for c in find(name) if c.architecture != "interpolation"]
+        cards = [c for c in find_cards(name) if c.architecture != "interpolation"]
         if name not in BASELINES and not any(scale in {None, c.scale} for c in cards):
             raise UsageError(
                 f"{name}: has no network of scale {scale}; its scales are"
@@ -247,7 +247,9 @@ def _as_it_runs(network: LoadedNetwork, item: EvaluationItem, settings: Evaluate
     return replace(network, module=network.module.at(float(level), detail).eval())
 
 
-def items(source: Path, scale: int, case: str, settings: EvaluateSettings) -> Iterator[EvaluationItem]:
+def evaluation_items(
+    source: Path, scale: int, case: str, settings: EvaluateSettings
+) -> Iterator[EvaluationItem]:
     """Items of a folder of images, a video or the held-out part of a data set."""
     yield from _material(source, settings).items(scale, case)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pipelines.plan.timeline import Timeline
 
-__all__ = ["Align", "LagFinder", "Misaligned", "Pairing", "pair"]
+__all__ = ["Align", "LagFinder", "Misaligned", "Pairing", "pair_frames"]
 
 
 Align = Literal["pts", "start", "part"]
@@ -51,7 +51,7 @@ class Pairing:
     """Largest difference in seconds between the times of a pair."""
 
 
-def pair(first: Timeline, second: Timeline, *, origin: int | None = None) -> Pairing:
+def pair_frames(first: Timeline, second: Timeline, *, origin: int | None = None) -> Pairing:
     """Match the frames of two videos by time.
 
     Two frames match if their times differ by less than half the distance to the nearest neighbour of either,

@@ -112,7 +112,10 @@ def judge(
 
     matrix: of its colour (H.273).
     """
-    ours, theirs = metrics.trim(luma_codes(result).round(), scale), metrics.trim(luma_codes(truth), scale)
+    ours, theirs = (
+        metrics.crop_border(luma_codes(result).round(), scale),
+        metrics.crop_border(luma_codes(truth), scale),
+    )
     scores: dict[str, float] = {}
     if "psnr" in settings.metrics:
         scores["psnr"] = float(np.mean([metrics.psnr(a, b) for a, b in zip(ours, theirs, strict=True)]))
@@ -126,7 +129,7 @@ def judge(
         scores["niqe"] = metrics.niqe(ours[len(ours) // 2], metrics.NiqeModel.read(settings.niqe_model))
     if {"vmaf", "vmaf-neg"} & set(settings.metrics):
         codes = (from_values(_even(planes), 8) for planes in (result, truth))
-        found = metrics.by_ffmpeg(*codes, rate=max(1, round(rate)))
+        found = metrics.vmaf_and_xpsnr(*codes, rate=max(1, round(rate)))
         scores |= found if "vmaf" in settings.metrics else {"vmaf_neg": found["vmaf_neg"]}
     for name, measure in _learned(settings).items():
         if name == "deep_distance" and min(ours.shape[1:]) < LEAST_PX:
@@ -165,7 +168,7 @@ def _learned(settings: EvaluateSettings) -> dict[str, Lpips | Dists | DeepDistan
 def rgb_of(planes: Planes, index: int, matrix: int, border_px: int) -> torch.Tensor:
     """A frame as (1,3,H,W) of 8-bit R'G'B', 0..1, without its border."""
     pixels = torch.from_numpy(to_pixels(planes, index, matrix)).permute(2, 0, 1)
-    return metrics.trim(pixels, border_px)[None].float() / 255
+    return metrics.crop_border(pixels, border_px)[None].float() / 255
 
 
 def _even(planes: Planes) -> Planes:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from pipelines.frames.sample_values import SampleValues
 
-__all__ = ["NiqeModel", "by_ffmpeg", "flicker", "gradient_energy", "niqe", "psnr", "ssim", "trim"]
+__all__ = ["NiqeModel", "crop_border", "flicker", "gradient_energy", "niqe", "psnr", "ssim", "vmaf_and_xpsnr"]
 
 
 PEAK = 255.0
@@ -34,7 +34,7 @@ _SSIM_REACH = 5
 """Half the size of its 11x11 window."""
 
 
-def trim(plane: Tensor, border_px: int) -> Tensor:
+def crop_border(plane: Tensor, border_px: int) -> Tensor:
     """(..., H, W) without `border_px` on all four sides."""
     return (
         plane[..., border_px : plane.shape[-2] - border_px, border_px : plane.shape[-1] - border_px]
@@ -70,7 +70,7 @@ def ssim(result: Tensor, truth: Tensor) -> float:
             a.double()[None, None], b.double()[None, None], data_range=PEAK, return_full_image=True
         )
         # torchmetrics also counts windows over a mirrored border
-        found.append(trim(full, _SSIM_REACH).mean().item())
+        found.append(crop_border(full, _SSIM_REACH).mean().item())
     return float(np.mean(found))
 
 
@@ -208,7 +208,7 @@ def _features(block: np.ndarray) -> list[float]:
     return found
 
 
-def by_ffmpeg(
+def vmaf_and_xpsnr(
     result: SampleValues, truth: SampleValues, *, rate: Fraction | int = 25, threads: int = 2
 ) -> dict[str, float]:
     """VMAF and VMAF-NEG (0 to 100, with the model for the size) and XPSNR of luma (dB), by FFmpeg.

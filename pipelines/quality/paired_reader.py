@@ -21,9 +21,9 @@ from pipelines.frames.video_reader import VideoReader
 from pipelines.media.cicp import HDR_TRANSFERS
 from pipelines.plan.chunking import frame_range
 from pipelines.plan.output_names import report_path
-from pipelines.plan.timeline import Timeline, clock
+from pipelines.plan.timeline import Timeline, clock_text
 from pipelines.probe.probe import probe
-from pipelines.quality.frame_alignment import Misaligned, pair
+from pipelines.quality.frame_alignment import Misaligned, pair_frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from pipelines.media.pixel_format import Orientation
     from pipelines.quality.frame_alignment import Align
 
-__all__ = ["PairedReader", "fit", "opened", "turned", "upright"]
+__all__ = ["PairedReader", "fit_size", "open_video", "upright_samples", "upright_size"]
 
 
-def opened(path: Path) -> VideoReader:
+def open_video(path: Path) -> VideoReader:
     """Open a video for comparison. Raises MediaError if it is not a video."""
     return VideoReader(probe(path))
 
@@ -45,18 +45,18 @@ def _labels(films: Sequence[VideoReader]) -> tuple[str, ...]:
     return tuple(n if names.count(n) == 1 else f.info.path for n, f in zip(names, films, strict=True))
 
 
-def upright(film: VideoReader) -> tuple[int, int]:
+def upright_size(film: VideoReader) -> tuple[int, int]:
     """(width, height) of the upright frame; odd sides lose their last row or column."""
     return film.info.orientation.turn(film.width, film.height)
 
 
-def turned(film: VideoReader, codes: SampleValues) -> SampleValues:
+def upright_samples(film: VideoReader, codes: SampleValues) -> SampleValues:
     """Stored samples of a film, upright."""
     turn = _turn(film.info.orientation)
     return from_values(oriented(to_values(codes), turn), codes.bits) if turn else codes
 
 
-def fit(codes: SampleValues, width: int, height: int, bits: int) -> SampleValues:
+def fit_size(codes: SampleValues, width: int, height: int, bits: int) -> SampleValues:
     """Samples at another size (bicubic, antialiased when smaller) and at least their own bit depth.
 
     Unchanged if they fit.
@@ -142,7 +142,7 @@ class PairedReader:
         common = sorted(set(partner[0]).intersection(*partner[1:]))
         if not common:
             spans = ", ".join(
-                f"{n} from {clock(_seconds(t, 0))} to {clock(_seconds(t, -1))}"
+                f"{n} from {clock_text(_seconds(t, 0))} to {clock_text(_seconds(t, -1))}"
                 for n, t in zip(self.labels, self.lines, strict=True)
             )
             raise VerificationError(
@@ -156,7 +156,7 @@ class PairedReader:
         """Frame of the first video -> frame of this one; frames without a partner become a finding."""
         first, other = self.lines[0], self.lines[number]
         origin = {"pts": None, "start": 0, "part": start}[align]
-        pairing = pair(first, other, origin=origin)
+        pairing = pair_frames(first, other, origin=origin)
         whole = (start, stop) == (0, len(first.pts)) or align == "part"
         early, late = (
             (first.pts[n] - (first.pts[origin] if origin is not None else 0)) * first.time_base
@@ -174,7 +174,7 @@ class PairedReader:
             more = len(extra) - len(missing)
             where = "; ".join(
                 f"{len(found)} of {name} {'have' if len(found) > 1 else 'has'} no partner, the first at"
-                f" {clock(_seconds(line, found[0]))}"
+                f" {clock_text(_seconds(line, found[0]))}"
                 for found, name, line in ((missing, theirs, first), (extra, mine, other))
                 if found
             )
@@ -233,12 +233,12 @@ class PairedReader:
 
     def size(self, number: int) -> tuple[int, int]:
         """(width, height) of one video, upright."""
-        return upright(self.films[number])
+        return upright_size(self.films[number])
 
     @property
     def largest(self) -> tuple[int, int]:
         """(width, height) of the video with the most pixels."""
-        return max(map(upright, self.films), key=lambda size: size[0] * size[1])
+        return max(map(upright_size, self.films), key=lambda size: size[0] * size[1])
 
     def seconds(self, place: int) -> float:
         """Time of a moment, from the first video's first frame."""
@@ -267,7 +267,7 @@ class PairedReader:
                 continue
             place += 1
             self.damaged[number] += frame.corrupt
-            yield turned(film, film.codes(frame))
+            yield upright_samples(film, film.codes(frame))
             if place == len(wanted):
                 return
 

@@ -1,4 +1,4 @@
-"""`merged`: merges the ratings of several people in a blind test."""
+"""`merge_ratings`: merges the ratings of several people in a blind test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["FORMAT", "Opinion", "Opinions", "merged"]
+__all__ = ["FORMAT", "Opinion", "Opinions", "merge_ratings"]
 
 
 FORMAT = "vsr-blind-1"
@@ -52,7 +52,7 @@ class Opinions:
     """Of the 95 % confidence interval of `rate` (Wilson 1927)."""
 
 
-def merged(paths: Sequence[Path]) -> Opinions:
+def merge_ratings(paths: Sequence[Path]) -> Opinions:
     """Merge files saved by a blind test's page.
 
     Raises UsageError if a file has another format, is from another test than the first one, or from a rater

@@ -64,8 +64,8 @@ def rounding_cost(network: LoadedNetwork, sources: Iterable[Path], *, limit: int
             results = [
                 torch.from_numpy(_luma(way, low, scale)[None, :height, :width]).float() for way in ways
             ]
-            ours, theirs = (metrics.trim(r, scale) for r in (*results,))
-            real = metrics.trim(truth, scale)
+            ours, theirs = (metrics.crop_border(r, scale) for r in (*results,))
+            real = metrics.crop_border(truth, scale)
             costs.append(metrics.psnr(theirs[0], real[0]) - metrics.psnr(ours[0], real[0]))
             near.append(float((ours - theirs).square().mean()))
     if not costs:

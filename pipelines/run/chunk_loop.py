@@ -203,7 +203,7 @@ class _ChunkLoop:
         except NoMemoryError:
             raise
         except ResourceError as error:
-            if not self._plan.encoder.maker:
+            if not self._plan.encoder.vendor:
                 raise
             raise ResourceError(
                 f"{error}; if {self._plan.encoder.name} is at fault: --encoder software --fresh does without"

@@ -15,7 +15,7 @@ from pipelines.media.image_sequence import pattern_of
 from pipelines.plan.output_names import is_folder, refuse_unreachable, report_path
 from pipelines.storage.atomic_file import not_made
 from pipelines.storage.cache_folder import cache_folder
-from pipelines.storage.object_store import RemoteFile, Url, digest, staged_path
+from pipelines.storage.object_store import RemoteFile, Url, staged_path, url_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -123,7 +123,7 @@ def _with_output_url(
     if not allow_url:
         raise UsageError(f"{redacted(output)}: to send results to an address, give --allow-url")
     RemoteFile(output, write=True)  # says now what is wrong with it
-    folder = staging / f"results-{digest(output)}"
+    folder = staging / f"results-{url_digest(output)}"
     found = find_inputs(given, folder / "", recursive=recursive, allow_url=True, staging=staging)
     if len(found) > 1 or output.endswith("/"):
         base = output.rstrip("/")

@@ -24,7 +24,7 @@ from pipelines.plan.output_names import is_folder, output_pattern, report_path
 from pipelines.plan.plan import Plan
 from pipelines.plan.plan_id import ID_FORMAT
 from pipelines.run.chunk_loop import LIMITS
-from pipelines.storage.atomic_file import replace, sync_file, sync_folder, write_atomically
+from pipelines.storage.atomic_file import rename_over, sync_file, sync_folder, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -231,9 +231,9 @@ def _give_name(journal: Journal, target: Path, plan: Plan, summary: dict[str, An
         size = journal.result.stat().st_size
         _write_report(journal, summary, size, result_hash(journal.result, plan))
         write_atomically(mark, _mark(plan.id, journal.result).encode())
-        replace(journal.result, target)
+        rename_over(journal.result, target)
         sync_folder(target.parent)
-    replace(journal.folder / _REPORT, report_path(target))
+    rename_over(journal.folder / _REPORT, report_path(target))
     sync_folder(target.parent)
     return size
 
@@ -254,7 +254,7 @@ def complete_naming(target: Path, plan: Plan) -> None:
     journal = Journal(folder, plan.id)
     try:
         if os.path.lexists(target) or output_pattern(target, plan) is not None:
-            replace(folder / _REPORT, report_path(target))
+            rename_over(folder / _REPORT, report_path(target))
             sync_folder(target.parent)
     except OSError as error:
         raise OutputError(

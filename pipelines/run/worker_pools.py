@@ -29,18 +29,18 @@ def open_workers(
 
     environment: more variables of the children. plan: the plan they are for, if known.
     """
-    crew = allocate_workers(settings, plan)
+    allocation = allocate_workers(settings, plan)
     if settings.cluster is None:
-        yield local_workers(settings, environment or {}, crew)
+        yield local_workers(settings, environment or {}, allocation)
         return
     from pipelines.cluster.ray_session import ClusterResources, open_session
 
     session, most, cpus = open_session(
         settings.cluster,
-        ClusterResources(len(crew.devices), _ALLOCATOR),
+        ClusterResources(len(allocation.devices), _ALLOCATOR),
         workers=settings.workers,
         cpus_per_worker=settings.cpus_per_worker,
-        usual=crew.workers,
+        usual=allocation.workers,
     )
     with session:
         from pipelines.cluster.ray_pool import RayPool  # Ray is loaded now, as the session wants it
@@ -49,7 +49,7 @@ def open_workers(
             session,
             workers=most,
             gpus_per_worker=settings.gpus_per_worker
-            or (WorkerAllocation(most, crew.devices).share if session.private and most else 1.0),
+            or (WorkerAllocation(most, allocation.devices).share if session.private and most else 1.0),
             cpus_per_worker=cpus,
             device=settings.device,
             environment={} if session.private else _ALLOCATOR,
@@ -58,11 +58,11 @@ def open_workers(
 
 
 def local_workers(
-    settings: ExecutionSettings, environment: Mapping[str, str], crew: WorkerAllocation
+    settings: ExecutionSettings, environment: Mapping[str, str], allocation: WorkerAllocation
 ) -> ProcessPool:
     """Child processes. environment: variables in addition to the common ones."""
-    environments = [{**one, **environment} for one in _environments(settings, crew)]
-    return ProcessPool(environments) if settings.workers else ProcessPool(environments, crew.surplus)
+    environments = [{**one, **environment} for one in _environments(settings, allocation)]
+    return ProcessPool(environments) if settings.workers else ProcessPool(environments, allocation.surplus)
 
 
 _ALLOCATOR = {
@@ -76,11 +76,11 @@ arithmetic: none is mapped separately (the threshold for that can't be raised ab
 channels are larger). One arena, or every thread would keep a separate one."""
 
 
-def _environments(settings: ExecutionSettings, crew: WorkerAllocation) -> list[dict[str, str]]:
+def _environments(settings: ExecutionSettings, allocation: WorkerAllocation) -> list[dict[str, str]]:
     """One set of environment variables per worker."""
-    if not crew.devices:
-        return [_ALLOCATOR | _waiting(settings.model) for _ in range(crew.workers)]
-    return [{**_ALLOCATOR, "CUDA_VISIBLE_DEVICES": crew.device(n)} for n in range(crew.workers)]
+    if not allocation.devices:
+        return [_ALLOCATOR | _waiting(settings.model) for _ in range(allocation.workers)]
+    return [{**_ALLOCATOR, "CUDA_VISIBLE_DEVICES": allocation.device(n)} for n in range(allocation.workers)]
 
 
 def _waiting(model: str) -> dict[str, str]:

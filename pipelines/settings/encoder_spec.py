@@ -11,11 +11,11 @@ from pipelines.media.pixel_format import PixelFormat
 __all__ = [
     "CONTAINERS",
     "HARDWARE_CODECS",
-    "MAKERS",
     "PACKED",
     "PICTURE_ENCODERS",
     "PRESETS",
     "SOFTWARE_ENCODERS",
+    "VENDORS",
     "Encoder",
     "encoder_name",
     "highest_crf",
@@ -81,7 +81,7 @@ PACKED = {
 }  # fmt: skip
 """(encoder, planar format) -> packed format with the same samples, for encoders without a planar one."""
 
-MAKERS = {
+VENDORS = {
     "nvenc": {
         "yuv420p": "nv12", "yuv420p10le": "p010le", "yuv422p": "nv16", "yuv422p10le": "p210le",
         "yuv444p": "yuv444p", "yuv444p10le": "yuv444p16le",
@@ -99,21 +99,21 @@ def highest_crf(codec: str) -> int | None:
     return _HIGHEST_CRF.get(codec)
 
 
-def encoder_name(codec: str, maker: str) -> str:
+def encoder_name(codec: str, vendor: str) -> str:
     """FFmpeg's name, such as "hevc_nvenc".
 
     Raises UsageError for a codec that no hardware encodes, or not that of this vendor.
     """
-    if codec == "av1" and maker == "videotoolbox":
+    if codec == "av1" and vendor == "videotoolbox":
         raise UsageError(
             "--encoder videotoolbox: it does not encode av1; use --codec hevc or h264, or --encoder software"
         )
     if codec not in HARDWARE_CODECS:
         raise UsageError(
-            f"--encoder {maker}: no hardware encodes {codec}; use --codec hevc, h264 or av1, or --encoder"
+            f"--encoder {vendor}: no hardware encodes {codec}; use --codec hevc, h264 or av1, or --encoder"
             " software"
         )
-    return f"{codec}_{maker}"
+    return f"{codec}_{vendor}"
 
 
 def refuse_crf(crf: float, codec: str, encoder: str) -> None:
@@ -122,14 +122,14 @@ def refuse_crf(crf: float, codec: str, encoder: str) -> None:
     if highest is None:
         raise UsageError(f"--crf does not go with {codec}; use --preset or --encoder-option")
     if not 0 <= crf <= highest:
-        name = encoder_name(codec, encoder) if encoder in MAKERS else SOFTWARE_ENCODERS[codec]
+        name = encoder_name(codec, encoder) if encoder in VENDORS else SOFTWARE_ENCODERS[codec]
         raise UsageError(f"--crf {crf:g}: {name} takes 0 to {highest}")
 
 
 def refuse_preset(preset: str, codec: str, encoder: str) -> None:
     """Raise UsageError for a preset that neither we nor the software encoder have."""
     own = _OWN_PRESETS[codec]
-    if encoder in MAKERS or preset in {*PRESETS, *own}:
+    if encoder in VENDORS or preset in {*PRESETS, *own}:
         return
     close = difflib.get_close_matches(preset, [*PRESETS, *own], n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
@@ -172,16 +172,16 @@ class Encoder:
         return self.container in {"image2", "sequence"}
 
     @property
-    def maker(self) -> str:
+    def vendor(self) -> str:
         """One of MAKERS; empty for software encoders."""
         word = self.name.rpartition("_")[2]
-        return word if word in MAKERS else ""
+        return word if word in VENDORS else ""
 
     @property
     def fed_format(self) -> str:
         """Pixel format of its input."""
-        if self.maker:
-            return MAKERS[self.maker][self.pix_fmt]
+        if self.vendor:
+            return VENDORS[self.vendor][self.pix_fmt]
         return PACKED.get((self.name, self.pix_fmt), self.pix_fmt)
 
     @property

@@ -10,8 +10,8 @@ from models.errors import UsageError
 __all__ = [
     "PREFILTERS",
     "local_workers",
+    "parse_frame_rate",
     "parse_range",
-    "parse_rate",
     "parse_size",
     "parse_tile",
     "prefilter_names",
@@ -62,7 +62,7 @@ def _number(text: str) -> Fraction:
     return Fraction(match[1].rstrip(".")) / int(match[2] or 1)
 
 
-def parse_rate(text: str) -> Fraction:
+def parse_frame_rate(text: str) -> Fraction:
     """Parse frames per second; decimals close to an NTSC rate mean this rate.
 
     >>> parse_rate("23.976")

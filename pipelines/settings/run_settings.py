@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Literal
 from models.errors import MediaError, UsageError
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.settings.crf_target import CrfTarget, parse_bytes
-from pipelines.settings.encoder_spec import MAKERS, encoder_name, highest_crf, refuse_crf, refuse_preset
+from pipelines.settings.encoder_spec import VENDORS, encoder_name, highest_crf, refuse_crf, refuse_preset
 from pipelines.settings.name_template import DEFAULT_TEMPLATE, check_template
 from pipelines.settings.option_values import (
     local_workers,
+    parse_frame_rate,
     parse_range,
-    parse_rate,
     parse_size,
     parse_tile,
     prefilter_names,
@@ -147,7 +147,7 @@ class EncodeSettings:
                     f"--pixel-format {self.pixel_format}: expected planar YUV, GBR or grey, such as"
                     " yuv420p10le"
                 ) from error
-        if self.encoder in MAKERS:
+        if self.encoder in VENDORS:
             encoder_name(self.codec, self.encoder)
         refuse_preset(self.preset, self.codec, self.encoder)
         if self.crf is not None:
@@ -342,7 +342,7 @@ class RunSettings:
     @property
     def frame_rate(self) -> Fraction | None:
         """`rate` as a number."""
-        return None if self.rate is None else parse_rate(self.rate)
+        return None if self.rate is None else parse_frame_rate(self.rate)
 
     @property
     def tile_px(self) -> tuple[int, int] | None:

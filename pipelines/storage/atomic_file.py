@@ -13,7 +13,7 @@ from pathlib import Path
 
 from models.errors import OutputError, UsageError, VsrError
 
-__all__ = ["TEMPORARY", "not_made", "replace", "sync_file", "sync_folder", "write_atomically"]
+__all__ = ["TEMPORARY", "not_made", "rename_over", "sync_file", "sync_folder", "write_atomically"]
 
 
 TEMPORARY = r"\.vsr-[0-9a-f]{16}\.tmp"
@@ -48,7 +48,7 @@ def write_atomically(path: Path, content: bytes | Callable[[Path], object], *, p
             path.parent.mkdir(parents=True, exist_ok=True)
         try:
             _write(temporary, content)
-            replace(temporary, path)
+            rename_over(temporary, path)
         finally:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
@@ -74,7 +74,7 @@ def _write(path: Path, content: bytes | Callable[[Path], object]) -> None:
     sync_file(path)
 
 
-def replace(source: Path, target: Path) -> None:
+def rename_over(source: Path, target: Path) -> None:
     """Rename a file, replacing another.
 
     On Windows, waits a little if another process has one of them open, as scanners do for a moment.

@@ -20,7 +20,7 @@ from pipelines.storage.atomic_file import write_atomically
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["RemoteFile", "Url", "digest", "is_url", "parse_json", "refuse_url", "staged_path"]
+__all__ = ["RemoteFile", "Url", "is_url", "parse_json", "refuse_url", "staged_path", "url_digest"]
 
 
 _IN = ("s3", "gs", "https")
@@ -51,10 +51,10 @@ def staged_path(url: Url, folder: Path) -> Path:
     name = posixpath.basename(url.partition("?")[0].rstrip("/"))
     if name in {"", ".", ".."} or "\0" in name:
         raise UsageError(f"{redacted(url)}: names no file")
-    return folder / digest(url) / name
+    return folder / url_digest(url) / name
 
 
-def digest(url: Url) -> str:
+def url_digest(url: Url) -> str:
     """A short name for a URL."""
     return hashlib.sha256(url.encode()).hexdigest()[:16]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from models.catalog.loader import load_network
-from models.catalog.lookup import find
+from models.catalog.lookup import find_cards
 from models.errors import Interrupted, UsageError
 from pipelines.datasets.batch_loader import BatchSettings
 from pipelines.datasets.builder import make_dataset
@@ -103,7 +103,7 @@ def tune(
 
 
 def _card(init: str) -> Card:
-    cards = [c for c in find(init) if c.architecture not in {"interpolation", "foreign", "onnx"}]
+    cards = [c for c in find_cards(init) if c.architecture not in {"interpolation", "foreign", "onnx"}]
     if not cards or cards[0].restores:
         raise UsageError(
             f"--init {init}: can't be fine-tuned; expected a built-in network for clean sources, such as"
@@ -161,7 +161,7 @@ def _judge(card: Card, weights: Path, data: Path, folder: Path, least_gain_db: f
     """Score both stored networks on every held-out pair."""
     held_out = Shards([data], "validation")
     judge = Validation(held_out, len(held_out))
-    tuned = find(str(weights))[0]
+    tuned = find_cards(str(weights))[0]
     before, after = (judge(load_network(c).module)["psnr"] for c in (card, tuned))  # type: ignore[arg-type]
     gain = after - before
     kept = gain >= least_gain_db

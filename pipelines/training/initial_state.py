@@ -8,7 +8,7 @@ import torch
 
 from models.architectures.restoring import Restoring
 from models.catalog.loader import load_network
-from models.catalog.lookup import find
+from models.catalog.lookup import find_cards
 from models.errors import UsageError
 from pipelines.model_files.card_writer import build
 from pipelines.training.checkpoint import TrainingState
@@ -55,7 +55,7 @@ def initial_state(settings: TrainSettings, device: torch.device) -> TrainingStat
 
 def _changed(network: nn.Module, weights: dict[str, Tensor], settings: TrainSettings) -> dict[str, Tensor]:
     """Weights with `changes` added. Raises UsageError if either network doesn't support this."""
-    cards = [c for c in find(settings.changes) if c.restores]
+    cards = [c for c in find_cards(settings.changes) if c.restores]
     if not isinstance(network, Restoring) or not cards:
         raise UsageError(
             f"changes = {settings.changes!r}: expected a network that restores, for one that is to restore;"
@@ -68,7 +68,7 @@ def _changed(network: nn.Module, weights: dict[str, Tensor], settings: TrainSett
 def _weights_of(name: str, scale: int) -> dict[str, Tensor]:
     """Weights of a network by name or file; for a family, those of this scale or else of the smallest."""
     cards = sorted(
-        (c for c in find(name) if c.architecture not in {"interpolation", "foreign", "onnx"}),
+        (c for c in find_cards(name) if c.architecture not in {"interpolation", "foreign", "onnx"}),
         key=lambda c: (c.scale != scale, c.scale),
     )
     if not cards:

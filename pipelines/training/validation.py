@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from models.architectures.restoring import at_level
-from pipelines.frames.images import sheet, to_pixels
+from pipelines.frames.images import contact_sheet, to_pixels
 from pipelines.frames.reference_upscaler import classical, upscale
 from pipelines.frames.sample_values import to_values
 from pipelines.quality import metrics
@@ -64,7 +64,9 @@ class Validation:
     def _score(self, result: Planes, truth: Planes) -> float:
         scale = self._shards.scale
         ours, true = (_codes(planes) for planes in (result, truth))
-        return min(metrics.psnr(metrics.trim(ours.round(), scale), metrics.trim(true, scale)), 100.0)
+        return min(
+            metrics.psnr(metrics.crop_border(ours.round(), scale), metrics.crop_border(true, scale)), 100.0
+        )
 
     def pictures(self, network: nn.Module) -> Any:
         """Some pairs as a sheet of pixels: rows of input, Lanczos, network, ground truth."""
@@ -80,7 +82,7 @@ class Validation:
             rows.append(
                 [to_pixels(p, len(pair.low.luma) // 2, int(pair.record.get("matrix", 5))) for p in shown]
             )
-        return sheet(rows, ("input", "Lanczos", "network", "truth"))
+        return contact_sheet(rows, ("input", "Lanczos", "network", "truth"))
 
 
 def _codes(planes: Planes) -> Tensor:

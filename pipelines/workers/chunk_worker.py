@@ -49,8 +49,8 @@ class ChunkUpscaler:
         self.upscaler = ShotUpscaler(setup.plan, self._device)
         self._pixels = setup.plan.pixels
         self.facts = {**numerics_class(self._device, setup.plan), **self.upscaler.facts}
-        if setup.plan.encoder.maker:
-            self.facts["encoder"] = encoder_hardware(setup.plan.encoder.maker) or NO_ENCODER
+        if setup.plan.encoder.vendor:
+            self.facts["encoder"] = encoder_hardware(setup.plan.encoder.vendor) or NO_ENCODER
         self._draining: threading.Thread | None = None
         """The encoder of the last chunk, possibly of the last task."""
         self._steps = _Steps()

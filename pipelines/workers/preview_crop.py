@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipelines.inference.shot_upscaler import ShotUpscaler
-from pipelines.inference.temporal_windows import alone
+from pipelines.inference.temporal_windows import single_frame_window
 from pipelines.media.pixel_format import PixelCrop, PixelFormat
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class CropUpscaler:
         ]
         planes = [np.concatenate(side_by_side, axis=1) for side_by_side in zip(*parts, strict=True)]
         part = replace(frame, planes=planes, origin=None)
-        made = self._upscaler.follow(alone(part, self._contract, window.number)).planes
+        made = self._upscaler.follow(single_frame_window(part, self._contract, window.number)).planes
         result = self._plan.out_pixels
         found = []
         for number, ((rows, columns), (top, left)) in enumerate(zip(places, starts, strict=True)):

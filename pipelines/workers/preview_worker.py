@@ -11,7 +11,7 @@ import torch
 
 from pipelines.codec.encoder import StreamFacts, encode_chunk, frame_bytes, stream_facts
 from pipelines.codec.filter_graph import cleaned
-from pipelines.frames.images import SHOWN_PX, marked, most_detailed_crop, png, sheet
+from pipelines.frames.images import SHOWN_PX, contact_sheet, marked, most_detailed_crop, png
 from pipelines.frames.sample_values import to_rgb
 from pipelines.hardware.resources import usable_cores
 from pipelines.inference.device import choose_device, numerics_class
@@ -112,7 +112,7 @@ class PreviewWorker:
         return PreviewSample(
             chunk.index,
             tuple(png(p) for p in shown),
-            png(sheet([shown])),
+            png(contact_sheet([shown])),
             self._overview(upright, place),
             keys,
             others,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipelines.codec.decoder import decode
-from pipelines.codec.dynamic_metadata import fitted, with_dynamic_hdr
+from pipelines.codec.dynamic_metadata import fit_metadata, with_dynamic_hdr
 from pipelines.codec.expected_frames import checked_frames
 from pipelines.codec.filter_graph import filtered, whole_frames
 
@@ -56,6 +56,6 @@ def span_frames(
         decoder,
         lambda given: decode(given, decoder, pixels, conceal=conceal, checks=task.checks),
     )
-    frames = fitted(checked_frames(watch(decoded), expected, conceal=conceal), plan, expected)
+    frames = fit_metadata(checked_frames(watch(decoded), expected, conceal=conceal), plan, expected)
     through = filtered if clean else whole_frames
     return through(frames, plan, first=task.first_frame, before=task.before, shown=task.shown)

@@ -129,7 +129,7 @@ class ChunkInProgress:
         self._index = chunk.index
         self._witness = FrameOrderCheck(plan)
         self._corrupt = 0
-        self._is_hardware, self._codec = bool(plan.encoder.maker), plan.encoder.codec
+        self._is_hardware, self._codec = bool(plan.encoder.vendor), plan.encoder.codec
         self.encoding = _EncoderThread(chunk.index, plan, after, step)
 
     def witness(self, decoded: Frame, filtered: Frame, upscaled: Frame) -> None:

@@ -310,9 +310,9 @@ def _lumas(clip: Path, count: int = 24) -> list[list[np.ndarray]]:
 
 
 def _parts(planes: list[np.ndarray]) -> list[Any]:
-    from pipelines.plan.tiling import cut
+    from pipelines.plan.tiling import cut_tiles
 
-    return list(cut(planes[0].shape, (544, 960), 20, 2))
+    return list(cut_tiles(planes[0].shape, (544, 960), 20, 2))
 
 
 def _same_tiles(clip: Path) -> tuple[int, int]:

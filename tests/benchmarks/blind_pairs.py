@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.catalog.lookup import find
+from models.catalog.lookup import find_cards
 from pipelines.frames.images import to_pixels, write_png
 from pipelines.frames.sample_values import to_values
 from tests.benchmarks.footage import cases, level_of, results, thinned
@@ -130,7 +130,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     names = [name for name in (given.model, *given.against) if name != "lanczos"]
-    if not all(any(c.scale == 2 for c in find(name)) for name in names):
+    if not all(any(c.scale == 2 for c in find_cards(name)) for name in names):
         raise SystemExit("expected networks of scale 2")
     found: dict[str, list[tuple[dict[str, np.ndarray], tuple[str, str], str]]] = {
         name: [] for name in given.against

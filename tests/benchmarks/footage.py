@@ -33,7 +33,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.catalog.loader import load_network
-from models.catalog.lookup import find
+from models.catalog.lookup import find_cards
 from models.layers.resampling import resample
 from models.losses.deep_distance import DeepDistance
 from pipelines.datasets.damage import level_of_damage, measure_damage
@@ -169,7 +169,7 @@ def results(case: Case, names: Sequence[str], level: float, detail: float | None
         made[name] = low
         chain, _, wanted = name.partition("@")
         for part in chain.split(","):
-            found = find(part)
+            found = find_cards(part)
             card = found[0] if len(found) == 1 else next(c for c in found if c.scale == 2)
             network = load_network(card, restore=level, detail=float(wanted or usual))
             made[name] = upscale(
@@ -221,9 +221,9 @@ def scores(
     truth = to_values(case.truth)
     codes = {name: from_values(planes, case.truth.bits) for name, planes in made.items()}
     unit = 1 << (case.truth.bits - 8)
-    theirs = metrics.trim(torch.from_numpy(case.truth.luma.astype(np.float32)) / unit, _BORDER_PX)
+    theirs = metrics.crop_border(torch.from_numpy(case.truth.luma.astype(np.float32)) / unit, _BORDER_PX)
     for name, result in codes.items():
-        ours = metrics.trim(torch.from_numpy(result.luma.astype(np.float32)) / unit, _BORDER_PX)
+        ours = metrics.crop_border(torch.from_numpy(result.luma.astype(np.float32)) / unit, _BORDER_PX)
         psnr[name] = [metrics.psnr(a, b) for a, b in zip(ours, theirs, strict=True)]
         row: dict[str, float] = {}
         row["flat"], row["blurred"] = flat_energy(ours, theirs), blurred_error(ours, theirs)

@@ -27,7 +27,7 @@ from pipelines.diagnostics.benchmark import make_clip
 from pipelines.inference.cuda.cuda_pipeline import BATCH
 from pipelines.inference.cuda.transfer_ring import SLOTS, StreamAccelerator
 from pipelines.inference.device import choose_device
-from pipelines.inference.temporal_windows import alone
+from pipelines.inference.temporal_windows import single_frame_window
 from pipelines.inference.upscaler import Upscaler
 from pipelines.media.video_info import Frame
 from tests.benchmarks.rates import convolution_tflops
@@ -70,7 +70,7 @@ def film(size: tuple[int, int], count: int) -> list[Frame]:
 def seconds(frames: Iterable[Frame], running: Upscaler, skip: int = 2 * SLOTS) -> float:
     """A frame takes, put in and taken out, behind the first few."""
     times = []
-    for _ in running.stream(alone(f, running.contract) for f in frames):
+    for _ in running.stream(single_frame_window(f, running.contract) for f in frames):
         times.append(time.perf_counter())
     return (times[-1] - times[skip]) / (len(times) - 1 - skip)
 

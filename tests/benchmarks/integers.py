@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from models.catalog.loader import load_network
-from models.catalog.lookup import find
+from models.catalog.lookup import find_cards
 from models.layers.convolution import pack_weights
 from models.layers.int8 import Int8Chain, Int8Layer, int8_is_exact
 from pipelines.inference.device import low_precision
@@ -53,7 +53,7 @@ def main() -> None:
         [torch.float32] if "ONEDNN_MAX_CPU_ISA" in os.environ else list(dict.fromkeys([low, torch.float32]))
     )
     for name in sys.argv[1:] or ["fast-x2", "quality-x2"]:
-        network = load_network(find(name)[0]).module
+        network = load_network(find_cards(name)[0]).module
         layers = [layer for kind, layer in network.integer_layers.items() if kind != "head.full"]  # type: ignore[attr-defined]
         whole = [(layer.weight * 200).round().clamp(-127, 127).to(torch.int8) for layer in layers]
         chain = Int8Chain(

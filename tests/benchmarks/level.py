@@ -26,7 +26,7 @@ from torch.nn import functional as F
 
 from models.errors import MediaError
 from pipelines.datasets.damage import level_of_damage, measure_damage
-from pipelines.datasets.degradation import Degradation, DegradationStep, DegradeSettings, draw
+from pipelines.datasets.degradation import Degradation, DegradationStep, DegradeSettings, draw_degradation
 from pipelines.datasets.degrading import degrade
 from pipelines.frames.film_frames import frames_at
 from pipelines.frames.level_estimator import WEIGHTS, pair_statistics, rounded, tiles_of_frame
@@ -120,7 +120,7 @@ def untreated(path: Path, kernels: Sequence[str], rng: np.random.Generator) -> S
 
 def treatments(settings: DegradeSettings, rng: np.random.Generator) -> Iterator[Degradation]:
     """What is done to a clip, each on its own."""
-    yield draw(settings, rng)
+    yield draw_degradation(settings, rng)
 
     def h264(least: int, most: int) -> DegradationStep:
         return DegradationStep(

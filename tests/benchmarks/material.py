@@ -23,7 +23,7 @@ import pytest
 
 from models.errors import VsrError
 from pipelines.media.cicp import HDR_TRANSFERS, Transfer
-from pipelines.media.hdr_metadata import agree, static_metadata
+from pipelines.media.hdr_metadata import equal_within_units, static_metadata
 from pipelines.media.pixel_format import PixelFormat, planar_format
 from pipelines.probe.probe import probe
 from tests.helpers.inline import planned_of, upscaled, without_processes
@@ -158,7 +158,7 @@ def _read_back(output: Path, plan: Plan) -> tuple[str, list[str]]:
         "depth": pixels.bits >= PixelFormat.parse(plan.pix_fmt).bits or plan.encoder.is_picture,
         "tags": plan.encoder.is_picture
         or tags == (color.matrix, color.range, color.primaries, color.transfer),
-        "metadata": agree(static_metadata(first), plan.hdr) or plan.encoder.is_picture,
+        "metadata": equal_within_units(static_metadata(first), plan.hdr) or plan.encoder.is_picture,
         "HDR depth": color.transfer not in HDR_TRANSFERS or pixels.bits >= 10,
         "shape": abs(sar / plan.sar - 1) < Fraction(1, 200),
         "combs": not first.interlaced_frame,

@@ -60,12 +60,12 @@ def script(weights: Path, size: tuple[int, int]) -> Upscale:
 
 def exported(weights: Path, size: tuple[int, int]) -> Path:
     """The network as ONNX, for one size of picture."""
-    from models.catalog.lookup import find
+    from models.catalog.lookup import find_cards
     from pipelines.model_files.onnx_export import write_onnx
 
     path = weights.with_suffix(f".{size[0]}x{size[1]}.onnx")
     if not path.exists():
-        write_onnx(find(str(weights))[0], path, size=size)
+        write_onnx(find_cards(str(weights))[0], path, size=size)
     return path
 
 

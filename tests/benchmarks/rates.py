@@ -80,11 +80,11 @@ def srvgg_weights(path: Path, *, scale: int = 2, width: int = 64, depth: int = 1
 
 def network_seconds(model: str, size: tuple[int, int], scale: int, repeats: int) -> tuple[float, float]:
     """(seconds a frame, GFLOP a frame) of a network alone, planes to planes, on pictures that differ."""
-    from models.catalog.lookup import find
+    from models.catalog.lookup import find_cards
     from pipelines.media.video_info import Frame
     from tests.pipelines.inference.test_upscaler import plan_of
 
-    card = next(c for c in find(model) if c.scale == scale)
+    card = next(c for c in find_cards(model) if c.scale == scale)
     plan = plan_of(card, *size, scale, tile=(544, 960) if card.pixels == "yuv420" else (544, 1280))
     device = choose_device("auto")
     upscaler = Upscaler(plan, device)

@@ -17,7 +17,7 @@ import av
 import numpy as np
 
 import vsr
-from models.catalog.lookup import find
+from models.catalog.lookup import find_cards
 
 _SECONDS = 4
 _SHOWN = 4
@@ -32,7 +32,7 @@ def lumas(path: Path) -> list[np.ndarray]:
 def main() -> None:
     """Print the table."""
     model, video = sys.argv[1:3]
-    scale = find(model)[0].scale
+    scale = find_cards(model)[0].scale
     with tempfile.TemporaryDirectory() as folder:
         made = {}
         for chunk in (1000.0, 1.0):

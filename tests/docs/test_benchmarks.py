@@ -73,9 +73,9 @@ def test_slides_stand_still_but_for_their_changes(tmp_path: Path) -> None:
 
 def test_the_network_of_the_peers_is_one_that_spandrel_loads(tmp_path: Path) -> None:
     from models.catalog.loader import load_network
-    from models.catalog.lookup import find
+    from models.catalog.lookup import find_cards
 
-    card = find(str(srvgg_weights(tmp_path / "srvgg.safetensors", depth=1)))[0]
+    card = find_cards(str(srvgg_weights(tmp_path / "srvgg.safetensors", depth=1)))[0]
     assert (card.scale, card.pixels) == (2, "rgb")
     picture = torch.from_numpy(np.random.default_rng(0).random((1, 3, 16, 24), dtype=np.float32))
     with torch.inference_mode():

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from models.architectures.registry import ARCHITECTURES
-from models.catalog.lookup import find
+from models.catalog.lookup import find_cards
 from models.errors import UsageError
 from pipelines.inference import upscaler
 from pipelines.model_files.card_writer import NetworkFacts, export
@@ -107,7 +107,7 @@ def test_speed_is_of_frames_that_really_go_through(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(
         upscaler.Upscaler, "follow", lambda self, window: seen.append(window) or follow(self, window)
     )
-    speed = network_speed.frames_per_second(find("fast-x2")[0], seconds=0.0)
+    speed = network_speed.frames_per_second(find_cards("fast-x2")[0], seconds=0.0)
     assert speed > 0
     assert len(seen) == 2  # one that warms up, one that is timed
 

@@ -21,7 +21,7 @@ from pipelines.pool.interface import (
     Task,
     WorkerReady,
     WorkItem,
-    exhausted,
+    attempts_exhausted,
     to_sendable_error,
 )
 from pipelines.run import worker_pools
@@ -72,7 +72,7 @@ class WorkersHere:
                 for item in made.run(task.payload, pieces):
                     yield WorkItem(0, task.key, item.value if isinstance(item, ReadyForNext) else item)
             except MemoryError as error:
-                raise exhausted(task, to_sendable_error(error)) from None
+                raise attempts_exhausted(task, to_sendable_error(error)) from None
             for _ in pieces:
                 pass
             yield Done(0, task.key)
@@ -129,5 +129,5 @@ def without_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
         except MediaError as error:
             raise MediaError(f"{path}: is not a network we can load ({error})") from None
 
-    monkeypatch.setattr(lookup, "foreign", foreign)
-    monkeypatch.setattr(install, "foreign", foreign)
+    monkeypatch.setattr(lookup, "read_third_party", foreign)
+    monkeypatch.setattr(install, "read_third_party", foreign)

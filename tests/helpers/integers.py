@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from models.architectures.compact import Compact
-from models.catalog.lookup import find
+from models.catalog.lookup import find_cards
 from pipelines.frames.sample_values import SampleValues
 from pipelines.model_files.card_writer import NetworkFacts, export
 from pipelines.model_files.quantization import add_integers, quantize
@@ -57,4 +57,4 @@ def card_with_integers(folder: Path, scale: int = 2) -> Card:
         name=f"small-x{scale}",
     )
     add_integers(weights, quantize(made, pictures()), {"cost_db": 0.01})
-    return find(str(weights))[0]
+    return find_cards(str(weights))[0]

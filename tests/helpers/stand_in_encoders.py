@@ -37,7 +37,7 @@ class StandIn(Encoder):
     """Software that passes for hardware."""
 
     @property
-    def maker(self) -> str:
+    def vendor(self) -> str:
         return "nvenc"
 
     @property

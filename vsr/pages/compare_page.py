@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipelines.plan.timeline import clock
+from pipelines.plan.timeline import clock_text
 from pipelines.quality.comparison import METRICS
 from vsr.pages.html import document, overview, slider
 from vsr.pages.svg_chart import binned, curve, histogram, scale
@@ -101,7 +101,7 @@ def compare_page(found: Compared) -> str:
     lasts = np.diff(found.seconds)[-1] if len(found.seconds) > 1 else 0.0
     length = (
         f"{counted(len(found.seconds), 'frame')},"
-        f" {clock(float(found.seconds[-1] - found.seconds[0] + lasts))} long"
+        f" {clock_text(float(found.seconds[-1] - found.seconds[0] + lasts))} long"
     )
     parts = [
         f"<header><h1>{html.escape(title)}</h1>",
@@ -185,7 +185,7 @@ def _chart(found: Compared, metric: Metric) -> str:
     }
     labels = "".join(f"<span>{v:.{min(metric.digits, 3)}f}</span>" for v in (high, (low + high) / 2, low))
     unit = f" <small>{metric.unit}</small>" if metric.unit else ""
-    end = clock(float(steps[0].at[-1]))
+    end = clock_text(float(steps[0].at[-1]))
     script = json.dumps(data).replace("<", "\\u003c")
     plot = (
         f'<div class="plot">{curve(steps, low, high)}<i'
@@ -212,6 +212,6 @@ def _moment(moment: WorstMoment, files: list[str]) -> str:
         said.append(f"{html.escape(file)}: {figures}" if len(files) > 1 else figures)
     text = f'<p class="soft"><small>{"<br>".join(said)}</small></p>'
     return (
-        f"<section><h3>{clock(moment.seconds)}</h3>{slider(moment.names, moment.pictures)}{text}"
+        f"<section><h3>{clock_text(moment.seconds)}</h3>{slider(moment.names, moment.pictures)}{text}"
         f"{overview(moment.overview)}</section>"
     )

@@ -7,7 +7,7 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from pipelines.media.cicp import HDR_TRANSFERS
-from pipelines.plan.timeline import clock
+from pipelines.plan.timeline import clock_text
 from vsr.pages.html import document, overview, slider
 from vsr.views.plan_view import busy_line
 from vsr.views.text import duration, size_text
@@ -160,6 +160,6 @@ def unfinished_text(found: PartialPreview) -> str:
 
 def _section(moment: PreviewMoment, names: list[str]) -> str:
     return (
-        f"<section><h3>{clock(moment.seconds)}</h3>{slider(names, moment.pictures)}"
+        f"<section><h3>{clock_text(moment.seconds)}</h3>{slider(names, moment.pictures)}"
         f"{overview(moment.overview)}</section>\n"
     )

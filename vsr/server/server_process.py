@@ -24,7 +24,7 @@ from pipelines.storage.atomic_file import write_atomically
 from pipelines.storage.file_lock import lock_file
 from vsr.server.roots import Roots
 from vsr.server.services import ServerOptions, Services
-from vsr.server.web.access import Access, own_names
+from vsr.server.web.access import Access, host_names
 from vsr.server.web.app import make_app
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def serve(settings: ServerSettings, say: Callable[[str], None], on_ready: Callab
         access = Access(
             token,
             local_only=is_local,
-            names=own_names() | {settings.host.lower()},
+            names=host_names() | {settings.host.lower()},
             upload_bytes=settings.offer.upload_bytes,
         )
         if not is_local:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from models.catalog.lookup import find
+from models.catalog.lookup import find_cards
 from models.errors import UsageError
 from pipelines.settings.encoder_spec import CONTAINERS, refuse_pair
 from vsr.flat_settings import run_settings
@@ -160,7 +160,7 @@ def checked(form: SettingsForm) -> dict[str, Any]:
         refuse_pair(settings.encode.codec, CONTAINERS[suffix])
     for name in (form.model or "auto").split(","):
         if name != "auto":
-            find(name)
+            find_cards(name)
     return table
 
 

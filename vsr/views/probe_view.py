@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.codec.expected_frames import ExpectedFrames
 from pipelines.media.cicp import Matrix, Primaries, Range, Siting, Transfer
-from pipelines.plan.color_tags import resolve
+from pipelines.plan.color_tags import resolve_tags
 from vsr.views.text import printable
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def _name(kind: type[IntEnum], value: int) -> str:
 
 def info_table(info: VideoInfo) -> dict[str, Any]:
     """The facts of `vsr probe --json`."""
-    resolved, assumed = resolve(
+    resolved, assumed = resolve_tags(
         info.color,
         info.pixels,
         height=info.height,

@@ -18,7 +18,7 @@ from models.layers.yuv_residual import BicubicSkip, bicubic, pack, unpack
 from models.losses.discriminator import Discriminator
 from models.network import Planes
 from pipelines.model_files.card_writer import parameter_count
-from pipelines.plan.tiling import cut
+from pipelines.plan.tiling import cut_tiles
 
 FAMILY = [
     ("srcnn", 2), ("srcnn", 3), ("espcn", 2), ("espcn", 3), ("edsr", 2), ("progressive", 2), ("progressive", 4), ("backprojection", 2), ("cosine", 2),
@@ -71,7 +71,7 @@ def test_tiles_with_their_halo_equal_the_whole_frame(name: str, scale: int) -> N
     with torch.inference_mode():
         whole = network((luma, chroma))
         placed = network.contract.placed
-        for part in cut((height, width), (32, 48), halo, multiple):
+        for part in cut_tiles((height, width), (32, 48), halo, multiple):
             top, bottom, left, right = part.halo_top, part.halo_bottom, part.halo_left, part.halo_right
             planes = (
                 luma[..., top:bottom, left:right],

@@ -6,7 +6,7 @@ import torch
 from models.architectures.compact import Compact
 from models.architectures.restoring import Restoring, at_level
 from models.catalog.loader import load_network
-from models.catalog.lookup import find
+from models.catalog.lookup import find_cards
 from models.network import Planes
 
 
@@ -121,6 +121,6 @@ def test_levels_that_do_not_span_the_range_are_refused(levels: tuple[float, ...]
     ],
 )
 def test_at_level_0_the_shipped_networks_are_those_for_clean_sources(restoring: str, clean: str) -> None:
-    found, wanted = (load_network(find(name)[0], restore=0.0).module for name in (restoring, clean))
+    found, wanted = (load_network(find_cards(name)[0], restore=0.0).module for name in (restoring, clean))
     tensors = found.state_dict(), wanted.state_dict()  # type: ignore[attr-defined]
     assert all(torch.equal(tensors[0][name], tensors[1][name]) for name in tensors[1])

@@ -8,7 +8,7 @@ import pytest
 
 from models.catalog.card import INTERPOLATORS, Card
 from models.catalog.loader import load_network
-from models.catalog.lookup import cards, default_model, find
+from models.catalog.lookup import cards, default_model, find_cards
 from models.errors import MediaError, UsageError, VsrError
 from tests.helpers.command import python
 
@@ -20,11 +20,11 @@ def test_the_classical_scalers_are_always_there() -> None:
 
 def test_an_unknown_name_is_told_what_there_is() -> None:
     with pytest.raises(UsageError, match=r"no such network; did you mean lanczos.*bicubic"):
-        find("lanc")
+        find_cards("lanc")
     with pytest.raises(UsageError, match=r"did you mean fast\?"):
-        find("fsat")
+        find_cards("fsat")
     with pytest.raises(UsageError, match=r"no such network\. There are"):
-        find("xyzzy")
+        find_cards("xyzzy")
 
 
 def test_a_family_is_a_name_without_its_scale() -> None:
@@ -52,7 +52,7 @@ def saved(folder: Path, **changes: object) -> Path:
 def test_a_network_with_its_card_is_loaded(tmp_path: Path) -> None:
     import torch
 
-    (card,) = find(str(saved(tmp_path)))
+    (card,) = find_cards(str(saved(tmp_path)))
     network = load_network(card)
     luma, chroma = network.module((torch.rand(1, 1, 8, 8), torch.zeros(1, 2, 4, 4)))
     assert (luma.shape, chroma.shape) == ((1, 1, 16, 16), (1, 2, 8, 8))
@@ -70,19 +70,19 @@ def test_weights_that_are_not_what_the_card_says_are_refused(
     tmp_path: Path, changes: dict[str, object], words: str
 ) -> None:
     with pytest.raises(MediaError, match=words):
-        load_network(find(str(saved(tmp_path, **changes)))[0])
+        load_network(find_cards(str(saved(tmp_path, **changes)))[0])
 
 
 def test_a_torn_card_is_named(tmp_path: Path) -> None:
     path = saved(tmp_path)
     path.with_suffix(".toml").write_text("scale = ")
     with pytest.raises(UsageError, match="tiny-x2.toml"):
-        find(str(path))
+        find_cards(str(path))
 
 
 def test_a_missing_file_is_named() -> None:
     with pytest.raises(UsageError, match="no such file"):
-        find("/nowhere/x.pth")
+        find_cards("/nowhere/x.pth")
 
 
 def test_cards_are_read_without_torch() -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from models.catalog.loader import load_network
-from models.catalog.lookup import cards, find, missing
+from models.catalog.lookup import cards, find_cards, missing_entry
 from models.catalog.model_index import (
     close_names,
     entry_of_name,
@@ -132,12 +132,12 @@ def test_a_network_that_is_known_and_not_here_is_said_to_be_so() -> None:
         UsageError,
         match=r"not installed: 4.9 MB from https://github.com/\S+ \(BSD-3-Clause, commercial use allowed\); `vsr models get realesr-gen",
     ):
-        find("realesr-general-x4v3")
+        find_cards("realesr-general-x4v3")
     with pytest.raises(UsageError, match="did you mean realesr-animevideov3?"):
-        find("animevideov3")
-    entry = missing("RealESR-general_x4v3")
+        find_cards("animevideov3")
+    entry = missing_entry("RealESR-general_x4v3")
     assert entry is not None
-    assert missing("fast") is missing("nothing-of-that-name") is None
+    assert missing_entry("fast") is missing_entry("nothing-of-that-name") is None
 
 
 def test_every_network_of_the_list_is_of_a_class_that_is_known() -> None:
@@ -178,7 +178,7 @@ def test_every_architecture_of_the_list_loads_and_runs(
     torch.manual_seed(0)
     path = tmp_path / "net.pth"
     torch.save(tiny(architecture, scale).state_dict(), path)
-    (card,) = find(str(path))
+    (card,) = find_cards(str(path))
     assert card.architecture == "foreign"
     assert card.scale == scale
     assert card.gflop_per_megapixel > 0

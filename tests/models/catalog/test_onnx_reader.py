@@ -11,7 +11,7 @@ import torch
 
 from models.catalog import onnx_module
 from models.catalog.loader import load_network
-from models.catalog.lookup import find
+from models.catalog.lookup import find_cards
 from models.catalog.onnx_module import providers
 from models.catalog.onnx_reader import describe
 from models.errors import MediaError, UsageError
@@ -87,7 +87,7 @@ def alone(path: Path, x: np.ndarray) -> np.ndarray:
 
 def test_a_file_is_described_in_a_process_of_its_own(tmp_path: Path) -> None:
     """Case 91: scale, sides and halo are measured."""
-    (card,) = find(str(written(tmp_path / "net.onnx", scale=3)))
+    (card,) = find_cards(str(written(tmp_path / "net.onnx", scale=3)))
     assert (card.architecture, card.scale, card.pixels, card.settings["size_multiple"]) == (
         "onnx",
         3,
@@ -161,7 +161,7 @@ def test_what_is_no_network_of_pictures_is_refused(tmp_path: Path) -> None:
     """Case 91."""
     (tmp_path / "junk.onnx").write_bytes(b"no file of onnx")
     with pytest.raises(MediaError, match="is not a network we can load .*onnxruntime can't read it"):
-        find(str(tmp_path / "junk.onnx"))
+        find_cards(str(tmp_path / "junk.onnx"))
     with pytest.raises(
         MediaError, match="expected an input of three channels .* or one .luma.; it takes x float"
     ):

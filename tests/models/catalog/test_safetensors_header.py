@@ -12,7 +12,7 @@ import pytest
 
 from models.catalog.card import TRAINED
 from models.catalog.loader import load_network
-from models.catalog.lookup import cards, find
+from models.catalog.lookup import cards, find_cards
 from models.catalog.safetensors_header import tensor_shapes
 from models.errors import MediaError
 
@@ -89,7 +89,7 @@ def test_weights_of_another_hash_than_the_card_s_are_not_loaded(tmp_path: Path) 
     content[-1] ^= 1
     copy.write_bytes(content)
     with pytest.raises(MediaError, match="SHA-256") as raised:
-        find(str(copy))
+        find_cards(str(copy))
     assert raised.value.exit_code == 3
     with pytest.raises(MediaError, match="SHA-256"):
         load_network(replace(card, path=str(copy)))
@@ -102,4 +102,4 @@ def test_a_file_with_the_name_of_a_network_is_not_taken_for_it(
     monkeypatch.chdir(tmp_path)
     for name in ("fast", "lanczos", "fast-x2"):
         (tmp_path / name).write_bytes(b"a pickle")
-        assert all(c.architecture != "foreign" for c in find(name))
+        assert all(c.architecture != "foreign" for c in find_cards(name))

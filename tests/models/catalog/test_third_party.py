@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from models.catalog.loader import load_network
-from models.catalog.lookup import find
+from models.catalog.lookup import find_cards
 from models.errors import MediaError
 
 
@@ -26,7 +26,7 @@ def test_a_pickle_that_would_run_something_runs_nothing(tmp_path: Path) -> None:
     path, mark = tmp_path / "evil.pth", tmp_path / "executed"
     path.write_bytes(pickle.dumps({"params": _Evil(mark)}))
     with pytest.raises(MediaError, match=r"evil\.pth: is not a network"):
-        find(str(path))
+        find_cards(str(path))
     assert not mark.exists()
 
 
@@ -34,7 +34,7 @@ def test_a_pickle_that_would_run_something_runs_nothing(tmp_path: Path) -> None:
 def test_a_known_checkpoint_becomes_an_rgb_network(shared_data: Path) -> None:
     import torch
 
-    (card,) = find(str(shared_data / "weights/srvgg_realesr/realesr-animevideov3.pth"))
+    (card,) = find_cards(str(shared_data / "weights/srvgg_realesr/realesr-animevideov3.pth"))
     assert (card.scale, card.pixels, card.architecture) == (4, "rgb", "foreign")
     network = load_network(card)
     with torch.inference_mode():
@@ -68,7 +68,7 @@ def test_a_chain_of_convolutions_reaches_as_far_as_its_radii_together(tmp_path: 
     torch.manual_seed(0)
     network = SRVGGNetCompact(num_feat=8, num_conv=3, upscale=2)
     torch.save(network.state_dict(), path)
-    (card,) = find(str(path))
+    (card,) = find_cards(str(path))
     assert card.halo_px == 5
     loaded, picture = load_network(card).module, torch.rand(1, 3, 40, 40)
     with torch.inference_mode():

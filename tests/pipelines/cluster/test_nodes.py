@@ -152,7 +152,7 @@ def test_machines_that_are_lost_long_after_a_call_began_are_waited_for_as_well(
     """
     from pipelines.cluster.scheduler import Scheduler
 
-    monkeypatch.setattr("pipelines.cluster.nodes.end", lambda actor: None)
+    monkeypatch.setattr("pipelines.cluster.nodes.kill_actor", lambda actor: None)
     monkeypatch.setattr(Scheduler, "_serve", lambda scheduler: None)
     object_refs: Any = SimpleNamespace(
         is_full=True, release=lambda run: None, keep=lambda run: None, forget=lambda call: None
@@ -191,8 +191,8 @@ def test_machines_that_are_lost_long_after_a_call_began_are_waited_for_as_well(
 def test_memory_that_ran_out_is_told_from_a_death_of_another_kind() -> None:
     from ray.exceptions import OutOfMemoryError, RayActorError
 
-    from pipelines.cluster.nodes import why_gone
+    from pipelines.cluster.nodes import loss_reason
 
-    short = why_gone(OutOfMemoryError("Task was killed due to the node running low on memory."), "host")
+    short = loss_reason(OutOfMemoryError("Task was killed due to the node running low on memory."), "host")
     assert (type(short), str(short)) == (NoMemoryError, "memory ran out on host")
-    assert str(why_gone(RayActorError(), "host")) == "its worker on host died"
+    assert str(loss_reason(RayActorError(), "host")) == "its worker on host died"

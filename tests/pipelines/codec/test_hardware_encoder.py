@@ -20,7 +20,7 @@ from pipelines.media.chroma_siting import chroma_siting
 from pipelines.media.cicp import ColorTags, HdrMetadata
 from pipelines.media.demuxer import open_memory
 from pipelines.media.dynamic_hdr import DynamicHdr
-from pipelines.media.hdr_metadata import agree, static_metadata
+from pipelines.media.hdr_metadata import equal_within_units, static_metadata
 from pipelines.media.video_info import Frame
 from pipelines.settings.encoder_spec import Encoder
 from pipelines.storage.child_call import ChildFailedError, call_in_child
@@ -105,7 +105,7 @@ def test_tags_siting_and_hdr_metadata_are_written_whatever_the_encoder_wrote(cod
             assert stream.codec_context.codec_tag == "hvc1"
         frames = list(container.decode(stream))
     assert len(frames) == 6
-    assert agree(static_metadata(frames[0]), METADATA)
+    assert equal_within_units(static_metadata(frames[0]), METADATA)
     assert all(
         (int(f.colorspace), int(f.color_range), int(f.color_primaries), int(f.color_trc)) == (9, 1, 9, 16)
         for f in frames

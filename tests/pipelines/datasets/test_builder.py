@@ -30,7 +30,7 @@ from pipelines.datasets.events import DatasetDone, Progress, UnitLeftOut
 from pipelines.datasets.pair_maker import Motion, PairOrder, clip_of_picture
 from pipelines.datasets.settings import DatasetSettings
 from pipelines.datasets.shards import Pair, Shards, ShardWriter, read_manifest
-from pipelines.datasets.validation_split import held_pictures, hold_out
+from pipelines.datasets.validation_split import held_out_images, hold_out
 from pipelines.frames.images import write_png
 from pipelines.frames.sample_values import SampleValues, from_values, oriented, to_values
 from pipelines.frames.shot_detection import shots
@@ -349,17 +349,17 @@ def test_sets_of_any_seed_and_settings_hold_out_the_same(tmp_path: Path) -> None
 
 def test_a_picture_is_held_out_or_not_whatever_lies_beside_it() -> None:
     prints = [hashlib.sha256(bytes([n])).hexdigest() for n in range(200)]
-    held = held_pictures(prints, 0.08, alone=False)
+    held = held_out_images(prints, 0.08, alone=False)
     assert len(held) == pytest.approx(16, abs=8)
-    assert held_pictures(prints[50:], 0.08, alone=False) == held.intersection(prints[50:])
-    assert held < held_pictures(prints, 0.2, alone=False)
+    assert held_out_images(prints[50:], 0.08, alone=False) == held.intersection(prints[50:])
+    assert held < held_out_images(prints, 0.2, alone=False)
 
 
 def test_pictures_alone_hold_out_one_and_a_single_one_is_learned_from() -> None:
     prints = ["f" * 64, "e" * 64]
-    assert held_pictures(prints, 0.08, alone=True) == {"e" * 64}
-    assert not held_pictures(prints, 0.08, alone=False)
-    assert not held_pictures(prints[:1] * 2, 0.08, alone=True)
+    assert held_out_images(prints, 0.08, alone=True) == {"e" * 64}
+    assert not held_out_images(prints, 0.08, alone=False)
+    assert not held_out_images(prints[:1] * 2, 0.08, alone=True)
 
 
 def test_pictures_between_films_are_learned_from(tmp_path: Path) -> None:

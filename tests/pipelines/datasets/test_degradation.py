@@ -13,7 +13,7 @@ from pipelines.datasets.degradation import (
     DegradationStep,
     DegradeSettings,
     described,
-    draw,
+    draw_degradation,
     read_case,
     read_record,
 )
@@ -108,16 +108,16 @@ def test_two_stages_are_worse_than_their_second_alone() -> None:
 
 def test_what_is_drawn_follows_from_the_seed_and_survives_json() -> None:
     settings = DegradeSettings(clean=0.5, two_stage=0.5)
-    drawn = [draw(settings, np.random.default_rng(3)) for _ in range(2)]
+    drawn = [draw_degradation(settings, np.random.default_rng(3)) for _ in range(2)]
     assert drawn[0] == drawn[1]
     rng = np.random.default_rng(4)
-    many = [draw(settings, rng) for _ in range(60)]
+    many = [draw_degradation(settings, rng) for _ in range(60)]
     assert [read_record(json.loads(json.dumps(d.record()))) for d in many] == many
 
 
 def test_the_promised_share_stays_clean_and_the_rest_does_not() -> None:
     rng = np.random.default_rng(0)
-    many = [draw(DegradeSettings(clean=0.6), rng) for _ in range(600)]
+    many = [draw_degradation(DegradeSettings(clean=0.6), rng) for _ in range(600)]
     clean = sum(d.clean for d in many)
     assert 0.54 * 600 < clean < 0.66 * 600
     assert all(
@@ -201,7 +201,7 @@ REAL = DegradeSettings(
 
 def test_everything_that_may_happen_happens_and_survives_json() -> None:
     rng = np.random.default_rng(1)
-    many = [draw(REAL, rng) for _ in range(200)]
+    many = [draw_degradation(REAL, rng) for _ in range(200)]
     assert [read_record(json.loads(json.dumps(d.record()))) for d in many] == many
     last = [s for d in many for s in d.stages]
     for name in (
@@ -233,7 +233,7 @@ def test_settings_from_before_draw_and_are_called_what_they_were() -> None:
     old = DegradeSettings()
     assert not {"sensor", "presets", "levels", "generations"} & described(old).keys()
     rng = np.random.default_rng(7)
-    drawn = [draw(DegradeSettings(clean=0.5, two_stage=0.3), rng) for _ in range(40)]
+    drawn = [draw_degradation(DegradeSettings(clean=0.5, two_stage=0.3), rng) for _ in range(40)]
     plain = hashlib.sha256(json.dumps([d.record() for d in drawn]).encode()).hexdigest()
     assert plain[:16] == "3a772938d3aaa242"
     assert described(DegradeSettings(clean=0.5, sensor=0.1))["sensor"] == 0.1
@@ -280,8 +280,10 @@ def test_like_source_refuses_codecs_it_does_not_know(tmp_path: Path) -> None:
 def test_like_source_needs_a_source_and_then_uses_its_coding() -> None:
     settings = DegradeSettings(clean=0.5, codec=1.0, crf="like-source")
     with pytest.raises(UsageError, match="no stream of its own"):
-        [draw(settings, np.random.default_rng(seed)) for seed in range(20)]
-    drawn = [draw(settings, np.random.default_rng(seed), Coding("hevc", 29)) for seed in range(20)]
+        [draw_degradation(settings, np.random.default_rng(seed)) for seed in range(20)]
+    drawn = [
+        draw_degradation(settings, np.random.default_rng(seed), Coding("hevc", 29)) for seed in range(20)
+    ]
     assert {(d.stages[-1].codec, d.stages[-1].quality) for d in drawn} == {("", 0), ("hevc", 29)}
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pipelines.datasets.batch_loader import BatchLoader, BatchSettings
-from pipelines.datasets.gpu_loader import ResidentPairs, alike, size_bytes
+from pipelines.datasets.gpu_loader import ResidentPairs, have_equal_sizes, size_bytes
 from pipelines.datasets.shards import Pair, Shards, ShardWriter
 from pipelines.frames.sample_values import SampleValues
 from tests.helpers.footage import clip
@@ -78,8 +78,8 @@ def test_the_share_of_a_process_is_its_part_of_the_whole_batch(tmp_path: Path) -
 
 
 def test_pairs_of_many_sizes_stay_in_their_files(tmp_path: Path) -> None:
-    assert alike(shards_of(tmp_path / "a"))
-    assert not alike(shards_of(tmp_path / "b", sides=(64, 64, 48)))
+    assert have_equal_sizes(shards_of(tmp_path / "a"))
+    assert not have_equal_sizes(shards_of(tmp_path / "b", sides=(64, 64, 48)))
 
 
 def test_what_pairs_take_is_known_before_they_are_read(tmp_path: Path) -> None:

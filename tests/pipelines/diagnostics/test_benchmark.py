@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from models.errors import UsageError
-from pipelines.diagnostics.benchmark import Bench, Step, bench, bound, estimate_seconds, make_clip
+from pipelines.diagnostics.benchmark import (
+    Bench,
+    Step,
+    bench,
+    estimate_seconds,
+    lower_bound_seconds,
+    make_clip,
+)
 from pipelines.diagnostics.shared_figures import shared_figures
 from pipelines.planner.video_planner import plan_video
 from pipelines.workers.messages import StageSeconds
@@ -72,7 +79,7 @@ def test_a_device_that_is_slower_than_the_cores_is_the_bound() -> None:
         tiles=0,
         reused=0,
     )
-    assert bound(stages) == 0.5
+    assert lower_bound_seconds(stages) == 0.5
 
 
 def test_a_longer_film_takes_longer(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ def test_every_encoder_of_a_gpu_is_tested_anew(monkeypatch: pytest.MonkeyPatch) 
         asked.append(anew)
         return flaws[encoder.name]
 
-    monkeypatch.setattr("pipelines.hardware.graphics_driver.makers_here", lambda: ["nvenc"])
+    monkeypatch.setattr("pipelines.hardware.graphics_driver.vendors_here", lambda: ["nvenc"])
     monkeypatch.setattr("pipelines.hardware.graphics_driver.encoder_hardware", lambda maker: f"{maker} 1")
     monkeypatch.setattr("pipelines.encoders.encoder_choice.self_test", tested)
     found = list(doctor._encoders())

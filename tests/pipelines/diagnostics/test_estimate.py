@@ -15,7 +15,7 @@ from models.errors import OutputError
 from pipelines.diagnostics.benchmark import estimate_seconds
 from pipelines.diagnostics.estimate import Estimate, TriedFrames, _chunks, estimate, estimated, estimating
 from pipelines.diagnostics.preview import Preview, preview
-from pipelines.diagnostics.run_time import expected_rate, machine_share, run_seconds, typical
+from pipelines.diagnostics.run_time import expected_rate, machine_share, mean_frame_seconds, run_seconds
 from pipelines.hardware.resources import WorkerAllocation
 from pipelines.plan.events import Note, Planned
 from pipelines.planner.video_planner import plan_video
@@ -78,7 +78,7 @@ def test_of_recorded_runs_on_a_busy_machine_the_cpu_time_is_estimated_within_15_
         for p in run["places"]
     ]
     planned = SimpleNamespace(plan=SimpleNamespace(frame_count=run["frames"]), frames_done=0)
-    seconds = estimate_seconds(planned, typical(samples))  # type: ignore[arg-type]
+    seconds = estimate_seconds(planned, mean_frame_seconds(samples))  # type: ignore[arg-type]
     a_frame = (run["run_cpu_seconds"] - RECORDED["start_cpu_seconds"]) / run["frames"] / run["cores"]
     assert seconds == pytest.approx(run_seconds(run["frames"], a_frame), rel=0.15)
     assert machine_share(samples) < 0.2
@@ -89,10 +89,10 @@ def test_a_network_takes_as_long_everywhere_but_where_the_picture_stands_still()
         replace(SAMPLE, wall={"network": w}, cpu={"network": 2 * w}, tiles=10, reused=reused)
         for w, reused in ((0.1, 0), (0.3, 0), (0.05, 5))
     )
-    assert typical([moving, slowed]).wall["network"] == pytest.approx(0.1)
-    assert typical([moving, slowed, still]).cpu["network"] == pytest.approx(0.2 * 2.5 / 3)
+    assert mean_frame_seconds([moving, slowed]).wall["network"] == pytest.approx(0.1)
+    assert mean_frame_seconds([moving, slowed, still]).cpu["network"] == pytest.approx(0.2 * 2.5 / 3)
     frozen = replace(still, reused=10)
-    assert typical([moving, frozen]).wall["network"] == pytest.approx((0.1 + 0.05) / 2)
+    assert mean_frame_seconds([moving, frozen]).wall["network"] == pytest.approx((0.1 + 0.05) / 2)
 
 
 @pytest.mark.parametrize(("queued", "share"), [((0.0, 0.0), 1.0), ((0.2, 0.2), 0.5), ((0.0, 1.2), 0.25)])
@@ -203,7 +203,7 @@ def test_a_run_comes_out_as_large_as_estimated(planned: Planned, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("crew", "a_frame"),
+    ("allocation", "a_frame"),
     [
         (WorkerAllocation(1, ("0",)), 0.1),  # its encoder, with the cores it has threads for
         (WorkerAllocation(2, ("0",)), 0.05),
@@ -214,7 +214,7 @@ def test_a_run_comes_out_as_large_as_estimated(planned: Planned, tmp_path: Path)
     ],
 )
 def test_workers_on_cuda_share_cores_and_devices(
-    planned: Planned, crew: WorkerAllocation | None, a_frame: float
+    planned: Planned, allocation: WorkerAllocation | None, a_frame: float
 ) -> None:
     stages = StageSeconds(
         {"decode": 0.02, "network": 0.04, "encode": 0.1},
@@ -230,8 +230,8 @@ def test_workers_on_cuda_share_cores_and_devices(
         replace(planned, plan=replace(planned.plan, spans=spans))
         for spans in (planned.plan.spans * 40, planned.plan.spans[:1])
     )
-    assert estimate_seconds(many, stages, crew) == pytest.approx(4 + 50 * 1.1 * a_frame)
-    assert estimate_seconds(single, stages, crew) == pytest.approx(
+    assert estimate_seconds(many, stages, allocation) == pytest.approx(4 + 50 * 1.1 * a_frame)
+    assert estimate_seconds(single, stages, allocation) == pytest.approx(
         4 + 50 * 1.1 * 0.1
     )  # there is nothing for a second one
 

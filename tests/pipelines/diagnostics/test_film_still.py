@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from models.errors import MediaError
-from pipelines.diagnostics.film_still import latest_pair, still
+from pipelines.diagnostics.film_still import latest_pair, still_frame
 from tests import media
 from tests.helpers.command import COPIED_AS_H264, started
 
@@ -30,7 +30,7 @@ def shown(jpeg: bytes) -> tuple[int, tuple[int, int]]:
 @pytest.mark.parametrize("seconds", [0.0, 0.03, 0.42, 0.5, 0.99])
 def test_the_frame_that_is_shown_at_a_time(tmp_path: Path, seconds: float) -> None:
     film = media.cfr(tmp_path / "a.mp4", frames=24, size=(320, 240))
-    assert shown(still(film, seconds, 160)) == (int(seconds * 24), (160, 120))
+    assert shown(still_frame(film, seconds, 160)) == (int(seconds * 24), (160, 120))
 
 
 def test_times_count_from_the_first_frame_and_the_last_one_is_shown_behind_the_end(tmp_path: Path) -> None:
@@ -39,18 +39,18 @@ def test_times_count_from_the_first_frame_and_the_last_one_is_shown_behind_the_e
         tmp_path / "a.mkv",
         media.Film(frames=8, pts=pts, time_base=Fraction(1, 90000), size=(320, 240), rate=Fraction(10)),
     )
-    assert [shown(still(film, seconds, 320))[0] for seconds in (0.0, 0.15, 0.7, 99.0)] == [0, 1, 7, 7]
+    assert [shown(still_frame(film, seconds, 320))[0] for seconds in (0.0, 0.15, 0.7, 99.0)] == [0, 1, 7, 7]
 
 
 def test_pixels_that_are_not_square_are_shown_square(tmp_path: Path) -> None:
     film = media.cfr(tmp_path / "a.mp4", frames=2, size=(320, 240), sar=Fraction(2))
-    assert shown(still(film, 0.0, 320))[1] == (320, 120)
+    assert shown(still_frame(film, 0.0, 320))[1] == (320, 120)
 
 
 def test_what_is_no_film_is_said_so(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"no film")
     with pytest.raises(MediaError, match=r"a\.mp4: is not a video file"):
-        still(tmp_path / "a.mp4", 0.0, 160)
+        still_frame(tmp_path / "a.mp4", 0.0, 160)
 
 
 def test_the_pair_of_a_run_under_way_is_one_frame_of_source_and_result(tmp_path: Path) -> None:

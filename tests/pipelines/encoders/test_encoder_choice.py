@@ -17,12 +17,12 @@ from pipelines.encoders.hardware_options import hardware_formats, hardware_optio
 from pipelines.hardware.graphics_driver import first_nvidia, listed_by_windows
 from pipelines.media.cicp import ColorTags, HdrMetadata
 from pipelines.media.pixel_format import PixelFormat
-from pipelines.settings.encoder_spec import HARDWARE_CODECS, MAKERS, Encoder
+from pipelines.settings.encoder_spec import HARDWARE_CODECS, VENDORS, Encoder
 from pipelines.settings.run_settings import EncodeSettings, RunSettings
 from tests.helpers.option_tables import option_table
 
 TAGS = ColorTags(1, 1, 1, 1, 1)
-IN_THE_WHEEL = [(codec, maker) for codec in HARDWARE_CODECS for maker in ("nvenc", "qsv", "amf")]
+IN_THE_WHEEL = [(codec, vendor) for codec in HARDWARE_CODECS for vendor in ("nvenc", "qsv", "amf")]
 
 
 def chosen(
@@ -34,15 +34,15 @@ def chosen(
     return choose_encoder(settings, PixelFormat.parse(pix_fmt), EncoderTarget(*size, container))
 
 
-@pytest.mark.parametrize(("codec", "maker"), IN_THE_WHEEL)
-def test_every_option_and_value_stands_in_ffmpeg_s_own_table(codec: str, maker: str) -> None:
+@pytest.mark.parametrize(("codec", "vendor"), IN_THE_WHEEL)
+def test_every_option_and_value_stands_in_ffmpeg_s_own_table(codec: str, vendor: str) -> None:
     """Case 89."""
-    table = option_table(f"{codec}_{maker}")
-    for pix_fmt in hardware_formats(codec, maker):
+    table = option_table(f"{codec}_{vendor}")
+    for pix_fmt in hardware_formats(codec, vendor):
         for preset in ("draft", "balanced", "archive"):
             for crf in (0, 19, 51):
                 for key, value in hardware_options(
-                    codec, maker, preset=preset, crf=crf, pix_fmt=pix_fmt
+                    codec, vendor, preset=preset, crf=crf, pix_fmt=pix_fmt
                 ).items():
                     assert key in table, key
                     least, most, names = table[key]
@@ -53,7 +53,7 @@ def test_every_option_and_value_stands_in_ffmpeg_s_own_table(codec: str, maker: 
 
 
 @pytest.mark.parametrize(
-    ("codec", "maker", "source", "made", "fed"),
+    ("codec", "vendor", "source", "made", "fed"),
     [
         ("hevc", "nvenc", "yuv420p10le", "yuv420p10le", "p010le"), ("hevc", "nvenc", "yuv422p10le", "yuv422p10le", "p210le"),
         ("hevc", "nvenc", "yuv444p", "yuv444p", "yuv444p"), ("hevc", "nvenc", "gray", "yuv420p", "nv12"),
@@ -62,20 +62,20 @@ def test_every_option_and_value_stands_in_ffmpeg_s_own_table(codec: str, maker: 
     ],
 )  # fmt: skip
 def test_depth_and_subsampling_are_kept_where_the_maker_can(
-    codec: str, maker: str, source: str, made: str, fed: str
+    codec: str, vendor: str, source: str, made: str, fed: str
 ) -> None:
     """Case 89."""
-    encoder = chosen(EncodeSettings(codec=codec, encoder=maker), source)
-    assert (encoder.name, encoder.pix_fmt, encoder.fed_format, encoder.maker) == (
-        f"{codec}_{maker}",
+    encoder = chosen(EncodeSettings(codec=codec, encoder=vendor), source)
+    assert (encoder.name, encoder.pix_fmt, encoder.fed_format, encoder.vendor) == (
+        f"{codec}_{vendor}",
         made,
         fed,
-        maker,
+        vendor,
     )
 
 
 @pytest.mark.parametrize(
-    ("planar", "fed"), sorted({pair for formats in MAKERS.values() for pair in formats.items()})
+    ("planar", "fed"), sorted({pair for formats in VENDORS.values() for pair in formats.items()})
 )
 def test_what_hardware_is_fed_has_the_same_samples(planar: str, fed: str) -> None:
     import av
@@ -135,11 +135,11 @@ def test_what_hardware_can_t_do_is_refused_with_what_can(
 
 
 def decided(
-    encoder: str = "auto", maker: str = "nvenc", pix_fmt: str = "yuv420p", **more: object
+    encoder: str = "auto", vendor: str = "nvenc", pix_fmt: str = "yuv420p", **more: object
 ) -> tuple[Encoder, list[str]]:
     settings = EncodeSettings(encoder=encoder, **more)  # type: ignore[arg-type]
     return choice.proven_encoder(
-        settings, lambda s: chosen(s, pix_fmt), maker, tags=lambda _: TAGS, hdr=HdrMetadata()
+        settings, lambda s: chosen(s, pix_fmt), vendor, tags=lambda _: TAGS, hdr=HdrMetadata()
     )
 
 
@@ -208,12 +208,12 @@ def test_auto_changes_no_format_and_takes_nothing_for_options_of_software(
     encoder, said = decided(pix_fmt="gray")
     assert (encoder.name, encoder.pix_fmt) == ("libx265", "gray")
     assert said == ["encoded in software: hevc_nvenc would need yuv420p"]
-    assert decided(maker="amf", codec="h264", pix_fmt="yuv420p10le")[0].name == "libx264"
+    assert decided(vendor="amf", codec="h264", pix_fmt="yuv420p10le")[0].name == "libx264"
     assert driver["asked"] == ""
     monkeypatch.setattr(choice, "computing_device", lambda _: "cuda")
 
     def wanted(picture: bool = False, cluster: str | None = None, **encode: object) -> str:
-        return choice.wanted_maker(
+        return choice.wanted_vendor(
             RunSettings(encode=EncodeSettings(**encode), cluster=cluster), picture=picture
         )  # type: ignore[arg-type]
 
@@ -235,9 +235,9 @@ def test_auto_changes_no_format_and_takes_nothing_for_options_of_software(
 def test_without_a_gpu_nothing_is_asked_and_software_encodes() -> None:
     """Case 88."""
     settings = RunSettings()
-    maker = choice.wanted_maker(settings, picture=False)
-    encoder, said = decided(maker=maker)
-    assert (maker, encoder, said) == ("", chosen(EncodeSettings()), [])
+    vendor = choice.wanted_vendor(settings, picture=False)
+    encoder, said = decided(vendor=vendor)
+    assert (vendor, encoder, said) == ("", chosen(EncodeSettings()), [])
     assert encoder == chosen(replace(settings.encode, encoder="software"))
 
 

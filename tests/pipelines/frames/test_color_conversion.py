@@ -11,7 +11,7 @@ from pipelines.frames.color_conversion import rgb_to_yuv, to_codes, to_float, yu
 from pipelines.frames.thumbnail import grid_for, thumbnail
 from pipelines.media.cicp import ColorTags, Matrix, Range, code_values
 from pipelines.media.pixel_format import PixelFormat
-from pipelines.plan.color_tags import resolve
+from pipelines.plan.color_tags import resolve_tags
 from tests import media
 
 
@@ -58,20 +58,20 @@ YUV = PixelFormat.parse("yuv420p")
 @pytest.mark.parametrize(("height", "matrix"), [(480, 6), (486, 6), (576, 5), (577, 1), (1080, 1)])
 def test_untagged_video_is_judged_by_its_lines(height: int, matrix: int) -> None:
     """Case 28."""
-    found, assumed = resolve(ColorTags(), YUV, height=height, codec="h264")
+    found, assumed = resolve_tags(ColorTags(), YUV, height=height, codec="h264")
     assert (found.matrix, found.range, found.transfer) == (matrix, Range.LIMITED, 1)
     assert len(assumed) == 4
 
 
 def test_tags_that_are_there_are_kept() -> None:
     tags = ColorTags(9, 2, 9, 16, 3)
-    assert resolve(tags, YUV, height=480, codec="hevc") == (tags, ())
+    assert resolve_tags(tags, YUV, height=480, codec="hevc") == (tags, ())
 
 
 @pytest.mark.parametrize("matrix", [Matrix.ICTCP, Matrix.YCGCO, Matrix.BT2020_CL])
 def test_matrices_that_can_t_be_converted_are_refused(matrix: Matrix) -> None:
     with pytest.raises(MediaError, match="can't be converted"):
-        resolve(ColorTags(matrix=matrix), YUV, height=1080, codec="hevc")
+        resolve_tags(ColorTags(matrix=matrix), YUV, height=1080, codec="hevc")
 
 
 @pytest.mark.parametrize("factor", [1, 2, 3])

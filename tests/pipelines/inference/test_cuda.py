@@ -17,7 +17,7 @@ from models.errors import NoMemoryError
 from pipelines.inference.cuda.cuda_graph import GraphedNetwork
 from pipelines.inference.cuda.transfer_ring import StreamAccelerator
 from pipelines.inference.device import choose_device, numerics_class
-from pipelines.inference.temporal_windows import alone
+from pipelines.inference.temporal_windows import single_frame_window
 from pipelines.inference.upscaler import Upscaler
 from pipelines.media.video_info import Frame
 from tests.helpers.command import ROOT, environment
@@ -90,7 +90,8 @@ def test_graphs_leave_no_trace() -> None:
 def test_frames_in_flight_are_those_made_one_by_one() -> None:
     running, together = on_cuda(), on_cuda()(film())
     assert all(
-        same(running.follow(alone(f, running.contract)), b) for f, b in zip(film(), together, strict=True)
+        same(running.follow(single_frame_window(f, running.contract)), b)
+        for f, b in zip(film(), together, strict=True)
     )
 
 

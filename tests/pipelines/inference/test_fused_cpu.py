@@ -106,8 +106,8 @@ def test_the_sum_is_what_the_network_itself_would_leave(scale: int, bits: int) -
 
 def test_only_networks_that_leave_a_packed_residual_are_taken() -> None:
     from models.catalog.loader import load_network
-    from models.catalog.lookup import find
+    from models.catalog.lookup import find_cards
 
-    assert fused_cpu.FusedNetwork.takes(load_network(find("fast-x2")[0]))
-    assert not fused_cpu.FusedNetwork.takes(load_network(find("lanczos")[0], height=4, width=4))
+    assert fused_cpu.FusedNetwork.takes(load_network(find_cards("fast-x2")[0]))
+    assert not fused_cpu.FusedNetwork.takes(load_network(find_cards("lanczos")[0], height=4, width=4))
     assert Compact(scale=2).packing == 2

@@ -151,9 +151,9 @@ def test_a_plan_that_does_not_name_a_precision_keeps_its_id(small: Card) -> None
 
 
 def digest(path: str) -> str:
-    from models.catalog.lookup import find
+    from models.catalog.lookup import find_cards
 
-    made = Upscaler(plan(find(path)[0], 70, 46, tile=(24, 32)), CPU)([picture("yuv420p", 70, 46)])[0]
+    made = Upscaler(plan(find_cards(path)[0], 70, 46, tile=(24, 32)), CPU)([picture("yuv420p", 70, 46)])[0]
     return hashlib.sha256(b"".join(p.tobytes() for p in made.planes)).hexdigest()
 
 

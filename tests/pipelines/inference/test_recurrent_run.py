@@ -14,7 +14,7 @@ import torch
 
 from models.architectures.recurrent import Recurrent
 from models.catalog.loader import load_network
-from models.catalog.lookup import find
+from models.catalog.lookup import find_cards
 from models.errors import UsageError
 from pipelines.inference.upscaler import Upscaler
 from pipelines.model_files.card_writer import NetworkFacts, export
@@ -38,7 +38,7 @@ def network(tmp_path: Path) -> str:
     """
     torch.manual_seed(5)
     module = Recurrent(scale=2, width=32, depth=8)
-    weights, _ = transfer_weights(module, load_network(find("fast-x2")[0]).module.state_dict())  # type: ignore[attr-defined]
+    weights, _ = transfer_weights(module, load_network(find_cards("fast-x2")[0]).module.state_dict())  # type: ignore[attr-defined]
     weights["head.weight"][:, [n for n in range(50) if n not in module.old_inputs["head.weight"]]] += (
         0.03 * torch.randn(32, 44, 3, 3)
     )
@@ -196,9 +196,9 @@ def test_the_long_way_round_gives_what_the_direct_one_gives(
 
 
 def test_a_network_with_a_memory_comes_first_and_others_finish_what_it_leaves(network: str) -> None:
-    memory, fast = find(network), find("fast")
+    memory, fast = find_cards(network), find_cards("fast")
     with pytest.raises(UsageError, match="must come first"):
-        choose_stages([find("lanczos"), memory], 128, 96, 512, 384)
+        choose_stages([find_cards("lanczos"), memory], 128, 96, 512, 384)
     stages = choose_stages([memory], 128, 96, 512, 384)
     assert [s.card.architecture for s in stages] == ["recurrent", "compact"]
     assert fast

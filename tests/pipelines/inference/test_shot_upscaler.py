@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipelines.inference.shot_upscaler import ShotUpscaler
-from pipelines.inference.temporal_windows import alone
+from pipelines.inference.temporal_windows import single_frame_window
 from pipelines.inference.upscaler import Upscaler
 from pipelines.settings.run_settings import detail_at
 from tests.pipelines.inference.test_upscaler import CPU, card, picture, plan_of, same
@@ -48,7 +48,7 @@ def test_a_frame_has_the_level_of_its_shot_wherever_a_chunk_begins(
 ) -> None:
     """The frames are all alike: tiles of one level are not taken over for the next."""
     upscaler = ShotUpscaler(plan(), CPU)
-    shown = [alone(picture("yuv420p", 64, 48), upscaler.contract, number) for number in numbers]
+    shown = [single_frame_window(picture("yuv420p", 64, 48), upscaler.contract, number) for number in numbers]
     for made in (
         [frame for _, frame in upscaler.stream(shown)],
         [upscaler.follow(window) for window in shown],
@@ -61,7 +61,9 @@ def test_within_a_shot_what_stands_still_is_taken_over() -> None:
     upscaler = ShotUpscaler(plan(), CPU)
     for number in range(3):
         upscaler.follow(
-            replace(alone(picture("yuv420p", 64, 48), upscaler.contract, number), starts=number == 0)
+            replace(
+                single_frame_window(picture("yuv420p", 64, 48), upscaler.contract, number), starts=number == 0
+            )
         )
     assert upscaler.stills.taken == 2 * upscaler.stills.tiles / 3
 
@@ -69,7 +71,9 @@ def test_within_a_shot_what_stands_still_is_taken_over() -> None:
 def test_few_levels_stay_loaded_and_the_pulse_never_falls() -> None:
     upscaler, last = ShotUpscaler(plan(), CPU), 0
     for number in range(10):
-        upscaler.follow(alone(picture("yuv420p", 64, 48, seed=number), upscaler.contract, number))
+        upscaler.follow(
+            single_frame_window(picture("yuv420p", 64, 48, seed=number), upscaler.contract, number)
+        )
         assert upscaler.pulse > last
         last = upscaler.pulse
     assert len(upscaler._kept) == 3

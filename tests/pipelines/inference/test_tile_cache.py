@@ -12,7 +12,7 @@ import torch
 from pipelines.inference.tile_cache import TileCache
 from pipelines.inference.upscaler import Upscaler
 from pipelines.media.video_info import Frame
-from pipelines.plan.tiling import cut
+from pipelines.plan.tiling import cut_tiles
 from tests.benchmarks.bars import QUICK, _lumas, menu
 from tests.pipelines.inference.test_upscaler import CPU, card, picture, plan_of, same
 
@@ -56,7 +56,7 @@ def test_unchanged_tiles_are_not_computed() -> None:
 def test_a_change_in_the_halo_alone_is_a_change() -> None:
     stills = TileCache()
     planes = [np.zeros((64, 96), np.uint8), np.zeros((32, 48), np.uint8), np.zeros((32, 48), np.uint8)]
-    parts = list(cut((64, 96), (32, 48), 8))
+    parts = list(cut_tiles((64, 96), (32, 48), 8))
     result = [np.zeros((128, 192), np.uint8), np.zeros((64, 96), np.uint8), np.zeros((64, 96), np.uint8)]
     stills.keep([planes], result)
     changed = [p.copy() for p in planes]

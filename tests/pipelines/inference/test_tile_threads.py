@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.catalog.lookup import find
+from models.catalog.lookup import find_cards
 from pipelines.inference.tile_threads import TileThreadPool
 from pipelines.inference.upscaler import Upscaler
 from pipelines.media.video_info import Frame
@@ -102,7 +102,7 @@ def test_bits_do_not_depend_on_how_many_tiles_are_made_at_once(tmp_path: Path, f
     The plan of one job may be worked at on machines of any size.
     """
     name = str(srvgg_weights(tmp_path / "srvgg.safetensors", width=16, depth=2)) if foreign else "fast-x2"
-    (card,) = find(name)
+    (card,) = find_cards(name)
     assert (card.pixels == "rgb") == foreign
     plan = plan_of(card, 160, 96, 2, tile=(48, 80))
     rng = np.random.default_rng(0)
@@ -123,7 +123,7 @@ def test_bits_do_not_depend_on_how_many_tiles_are_made_at_once(tmp_path: Path, f
 
 
 def test_small_tiles_are_made_one_by_one_for_memory_is_short() -> None:
-    (card,) = (c for c in find("fast") if c.scale == 2)
+    (card,) = (c for c in find_cards("fast") if c.scale == 2)
     before = torch.get_num_threads()
     torch.set_num_threads(4)
     try:

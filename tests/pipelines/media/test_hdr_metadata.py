@@ -11,7 +11,7 @@ import pytest
 
 from models.errors import MediaError, UsageError, VerificationError
 from pipelines.media.cicp import ColorTags, HdrMetadata
-from pipelines.media.hdr_metadata import agree, encoder_options, static_metadata
+from pipelines.media.hdr_metadata import encoder_options, equal_within_units, static_metadata
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.output import verification
 from pipelines.planner import container_choice
@@ -67,7 +67,7 @@ def test_hdr10_keeps_its_tags_depth_and_metadata_in_every_chunk(
     assert len(shown) == 16
     for chunk in chunks:
         first = shown[chunk.start_frame]
-        assert agree(static_metadata(first), METADATA)
+        assert equal_within_units(static_metadata(first), METADATA)
         assert (int(first.colorspace), int(first.color_primaries), int(first.color_trc)) == (9, 9, 16)
         assert first.format.components[0].bits >= 10
     written = output.read_bytes()
@@ -115,9 +115,9 @@ def test_pq_of_eight_bits_leaves_in_ten(tmp_path: Path, codec: str, expected: st
 
 
 def test_pq_without_other_tags_is_taken_for_bt_2020() -> None:
-    from pipelines.plan.color_tags import resolve
+    from pipelines.plan.color_tags import resolve_tags
 
-    found, assumed = resolve(
+    found, assumed = resolve_tags(
         ColorTags(transfer=16), PixelFormat.parse("yuv420p10le"), height=1080, codec="hevc"
     )
     assert (found.matrix, found.primaries) == (9, 9)

@@ -19,7 +19,7 @@ from pipelines.output.chunk_record import ResultParts
 from pipelines.plan.events import AlreadyDone
 from pipelines.probe.probe import probe
 from pipelines.run import publishing
-from pipelines.settings.option_values import parse_rate
+from pipelines.settings.option_values import parse_frame_rate
 from tests import media
 from tests.helpers.inline import H264, finished_of, planned_of, upscaled
 from tests.helpers.view import decoded, frames
@@ -263,11 +263,11 @@ def test_packed_pictures_come_apart_again() -> None:
 
 
 def test_rates_are_read_as_the_field_writes_them() -> None:
-    assert parse_rate("24") == 24
-    assert parse_rate("23.976") == parse_rate("23.98") == Fraction(24000, 1001)
-    assert parse_rate("29.97") == Fraction(30000, 1001)
-    assert parse_rate("12.5") == Fraction(25, 2)
-    assert parse_rate("30000/1001") == Fraction(30000, 1001)
+    assert parse_frame_rate("24") == 24
+    assert parse_frame_rate("23.976") == parse_frame_rate("23.98") == Fraction(24000, 1001)
+    assert parse_frame_rate("29.97") == Fraction(30000, 1001)
+    assert parse_frame_rate("12.5") == Fraction(25, 2)
+    assert parse_frame_rate("30000/1001") == Fraction(30000, 1001)
     for wrong in ("0", "-1", "fast", "1/0", "5000"):
         with pytest.raises(UsageError, match="--rate"):
-            parse_rate(wrong)
+            parse_frame_rate(wrong)

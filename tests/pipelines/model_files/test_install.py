@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from models.catalog.card import user_folder
-from models.catalog.lookup import find
+from models.catalog.lookup import find_cards
 from models.catalog.model_index import IndexEntry
 from models.errors import MediaError, OutputError, ResourceError, UsageError
 from pipelines.model_files.index_list import read_index
@@ -80,7 +80,7 @@ def test_a_fetched_network_is_found_by_its_name_with_licence_and_source(
     entry = entry_for(server, weights)
     first = got(entry)
     assert first.new
-    (card,) = find("House-Style")
+    (card,) = find_cards("House-Style")
     assert (card.scale, card.licence, card.commercial, card.more["source"]) == (
         2,
         "CC-BY-NC-4.0",

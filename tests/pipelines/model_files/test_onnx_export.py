@@ -12,7 +12,7 @@ import torch
 
 from models.architectures.recurrent import Recurrent
 from models.catalog.loader import load_network
-from models.catalog.lookup import find
+from models.catalog.lookup import find_cards
 from models.errors import UsageError, VerificationError
 from models.layers.resampling import resample, upscale_in_graph
 from pipelines.model_files import onnx_export
@@ -46,7 +46,7 @@ def test_one_convolution_upscales_as_the_classical_way_does(factor: int, offset:
 
 
 def test_a_native_network_takes_any_size_and_gives_torch_s_values(tmp_path: Path) -> None:
-    card = find("fast-x2")[0]
+    card = find_cards("fast-x2")[0]
     made = write_onnx(card, tmp_path / "fast.onnx")
     assert made.inputs == {"luma": [1, 1, "2*h", "2*w"], "chroma": [1, 2, "h", "w"]}
     assert made.difference is not None
@@ -75,7 +75,7 @@ def test_a_network_with_a_memory_takes_it_and_gives_it_back(tmp_path: Path) -> N
         folder=tmp_path,
         name="r-x2",
     )
-    card = find(str(weights))[0]
+    card = find_cards(str(weights))[0]
     write_onnx(card, tmp_path / "r.onnx")
     luma, chroma = planes(20, 28, 3)
     state = torch.rand(1, 32, 10, 14)
@@ -87,7 +87,7 @@ def test_a_network_with_a_memory_takes_it_and_gives_it_back(tmp_path: Path) -> N
 
 
 def test_a_foreign_network_becomes_rgb_of_any_size(tmp_path: Path) -> None:
-    card = find(str(foreign(tmp_path / "rgb.safetensors", last=0.1)))[0]
+    card = find_cards(str(foreign(tmp_path / "rgb.safetensors", last=0.1)))[0]
     made = write_onnx(card, tmp_path / "rgb.onnx")
     assert made.inputs == {"rgb": [1, 3, "h", "w"]}
     rgb = torch.rand(1, 3, 21, 17)
@@ -108,7 +108,7 @@ def test_a_file_that_computes_something_else_is_not_kept(
     traced = onnx_export._traced
     monkeypatch.setattr(onnx_export, "_traced", broken)
     with pytest.raises(VerificationError, match="differ from torch's by up to 0.01"):
-        write_onnx(find("fast-x2")[0], tmp_path / "fast.onnx", size=(32, 32))
+        write_onnx(find_cards("fast-x2")[0], tmp_path / "fast.onnx", size=(32, 32))
     assert not list(tmp_path.iterdir())
 
 
@@ -119,4 +119,4 @@ def test_what_can_not_be_exported_is_said(
     name: str, size: tuple[int, int] | None, said: str, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match=said):
-        write_onnx(find(name)[0], tmp_path / "x.onnx", size=size)
+        write_onnx(find_cards(name)[0], tmp_path / "x.onnx", size=size)

@@ -14,7 +14,7 @@ import torch
 
 from models.architectures.recurrent import Recurrent
 from models.catalog.loader import load_network
-from models.catalog.lookup import find
+from models.catalog.lookup import find_cards
 from models.catalog.onnx_reader import describe
 from models.errors import UsageError
 from pipelines.model_files.card_writer import NetworkFacts
@@ -32,7 +32,7 @@ pytest.importorskip("onnxruntime", reason="vsr[onnx] is not installed")
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("exported") / "fast.onnx"
-    write_onnx(find("fast-x2")[0], path)
+    write_onnx(find_cards("fast-x2")[0], path)
     return path
 
 
@@ -53,7 +53,7 @@ def test_a_film_through_an_exported_network_is_within_one_code(
 
 
 def test_what_the_network_reaches_and_needs_is_measured_again(exported: Path) -> None:
-    card, ours = describe(str(exported)), find("fast-x2")[0]
+    card, ours = describe(str(exported)), find_cards("fast-x2")[0]
     assert (card.scale, card.pixels, card.settings["size_multiple"]) == (2, "yuv420", 2)
     assert card.halo_px is not None
     assert ours.halo_px is not None
@@ -72,7 +72,7 @@ def test_a_network_with_a_memory_keeps_it(tmp_path: Path) -> None:
         folder=tmp_path,
         name="r-x2",
     )
-    ours = find(str(weights))[0]
+    ours = find_cards(str(weights))[0]
     write_onnx(ours, tmp_path / "r.onnx")
     card = describe(str(tmp_path / "r.onnx"))
     assert (card.past, card.future, card.recurrent) == (ours.past, ours.future, True)
@@ -95,7 +95,7 @@ def test_an_onnx_file_is_kept_as_it_is_under_its_name(
     monkeypatch.setenv("VSR_DATA_HOME", str(tmp_path))
     card = install_model(str(exported), name="mine", facts={"licence": "MIT", "commercial": "yes"})
     assert Path(card.path).read_bytes() == exported.read_bytes()
-    (found,) = find("mine-x2")
+    (found,) = find_cards("mine-x2")
     assert (found.path, found.architecture, found.licence) == (card.path, "onnx", "MIT")
     with pytest.raises(UsageError, match="is an ONNX file already"):
         write_onnx(found, tmp_path / "again.onnx")

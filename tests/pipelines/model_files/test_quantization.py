@@ -14,12 +14,12 @@ from torch.nn import functional as F
 from models.architectures.espcn import Espcn
 from models.architectures.restoring import Restoring
 from models.catalog.loader import load_network
-from models.catalog.lookup import find
+from models.catalog.lookup import find_cards
 from models.errors import UsageError
 from models.layers.yuv_residual import pack
 from pipelines.frames.sample_values import SampleValues, to_values
 from pipelines.model_files.card_writer import NetworkFacts, export
-from pipelines.model_files.quantization import add_integers, quantize, runnable
+from pipelines.model_files.quantization import add_integers, quantize, with_integer_layers
 from tests.helpers.integers import card_with_integers, network, pictures
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def test_the_other_weights_stay_as_they_are_and_the_card_says_the_cost(tmp_path:
         torch.equal(tensor, plain[name].half().float()) for name, tensor in loaded.module.state_dict().items()
     )  # type: ignore[attr-defined]
     add_integers(Path(card.path), loaded.int8, {"cost_db": 0.02})
-    (again,) = find(card.path)
+    (again,) = find_cards(card.path)
     assert load_network(again).int8.keys() == loaded.int8.keys()
     assert again.int8_cost_db == 0.02
 
@@ -99,13 +99,13 @@ def test_a_network_of_many_levels_keeps_units_alone_and_has_layers_at_each(tmp_p
     found = quantize(made, pictures())
     assert {tuple(t.shape) for t in found.values()} == {(32,)}
     add_integers(weights, found, {"cost_db": 0.01})
-    (card,) = find(str(weights))
+    (card,) = find_cards(str(weights))
     between, end = (load_network(card, restore=level, detail=0.5) for level in (0.3, 1.0))
     for loaded in (between, end):
         assert error(dict(loaded.int8), loaded.module, pictures(6)[5]) < 0.5  # type: ignore[arg-type]
     assert not torch.equal(between.int8["tail.weight"], end.int8["tail.weight"])
     assert load_network(card).int8 == {}
-    assert len(runnable(load_network(card), found)) == 4
+    assert len(with_integer_layers(load_network(card), found)) == 4
 
 
 def test_the_integer_range_has_room_for_edges_sharper_than_any_in_the_frames(

@@ -27,7 +27,7 @@ from pipelines.containers.track_times import clip_start
 from pipelines.media.timestamps import convert_timecode
 from pipelines.media.video_info import Frame
 from pipelines.output import trial
-from pipelines.output.result_contents import check_passed
+from pipelines.output.result_contents import check_copied_packets
 from pipelines.output.stream_copy import CopiedStream
 from pipelines.planner import container_choice
 from pipelines.planner.video_planner import plan_video
@@ -471,7 +471,7 @@ def test_every_sound_track_ends_when_its_source_does(
     )  # fmt: skip
     plan = SimpleNamespace(encoder=SimpleNamespace(container=container))
     with nullcontext() if right else pytest.raises(VerificationError, match="audio stream 1 ends"):
-        check_passed(found, [entry], Fraction(0), plan)  # type: ignore[arg-type]
+        check_copied_packets(found, [entry], Fraction(0), plan)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", [b"apac", b"mhm1"])

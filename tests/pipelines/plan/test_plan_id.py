@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from models.catalog.card import Card
-from models.catalog.lookup import find
+from models.catalog.lookup import find_cards
 from models.errors import UsageError
 from pipelines.media.cicp import ColorTags
 from pipelines.media.pixel_format import Orientation
@@ -116,7 +116,7 @@ def film(tmp_path: Path, inline: None) -> Path:
 def weights_in(folder: Path, **told: str) -> Path:
     """A copy of a network that comes with us, whose card says something else."""
     folder.mkdir()
-    origin = Path(find("fast-x2")[0].path)
+    origin = Path(find_cards("fast-x2")[0].path)
     shutil.copy(origin, folder)
     text = origin.with_suffix(".toml").read_text()
     for key, value in told.items():
@@ -210,8 +210,8 @@ def test_a_card_without_a_hash_gets_that_of_its_weights(tmp_path: Path) -> None:
     card.write_text(
         "\n".join(line for line in card.read_text().splitlines() if not line.startswith("sha256"))
     )
-    (found,) = find(str(path))
-    assert found.sha256 == find("fast-x2")[0].sha256
+    (found,) = find_cards(str(path))
+    assert found.sha256 == find_cards("fast-x2")[0].sha256
 
 
 def test_a_hash_is_computed_for_a_named_network_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,7 +223,7 @@ def test_a_hash_is_computed_for_a_named_network_too(tmp_path: Path, monkeypatch:
     card.write_text(
         "\n".join(line for line in card.read_text().splitlines() if not line.startswith("sha256"))
     )
-    assert find("mine-x2")[0].sha256 == find("fast-x2")[0].sha256
+    assert find_cards("mine-x2")[0].sha256 == find_cards("fast-x2")[0].sha256
 
 
 def test_a_journal_knows_its_command_by_either_id(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.catalog.card import Card
-from models.catalog.lookup import find
+from models.catalog.lookup import find_cards
 from models.errors import UsageError
 from pipelines.media.video_info import NO_PTS, PacketIndex
 from pipelines.plan.chunking import clean_starts, cut_chunks, cut_spans, with_context
@@ -85,7 +85,7 @@ def test_far_targets_take_a_cascade() -> None:
 
 def test_a_restoring_network_is_the_one_that_reaches_the_target() -> None:
     """Not a smaller one and a resize, although that has a little less arithmetic."""
-    restoring = find("real-fast")
+    restoring = find_cards("real-fast")
     assert names(choose_stages([restoring], 1920, 1080, 3840, 2160)) == [("real-fast-x2", 3840, 2160)]
     assert names(choose_stages([restoring], 1280, 720, 3840, 2160)) == [("real-fast-x3", 3840, 2160)]
     assert names(choose_stages([restoring], 1280, 720, 3200, 1800)) == [
@@ -99,7 +99,7 @@ def test_a_restoring_network_is_the_one_that_reaches_the_target() -> None:
 
 def test_behind_a_restoring_network_that_only_doubles_a_small_rest_is_classical() -> None:
     """A second network would cost several times the first one, and find little to sharpen."""
-    doubling = [card for card in find("real-fast") if card.scale == 2]
+    doubling = [card for card in find_cards("real-fast") if card.scale == 2]
     assert names(choose_stages([doubling], 1280, 720, 3840, 2160)) == [
         ("real-fast-x2", 2560, 1440),
         ("lanczos", 3840, 2160),
@@ -117,7 +117,7 @@ def test_a_chain_runs_its_first_network_first() -> None:
 
 
 def test_identity_keeps_the_size_but_for_a_column_and_a_row() -> None:
-    identity = [find("identity")]
+    identity = [find_cards("identity")]
     assert names(choose_stages(identity, 853, 479, 854, 480)) == [("identity", 853, 479)]
     assert names(choose_stages(identity, 64, 1, 64, 2)) == [("identity", 64, 1)]
     assert names(choose_stages(identity, 64, 48, 32, 24)) == [("identity", 64, 48), ("lanczos", 32, 24)]
@@ -128,7 +128,7 @@ def test_identity_keeps_the_size_but_for_a_column_and_a_row() -> None:
 @pytest.mark.parametrize("model", ["lanczos", "nearest"])
 def test_a_target_not_above_the_source_is_refused(model: str) -> None:
     with pytest.raises(UsageError, match="not above"):
-        choose_stages([find(model)], 640, 480, 640, 480)
+        choose_stages([find_cards(model)], 640, 480, 640, 480)
     with pytest.raises(UsageError, match="not above"):
         choose_stages([FAMILY], 640, 480, 320, 240)
 

@@ -7,7 +7,7 @@ from array import array
 
 import pytest
 
-from pipelines.plan.pulldown import NONE, Pulldown, reach
+from pipelines.plan.pulldown import NONE, Pulldown, surrounding_frames
 
 
 def pulldown(letters: str, first: int = 0) -> Pulldown:
@@ -69,7 +69,7 @@ def test_what_a_network_looks_at_is_there_wherever_a_chunk_begins() -> None:
         letters = "".join(dice.choice("ABCD-") for _ in range(60)) + "A"
         found = pulldown(letters)
         for before, after in ((0, 0), (1, 1), (8, 0), (2, 3)):
-            back, ahead = reach(found, before, after)
+            back, ahead = surrounding_frames(found, before, after)
             for frame in range(61):
                 start, stop = max(0, frame - back), min(61, frame + ahead)
                 assert start == 0 or found.results(frame) - found.results(start) >= before

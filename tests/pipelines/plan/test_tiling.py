@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.plan.tiling import cut
+from pipelines.plan.tiling import cut_tiles
 
 
 @given(
@@ -23,7 +23,7 @@ def test_every_pixel_counts_once_and_halos_stay_inside(
 ) -> None:
     height, width = -(-height // multiple) * multiple, -(-width // multiple) * multiple
     counted = np.zeros((height, width), int)
-    for tile in cut((height, width), (rows, columns), halo, multiple):
+    for tile in cut_tiles((height, width), (rows, columns), halo, multiple):
         counted[tile.top : tile.bottom, tile.left : tile.right] += 1
         assert 0 <= tile.halo_top <= tile.top < tile.bottom <= tile.halo_bottom <= height
         assert 0 <= tile.halo_left <= tile.left < tile.right <= tile.halo_right <= width
@@ -34,5 +34,5 @@ def test_every_pixel_counts_once_and_halos_stay_inside(
 
 
 def test_tiles_are_about_equal() -> None:
-    heights = {t.bottom - t.top for t in cut((1080, 960), (544, 960), 20, 2)}
+    heights = {t.bottom - t.top for t in cut_tiles((1080, 960), (544, 960), 20, 2)}
     assert heights == {540}

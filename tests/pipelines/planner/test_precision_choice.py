@@ -38,10 +38,12 @@ def chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
         **settings: object,
     ) -> str:
         from models.catalog.loader import load_network
-        from models.catalog.lookup import find
+        from models.catalog.lookup import find_cards
 
         add_integers(
-            Path(card.path), load_network(find(card.path)[0]).int8, {"cost_db": cost_db, "ramps_db": ramps_db}
+            Path(card.path),
+            load_network(find_cards(card.path)[0]).int8,
+            {"cost_db": cost_db, "ramps_db": ramps_db},
         )
         (tmp_path / "cpuinfo").write_text(cpu)
         monkeypatch.setattr(precision_choice, "_CPUS", tmp_path / "cpuinfo")

@@ -101,14 +101,16 @@ def test_workers_that_share_memory_are_made_fewer_before_tiles_are_made_smaller(
     tried: list[int] = []
 
     class Sharing(WorkersHere):
-        def __init__(self, crew: WorkerAllocation) -> None:
-            tried.append(crew.workers)
+        def __init__(self, allocation: WorkerAllocation) -> None:
+            tried.append(allocation.workers)
 
         def run_tasks(self, *arguments: Any, **named: Any) -> Any:
             monkeypatch.setenv("VSR_TEST_TILE", str(0 if tried[-1] > 1 else LARGE[0] * LARGE[1]))
             return super().run_tasks(*arguments, **named)
 
-    monkeypatch.setattr("pipelines.run.worker_pools.local_workers", lambda settings, _, crew: Sharing(crew))
+    monkeypatch.setattr(
+        "pipelines.run.worker_pools.local_workers", lambda settings, _, allocation: Sharing(allocation)
+    )
     monkeypatch.setenv("VSR_TEST_FROM", "12")
     shared, alone = tmp_path / "shared.mp4", tmp_path / "alone.mp4"
     events = run(film, shared, workers=3)

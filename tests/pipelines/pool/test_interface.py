@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from models.errors import MediaError, NoMemoryError, ResourceError
-from pipelines.pool.interface import Task, exhausted, to_sendable_error
+from pipelines.pool.interface import Task, attempts_exhausted, to_sendable_error
 
 
 @pytest.mark.parametrize(
@@ -25,14 +25,14 @@ from pipelines.pool.interface import Task, exhausted, to_sendable_error
 def test_memory_that_ran_out_is_told_as_that_wherever_it_did(error: BaseException) -> None:
     """Cases 53 and 54."""
     assert type(to_sendable_error(error)) is NoMemoryError
-    assert type(exhausted(Task(0, "a task", None), NoMemoryError("x"))) is NoMemoryError
+    assert type(attempts_exhausted(Task(0, "a task", None), NoMemoryError("x"))) is NoMemoryError
 
 
 def test_a_broken_device_is_not_taken_for_one_that_is_too_small() -> None:
     """Case 55."""
     told = to_sendable_error(RuntimeError("CUDA error: an illegal memory access was encountered"))
     assert type(told) is ResourceError
-    assert type(exhausted(Task(0, "a task", None), told)) is ResourceError
+    assert type(attempts_exhausted(Task(0, "a task", None), told)) is ResourceError
 
 
 def test_what_was_foreseen_stays_and_a_bug_brings_its_traceback() -> None:

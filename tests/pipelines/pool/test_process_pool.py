@@ -119,10 +119,10 @@ def side_by_side(folder: Path, *payloads: Any) -> list[Any]:
     """Through one child."""
     tasks = [Task(n, f"task {n}", p) for n, p in enumerate(payloads)]
     events: list[Any] = []
-    crew = ProcessPool([{}])
+    pool = ProcessPool([{}])
     try:
         events.extend(
-            crew.run_tasks(
+            pool.run_tasks(
                 tasks, worker=STANDIN, setup={"marks": str(folder)}, feed=lambda number, task: [task.key + 1]
             )
         )
@@ -258,11 +258,11 @@ def test_a_worker_too_many_takes_no_part_also_after_the_first_one_died_and_is_no
 ) -> None:
     asked: list[str] = []
     tasks = [Task(n, f"task {n}", f"die once {tmp_path / str(n)}") for n in range(3)]
-    crew = ProcessPool(
+    pool = ProcessPool(
         [{"VSR_TEST_WORD": f"word {n}"} for n in range(2)], lambda number, facts: "too many" if number else ""
     )
     more: Any = {"admit": lambda facts: asked.append(facts["word"]) or ""}
-    events = list(crew.run_tasks(tasks, worker=WORKER, setup={}, feed=lambda number, task: range(3), **more))
+    events = list(pool.run_tasks(tasks, worker=WORKER, setup={}, feed=lambda number, task: range(3), **more))
     assert [(e.worker, e.reason) for e in events if isinstance(e, WorkerRejected)] == [(1, "too many")]
     assert sorted(e.key for e in events if isinstance(e, Done)) == [0, 1, 2]
     assert asked == ["word 0"] * 4

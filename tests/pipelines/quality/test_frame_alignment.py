@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipelines.plan.timeline import Timeline
-from pipelines.quality.frame_alignment import LagFinder, pair
+from pipelines.quality.frame_alignment import LagFinder, pair_frames
 
 MS, FILM, TICK = Fraction(1, 1000), Fraction(1001, 24000), Fraction(1, 90000)
 
@@ -21,7 +21,7 @@ def line(pts: list[int], base: Fraction) -> Timeline:
 def test_what_matroska_rounds_makes_no_difference() -> None:
     exact = line(list(range(100)), FILM)
     rounded = line([round(n * FILM / MS) for n in range(100)], MS)
-    found = pair(exact, rounded)
+    found = pair_frames(exact, rounded)
     assert found.pairs == [(n, n) for n in range(100)]
     assert found.alone == ([], [])
     assert found.apart <= 0.0005
@@ -29,12 +29,12 @@ def test_what_matroska_rounds_makes_no_difference() -> None:
 
 def test_frames_nearer_than_a_rounded_tick_keep_their_order() -> None:
     pts = [0, 1001, 2002, 2500, 9009, 9010, 90000]
-    found = pair(line(pts, TICK), line([round(p * TICK / MS) for p in pts], MS))
+    found = pair_frames(line(pts, TICK), line([round(p * TICK / MS) for p in pts], MS))
     assert found.pairs == [(n, n) for n in range(7)]
 
 
 def test_a_missing_frame_has_no_partner_and_moves_no_other() -> None:
-    found = pair(line([0, 1, 2, 3, 4], FILM), line([0, 1, 3, 4], FILM))
+    found = pair_frames(line([0, 1, 2, 3, 4], FILM), line([0, 1, 3, 4], FILM))
     assert found.pairs == [(0, 0), (1, 1), (3, 2), (4, 3)]
     assert found.alone == ([2], [])
 
@@ -43,8 +43,8 @@ def test_a_missing_frame_has_no_partner_and_moves_no_other() -> None:
 def test_times_one_frame_later_pair_with_the_next_frame(base: Fraction) -> None:
     step = int(Fraction(1, 25) / base)
     first, later = ([n * step for n in range(start, start + 10)] for start in (0, 1))
-    assert pair(line(first, base), line(later, base)).pairs == [(n + 1, n) for n in range(9)]
-    assert pair(line(first, base), line(later, base), origin=0).pairs == [(n, n) for n in range(10)]
+    assert pair_frames(line(first, base), line(later, base)).pairs == [(n + 1, n) for n in range(9)]
+    assert pair_frames(line(first, base), line(later, base), origin=0).pairs == [(n, n) for n in range(10)]
 
 
 def clip(count: int, seed: int = 0) -> list[np.ndarray]:

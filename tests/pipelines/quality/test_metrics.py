@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.catalog.lookup import find
+from models.catalog.lookup import find_cards
 from models.errors import MediaError, UsageError
 from models.losses.deep_distance import DeepDistance
 from models.losses.functions import ssim_map
@@ -21,7 +21,7 @@ from pipelines.datasets.crop_selection import CropSettings
 from pipelines.datasets.settings import DatasetSettings
 from pipelines.frames.sample_values import SampleValues
 from pipelines.quality import metrics
-from pipelines.quality.evaluation import EvaluationRow, Judged, _by_scale, evaluate, items
+from pipelines.quality.evaluation import EvaluationRow, Judged, _by_scale, evaluate, evaluation_items
 from pipelines.quality.judgement import EvaluateSettings
 from pipelines.quality.score_tables import as_grid, as_table, gain_over
 from tests.helpers.footage import clip, film, pictures
@@ -48,8 +48,8 @@ def test_ssim_is_that_of_the_networks_loss() -> None:
 def test_trim_leaves_the_border_out() -> None:
     plane = torch.zeros(1, 8, 8)
     plane[:, 0] = 99
-    assert metrics.psnr(metrics.trim(plane, 1), torch.zeros(1, 6, 6)) == math.inf
-    assert metrics.trim(plane, 0).shape == plane.shape
+    assert metrics.psnr(metrics.crop_border(plane, 1), torch.zeros(1, 6, 6)) == math.inf
+    assert metrics.crop_border(plane, 0).shape == plane.shape
 
 
 def test_flicker_sees_what_moves_though_it_should_not() -> None:
@@ -79,7 +79,7 @@ def test_niqe_is_zero_only_for_the_statistics_it_was_given(tmp_path: Path) -> No
 def test_ffmpeg_says_a_clip_equals_itself_and_not_its_blur() -> None:
     truth = clip(6, 192, 256)
     blurred = SampleValues((truth.luma // 8 * 8 + np.roll(truth.luma, 2, 2) // 8) // 2, truth.chroma, 8)
-    same, worse = metrics.by_ffmpeg(truth, truth), metrics.by_ffmpeg(blurred, truth)
+    same, worse = metrics.vmaf_and_xpsnr(truth, truth), metrics.vmaf_and_xpsnr(blurred, truth)
     assert set(same) == {"vmaf", "vmaf_neg", "xpsnr"}
     assert same["xpsnr"] == math.inf
     assert worse["vmaf"] < same["vmaf"]
@@ -176,13 +176,13 @@ def test_a_degraded_picture_and_a_film_of_it_agree(tmp_path: Path, case: str) ->
         target.mux(
             [*stream.encode(next(source.decode(video=0)).reformat(format="bgr0")), *stream.encode(None)]
         )
-    film, picture = items(tmp_path, 2, case, EvaluateSettings())
+    film, picture = evaluation_items(tmp_path, 2, case, EvaluateSettings())
     for ours, theirs in zip(picture.low_planes, film.low_planes, strict=True):
         assert torch.equal(ours, theirs)
 
 
 def test_a_network_of_one_s_own_stands_beside_the_one_it_has_its_name_from(tmp_path: Path) -> None:
-    (card,) = [c for c in find("fast") if c.scale == 2]
+    (card,) = [c for c in find_cards("fast") if c.scale == 2]
     for suffix in (".safetensors", ".toml"):
         shutil.copyfile(Path(card.path).with_suffix(suffix), tmp_path / f"fast-x2{suffix}")
     own = str(tmp_path / "fast-x2.safetensors")
@@ -352,7 +352,7 @@ def test_gradient_energy_is_a_share_of_the_truth_s() -> None:
 def test_noisy_pictures_are_judged_at_their_own_size(tmp_path: Path) -> None:
     """A case of noise at scale 1: what bicubic, which changes nothing there, scores is the noise itself."""
     rows = list(
-        items(
+        evaluation_items(
             pictures(tmp_path / "stills", 1, 128, 128),
             1,
             "noise-10",

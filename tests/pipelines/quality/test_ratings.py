@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from models.errors import UsageError
-from pipelines.quality.ratings import FORMAT, merged
+from pipelines.quality.ratings import FORMAT, merge_ratings
 
 
 def saved(
@@ -28,7 +28,7 @@ def saved(
 
 
 def test_scores_of_all_raters_together(tmp_path: Path) -> None:
-    found = merged(
+    found = merge_ratings(
         [saved(tmp_path / "one.json", [(5, 3), (4, 4)]), saved(tmp_path / "two.json", [(4, 2), (3, 4)])]
     )
     assert (found.raters, found.ratings) == (2, 4)
@@ -40,20 +40,20 @@ def test_scores_of_all_raters_together(tmp_path: Path) -> None:
 
 
 def test_the_preference_has_wilson_s_interval(tmp_path: Path) -> None:
-    found = merged([saved(tmp_path / "one.json", [(5, 1)] * 8 + [(1, 5)] * 2)])
+    found = merge_ratings([saved(tmp_path / "one.json", [(5, 1)] * 8 + [(1, 5)] * 2)])
     assert (found.low, found.high) == pytest.approx((0.4902, 0.9433), abs=5e-4)
 
 
 def test_a_single_rating_has_no_interval(tmp_path: Path) -> None:
-    assert merged([saved(tmp_path / "one.json", [(5, 1)])]).opinions[0].interval is None
+    assert merge_ratings([saved(tmp_path / "one.json", [(5, 1)])]).opinions[0].interval is None
 
 
 def test_what_can_not_be_merged_is_refused(tmp_path: Path) -> None:
     one = saved(tmp_path / "one.json", [(5, 1)])
     with pytest.raises(UsageError, match="of another blind test"):
-        merged([one, saved(tmp_path / "x.json", [(5, 1)], test="u")])
+        merge_ratings([one, saved(tmp_path / "x.json", [(5, 1)], test="u")])
     with pytest.raises(UsageError, match=r"by the same rater as .*one\.json"):
-        merged([one, saved(tmp_path / "again.json", [(5, 1)], rater="one")])
+        merge_ratings([one, saved(tmp_path / "again.json", [(5, 1)], rater="one")])
     (tmp_path / "no.json").write_text("[]")
     for bad in (
         tmp_path / "no.json",
@@ -62,6 +62,6 @@ def test_what_can_not_be_merged_is_refused(tmp_path: Path) -> None:
         saved(tmp_path / "other.json", [(5, 1)], format="x"),
     ):
         with pytest.raises(UsageError, match="holds no ratings"):
-            merged([one, bad])
+            merge_ratings([one, bad])
     with pytest.raises(UsageError, match="can't be read"):
-        merged([tmp_path / "missing.json"])
+        merge_ratings([tmp_path / "missing.json"])

@@ -208,8 +208,8 @@ def test_children_share_the_devices_by_turns(
     monkeypatch.setattr(
         worker_pools,
         "local_workers",
-        lambda settings, _, crew: (
-            environments.extend(worker_pools._environments(settings, crew)) or WorkersHere()
+        lambda settings, _, allocation: (
+            environments.extend(worker_pools._environments(settings, allocation)) or WorkersHere()
         ),
     )
     monkeypatch.setattr("pipelines.hardware.resources.usable_cores", lambda: cores)

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from models.catalog.loader import load_network
-from models.catalog.lookup import find
+from models.catalog.lookup import find_cards
 from pipelines.probe.probe import probe
 from tests import media
 from tests.helpers import patches
@@ -28,7 +28,7 @@ MATRICES = {"601-525": (6, 6, 6), "601-625": (5, 5, 5), "709": (1, 1, 1), "2020n
 
 @functools.cache
 def _found(name: str) -> object:
-    return find(name)
+    return find_cards(name)
 
 
 @pytest.fixture(scope="module")
@@ -238,7 +238,7 @@ def test_the_measure_of_colour_difference_is_the_published_one() -> None:
 
 def test_a_foreign_network_in_bf16_ends_in_fp32(rgb_network: str) -> None:
     """Case 33: codes of ten bits go in, and as many come out."""
-    module = load_network(find(rgb_network)[0]).module
+    module = load_network(find_cards(rgb_network)[0]).module
     ramp = (torch.arange(1024) / 1023).reshape(1, 1, 1, -1).expand(1, 3, 8, -1).contiguous()
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         out = module(ramp)  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ from av.sidedata.sidedata import Type as SideData
 
 from models.errors import MediaError, UsageError, VerificationError
 from pipelines.codec import encoder
-from pipelines.codec.dynamic_metadata import active_area, fitted
+from pipelines.codec.dynamic_metadata import active_area, fit_metadata
 from pipelines.codec.expected_frames import ExpectedFrames, checked_frames
 from pipelines.media.dynamic_hdr import DynamicHdr
 from pipelines.media.pixel_format import Orientation, PixelCrop
@@ -309,7 +309,7 @@ def test_what_stands_in_for_a_damaged_frame_has_the_metadata_of_what_it_shows() 
     planes = [np.zeros((2, 2), np.uint8)]
     frames = [Frame(0, planes, dynamic_hdr=given), Frame(2, planes)]
     shown = list(
-        fitted(
+        fit_metadata(
             checked_frames(frames, ExpectedFrames([0, 1, 2]), conceal=True), Part(), ExpectedFrames([0, 1, 2])
         )
     )  # type: ignore[arg-type]

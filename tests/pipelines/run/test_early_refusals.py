@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from models.catalog.lookup import foreign
+from models.catalog.lookup import read_third_party
 from models.errors import MediaError, OutputError, UsageError
 from pipelines.diagnostics import preview
 from pipelines.hardware import resources
@@ -171,4 +171,4 @@ def test_a_film_is_no_weights_file(film: Path) -> None:
     with pytest.raises(
         MediaError, match=r"is no weights file; expected one that ends in \.bin, \.ckpt, \.onnx"
     ):
-        foreign(film)
+        read_third_party(film)

@@ -24,7 +24,7 @@ FILM = media.Film(frames=12, size=(128, 96))
 def hardware(monkeypatch: pytest.MonkeyPatch) -> None:
     """The plan's encoder is called one of hardware, which is there."""
 
-    def proven(settings: Any, choose: Any, maker: str, **_: Any) -> Any:
+    def proven(settings: Any, choose: Any, vendor: str, **_: Any) -> Any:
         return made_stand_in(choose(replace(settings, encoder="software"))), []
 
     monkeypatch.setattr(planner, "proven_encoder", proven)
@@ -34,7 +34,7 @@ def hardware(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_film_is_encoded_verified_and_named_by_hardware(tmp_path: Path) -> None:
     source = media.write(tmp_path / "film.mp4", FILM)
     events = upscaled(source, tmp_path / "out.mp4", **{**H264, "preset": "balanced"}, chunk_seconds=0.25)
-    assert planned_of(events).plan.encoder.maker == "nvenc"
+    assert planned_of(events).plan.encoder.vendor == "nvenc"
     assert len(planned_of(events).plan.chunks) > 1
     assert finished_of(events).frames == 12
     assert len(frames(tmp_path / "out.mp4")) == 12

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from models.catalog.lookup import find
+from models.catalog.lookup import find_cards
 from models.errors import Interrupted, UsageError
 from models.layers.int8 import int8_is_exact
 from pipelines.diagnostics.preview import make_folder
@@ -177,7 +177,7 @@ def test_weights_by_their_file_are_named_by_it(tmp_path: Path) -> None:
     """Case 42."""
     film, output, weights = film_in(tmp_path), tmp_path / "out.mkv", tmp_path / "mine-x2.safetensors"
     for suffix in (".safetensors", ".toml"):
-        shutil.copy(Path(find("fast-x2")[0].path).with_suffix(suffix), weights.with_suffix(suffix))
+        shutil.copy(Path(find_cards("fast-x2")[0].path).with_suffix(suffix), weights.with_suffix(suffix))
     begun(film, output, scale=2, model=str(weights))
     with pytest.raises(UsageError) as error:
         upscaled(film, output, scale=2, model="lanczos", **CHUNKS)
@@ -358,7 +358,7 @@ def test_weights_that_lie_without_a_card_are_not_replaced(
     lost = tmp_path / "models" / "mine-x2.safetensors"
     lost.write_bytes(b"mine")
     with pytest.raises(UsageError, match=r"mine-x2\.safetensors: already exists, without a card"):
-        install_model(find("fast-x2")[0].path, name="mine")
+        install_model(find_cards("fast-x2")[0].path, name="mine")
     assert lost.read_bytes() == b"mine"
 
 

@@ -151,7 +151,7 @@ def test_there_is_no_other_way_to_write_a_file_by_another_name() -> None:
         "shards",
     }
     renaming = re.compile(
-        r"os\.replace\(|os\.rename\(|\.rename\(|partial\.replace\(|atomic_file import .*\breplace\b"
+        r"os\.replace\(|os\.rename\(|\.rename\(|partial\.replace\(|atomic_file import .*\brename_over\b"
     )
     found = {
         p.stem

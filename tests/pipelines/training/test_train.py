@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from models.architectures.compact import Compact
 from models.catalog.card import read_card
 from models.catalog.loader import load_network
-from models.catalog.lookup import find
+from models.catalog.lookup import find_cards
 from models.errors import Interrupted, MediaError, UsageError
 from models.layers.int8 import INTEGERS
 from pipelines.datasets.batch_loader import BatchLoader, BatchSettings
@@ -114,7 +114,7 @@ def test_a_run_that_is_stopped_leaves_its_best_network_so_far(pairs: Path, tmp_p
     judged = next(event for event in running if isinstance(event, Validated))
     with pytest.raises(Interrupted):
         list(running)
-    card = find(str(tmp_path / "tiny-x2.safetensors"))[0]
+    card = find_cards(str(tmp_path / "tiny-x2.safetensors"))[0]
     assert card.more["training"]["best_step"] == judged.step < TINY.steps
     assert load_network(card).contract.scale == 2
 
@@ -123,7 +123,7 @@ def test_minutes_become_steps(pairs: Path, tmp_path: Path, monkeypatch: pytest.M
     _ticking(monkeypatch, itertools.repeat(0.2))
     last = list(train(TINY, [pairs], tmp_path, minutes=0.1))[-1]
     assert isinstance(last, Trained)
-    assert find(last.weights)[0].more["training"]["steps"] == 30
+    assert find_cards(last.weights)[0].more["training"]["steps"] == 30
     with pytest.raises(UsageError, match="with --cluster give --set steps=N"):
         list(train(TINY, [pairs], tmp_path / "other", minutes=0.1, cluster="local"))
 
@@ -138,7 +138,7 @@ def test_minutes_go_on_with_the_steps_they_were_when_training_began(
     with pytest.raises(UsageError, match="begun before"):
         list(train(TINY, [pairs], tmp_path, minutes=0.1))
     last = list(train(TINY, [pairs], tmp_path, minutes=0.1, resume=True))[-1]
-    card = find(last.weights)[0].more["training"]
+    card = find_cards(last.weights)[0].more["training"]
     assert (card["steps"], card["minutes"], "lengths" in card) == (30, 0.1, False)
     # as the settings have the same steps, the minutes hold that it began with
     assert _parts(list(train(TINY, [pairs], tmp_path, resume=True))[-1]) == [[0, 30]]
@@ -172,7 +172,7 @@ def test_the_minutes_are_used_up_whatever_the_first_estimate_was(
     _ticking(monkeypatch, itertools.chain([first] * 3, itertools.repeat(then)), first)
     done = list(train(TINY, [pairs], tmp_path, minutes=minutes))[-1]
     assert done.seconds == pytest.approx(minutes * 60, rel=0.06)
-    card = find(done.weights)[0].more["training"]
+    card = find_cards(done.weights)[0].more["training"]
     assert card["lengths"] == _parts(done)
     assert card["lengths"][0] == [0, round(minutes * 60 / first) if first < 0.6 else 20]
     assert card["steps"] == card["lengths"][-1][1] > 20
@@ -207,7 +207,7 @@ def test_more_steps_go_on_with_the_same_bits_however_often_it_is_stopped(pairs: 
     for part in ("network", "average", "best"):
         assert all(torch.equal(states[0][part][k], states[1][part][k]) for k in states[0][part])
     assert [s["length"]["parts"] for s in states] == [[[0, 12], [12, 20]]] * 2
-    assert find(done.weights)[0].more["training"]["lengths"] == [[0, 12], [12, 20]]
+    assert find_cards(done.weights)[0].more["training"]["lengths"] == [[0, 12], [12, 20]]
     logs = [[json.loads(line) for line in (f / "log.jsonl").read_text().splitlines()] for f in (whole, cut)]
     for log in logs:
         assert [line for line in log if "steps" in line] == [{"step": 12, "steps": 20}]
@@ -247,7 +247,7 @@ def test_a_begun_folder_is_neither_overwritten_nor_mixed(pairs: Path, tmp_path: 
 
 def test_the_result_is_a_network_the_catalog_loads(pairs: Path, tmp_path: Path) -> None:
     done = list(train(TINY, [pairs], tmp_path))[-1]
-    card = find(done.weights)[0]
+    card = find_cards(done.weights)[0]
     assert (card.name, card.scale, card.architecture, card.settings) == (
         "tiny-x2",
         2,
@@ -280,7 +280,7 @@ def test_the_best_weights_are_kept_not_the_last(
 
 
 def test_init_takes_over_what_fits_from_another_scale(pairs: Path) -> None:
-    shipped = load_file(find("fast-x2")[0].path)
+    shipped = load_file(find_cards("fast-x2")[0].path)
     trainer = Trainer(
         replace(TINY, init="fast-x2", network={"width": 32, "depth": 8}), [pairs], pairs, torch.device("cpu")
     )
@@ -417,9 +417,9 @@ def test_adopted_weights_are_found_by_name(tmp_path: Path, monkeypatch: pytest.M
         folder=tmp_path,
         name="own-x2",
     )
-    kept = install_model(str(path), name="mine", sha256=find(str(path))[0].sha256)
+    kept = install_model(str(path), name="mine", sha256=find_cards(str(path))[0].sha256)
     assert kept.name == "mine-x2"
-    assert find("mine")[0].path == str(tmp_path / "home" / "models" / "mine-x2.safetensors")
+    assert find_cards("mine")[0].path == str(tmp_path / "home" / "models" / "mine-x2.safetensors")
     with pytest.raises(UsageError, match="already"):
         install_model(str(path), name="mine")
     with pytest.raises(MediaError, match="not the one given"):
@@ -443,7 +443,7 @@ def test_a_window_repeats_the_ends_of_a_clip() -> None:
 
 
 def test_upscale_pads_odd_sizes_and_gives_the_exact_size() -> None:
-    network = load_network(find("fast-x2")[0]).module
+    network = load_network(find_cards("fast-x2")[0]).module
     low = to_values(clip(2, 34, 46))
     result = upscale(network, low)
     assert result[0].shape == (2, 1, 68, 92)
@@ -572,7 +572,7 @@ def test_the_crisp_end_is_trained_beside_the_faithful_one_which_stays(levelled: 
     settings = replace(settings, network={"width": 32, "depth": 8, "crisp": True})
     *_, done = train(settings, [levelled], tmp_path / "run")
     assert isinstance(done, Trained)
-    weights, plain = load_file(done.weights), load_file(find("fast-x2")[0].path)
+    weights, plain = load_file(done.weights), load_file(find_cards("fast-x2")[0].path)
     assert all(
         torch.equal(weights[f"knots.{knot}.{name}"].half(), tensor.half())
         for knot in range(3)

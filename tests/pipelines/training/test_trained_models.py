@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from models.architectures.registry import ARCHITECTURES
-from models.catalog.lookup import find
+from models.catalog.lookup import find_cards
 from pipelines.inference.upscaler import Upscaler
 from pipelines.model_files.card_writer import NetworkFacts, export
 from pipelines.model_files.install import install_model
@@ -72,7 +72,7 @@ def test_a_run_keeps_frames_and_times_and_chunks_leave_no_trace(
     [*((name, "yuv420p") for name in FAMILY), ("autoencoder", "yuv444p"), ("diffusion", "yuv444p")],
 )
 def test_tiles_give_the_picture_of_the_whole_frame(name: str, pix_fmt: str, tmp_path: Path) -> None:
-    card = find(trained(name, 2, tmp_path))[0]
+    card = find_cards(trained(name, 2, tmp_path))[0]
     frame = picture(pix_fmt, 130, 94)
     whole, tiled = (
         Upscaler(plan_of(card, 130, 94, 2, pix_fmt, tile=tile), CPU)([frame])[0]

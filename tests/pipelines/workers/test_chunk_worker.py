@@ -20,7 +20,7 @@ from pipelines.codec import encoder
 from pipelines.codec.encoder import EncodedChunk
 from pipelines.frames.thumbnail import grid_for
 from pipelines.inference.device import choose_device, numerics_class
-from pipelines.inference.temporal_windows import Window, alone
+from pipelines.inference.temporal_windows import Window, single_frame_window
 from pipelines.media.packet_reader import PacketReader
 from pipelines.media.video_info import Chunk, Frame
 from pipelines.plan.events import Planned
@@ -199,7 +199,7 @@ def test_a_grey_picture_stays_grey_and_a_flat_one_flat(tmp_path: Path, model: st
         0,
         [np.full((48, 64), 77, np.uint8), np.full((24, 32), 128, np.uint8), np.full((24, 32), 99, np.uint8)],
     )
-    made = worker.upscale(alone(flat, Contract(2, "yuv420")))
+    made = worker.upscale(single_frame_window(flat, Contract(2, "yuv420")))
     assert [p.shape for p in made.planes] == [(144, 192), (72, 96), (72, 96)]
     assert [set(np.unique(p)) for p in made.planes] == [{77}, {128}, {99}]
 
@@ -207,7 +207,7 @@ def test_a_grey_picture_stays_grey_and_a_flat_one_flat(tmp_path: Path, model: st
 def test_nearest_repeats_every_sample(tmp_path: Path) -> None:
     worker, _, _ = prepared(tmp_path, scale=2, model="nearest")
     planes = media.planes_of(3, 64, 48)
-    made = worker.upscale(alone(Frame(0, planes), Contract(2, "yuv420")))
+    made = worker.upscale(single_frame_window(Frame(0, planes), Contract(2, "yuv420")))
     assert np.array_equal(made.planes[0], planes[0].repeat(2, 0).repeat(2, 1))
 
 
@@ -238,7 +238,7 @@ def test_a_worker_s_pulse_grows_with_every_tile_layer_and_packet_and_not_by_itse
     for _ in range(2):
         worker.upscaler.stills.forget()
         before = worker.pulse
-        worker.upscaler.follow(alone(frame, worker.upscaler.contract))
+        worker.upscaler.follow(single_frame_window(frame, worker.upscaler.contract))
         assert worker.pulse == before + tiles
     before = worker.pulse
     made = list(
@@ -260,5 +260,5 @@ def test_a_large_network_that_sees_a_whole_frame_at_once_counts_its_layers(tmp_p
     before = worker.upscaler._now._lanes.done
     layers = worker.pulse
     frame = Frame(0, media.planes_of(0, 64, 48))
-    worker.upscaler.follow(alone(frame, worker.upscaler.contract))
+    worker.upscaler.follow(single_frame_window(frame, worker.upscaler.contract))
     assert worker.pulse - layers > 5 + worker.upscaler._now._lanes.done - before

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from models.network import Contract
-from pipelines.inference.temporal_windows import alone
+from pipelines.inference.temporal_windows import single_frame_window
 from pipelines.inference.upscaler import Upscaler
 from pipelines.media.pixel_format import Orientation, PixelCrop, PixelFormat
 from pipelines.media.video_info import Frame
@@ -54,7 +54,7 @@ def test_a_part_is_as_in_the_whole_wherever_it_lies(name: str, pix_fmt: str) -> 
         PixelFormat.parse(pix_fmt),
     )
     upscaler = Upscaler(plan, CPU)
-    whole = upscaler.follow(alone(frame, upscaler.contract)).planes
+    whole = upscaler.follow(single_frame_window(frame, upscaler.contract)).planes
     excerpt = CropUpscaler(plan, upscaler.contract, CPU, (32, 48), 2)
     assert excerpt.share < 1
     low, right = SCALE * SIZE[1] - 32, SCALE * SIZE[0] - 48
@@ -63,7 +63,9 @@ def test_a_part_is_as_in_the_whole_wherever_it_lies(name: str, pix_fmt: str) -> 
         (place(184, 200), place(72, right)),
         (place(120, 8), place(200, 304)),
     ):
-        for where, made in zip(pair, excerpt(alone(frame, upscaler.contract), pair), strict=True):
+        for where, made in zip(
+            pair, excerpt(single_frame_window(frame, upscaler.contract), pair), strict=True
+        ):
             for a, b in zip(made, cut_out(whole, fmt, where), strict=True):
                 apart = np.abs(a.astype(int) - b.astype(int))
                 assert apart.shape == b.shape

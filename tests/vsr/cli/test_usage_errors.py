@@ -10,7 +10,7 @@ import pytest
 
 from models.errors import UsageError
 from pipelines.run.inputs import find_inputs
-from pipelines.settings.option_values import parse_range, parse_rate, parse_tile
+from pipelines.settings.option_values import parse_frame_rate, parse_range, parse_tile
 from pipelines.settings.run_settings import RunSettings, TargetSettings
 from tests import media
 from tests.helpers.command import COPIED_AS_FFV1
@@ -90,7 +90,7 @@ def test_infinite_amounts_are_refused_by_every_command(here, given: tuple[str, .
 
 def test_fractions_and_decimals_are_read_as_they_stand() -> None:
     assert parse_range("1/2-01:00:00.25") == (parse_range("0.5-")[0], 3600 + parse_range(".25-")[0])
-    assert parse_rate("24000/1001") == parse_rate("23.976")
+    assert parse_frame_rate("24000/1001") == parse_frame_rate("23.976")
     assert parse_tile("480x272") == (272, 480)
     with pytest.raises(UsageError):
         parse_range("-1:-5")

@@ -13,7 +13,7 @@ import pytest
 from pipelines.frames.images import png
 from pipelines.quality.blind_test import BlindTest, BlindTrial
 from pipelines.quality.comparison import METRICS, Compared, Figures, WorstMoment
-from pipelines.quality.ratings import merged
+from pipelines.quality.ratings import merge_ratings
 from tests.helpers.browser import DESK, PHONE, Browser, browser
 from vsr.pages.blind_test_page import blind_page
 from vsr.pages.compare_page import compare_page
@@ -197,7 +197,7 @@ def test_a_blind_test_is_rated_saved_and_merged(
     table = json.loads(files[0].read_text(encoding="utf-8"))
     assert table["name"] == "Ada"
     assert len(table["trials"]) == 4
-    found = merged(files)
+    found = merge_ratings(files)
     assert (found.raters, found.ratings, found.preferred) == (2, 8, (4, 4, 0))
     assert [(o.name, o.mean) for o in found.opinions] == [("red.mkv", 4.5), ("blue.mkv", 3.0)]
 

@@ -138,11 +138,11 @@ def compare(
 
 
 def _say_scores(files: tuple[Path, ...], *, as_json: bool) -> None:
-    from pipelines.quality.ratings import merged
+    from pipelines.quality.ratings import merge_ratings
     from vsr.pages.blind_test_page import opinions_table, opinions_text
     from vsr.views.json_lines import JsonLines
 
-    found = merged(files)
+    found = merge_ratings(files)
     if as_json:
         JsonLines().write("opinions", opinions_table(found))
     else:

@@ -179,12 +179,12 @@ def absent_models(names: Sequence[str]) -> dict[str, IndexEntry]:
     """Names that are in the index but not installed."""
     import os
 
-    from models.catalog.lookup import missing
+    from models.catalog.lookup import missing_entry
     from pipelines.model_files.index_list import read_index
 
     place = os.environ.get("VSR_MODEL_INDEX", "")
     index = read_index(place) if place else None
-    return {name: entry for name in names if (entry := missing(name, index)) is not None}
+    return {name: entry for name in names if (entry := missing_entry(name, index)) is not None}
 
 
 def download_missing(model: str, *, yes: bool, asks: bool | None = None) -> None:
@@ -267,9 +267,9 @@ def _cost(gflop: float) -> str:
 
 
 def _reference() -> float:
-    from models.catalog.lookup import find
+    from models.catalog.lookup import find_cards
 
-    return find(_REFERENCE)[0].gflop_per_megapixel
+    return find_cards(_REFERENCE)[0].gflop_per_megapixel
 
 
 def _table(entry: IndexEntry, *, here: bool) -> dict[str, Any]:

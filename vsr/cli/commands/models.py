@@ -96,12 +96,12 @@ def export(
     """
     from dataclasses import asdict
 
-    from models.catalog.lookup import find
+    from models.catalog.lookup import find_cards
     from models.errors import UsageError
     from pipelines.model_files.onnx_export import write_onnx
     from pipelines.settings.run_settings import detail_at
 
-    found = find(model)
+    found = find_cards(model)
     if len(found) > 1:
         raise UsageError(f"{model}: is ambiguous; name one of {', '.join(c.name for c in found)}")
     path = output or Path(f"{found[0].name}.onnx")
@@ -167,14 +167,14 @@ def quantize(
     from dataclasses import asdict
 
     from models.catalog.loader import load_network
-    from models.catalog.lookup import find
+    from models.catalog.lookup import find_cards
     from models.errors import UsageError
-    from pipelines.model_files.quantization import add_integers, calibration_frames, runnable
+    from pipelines.model_files.quantization import add_integers, calibration_frames, with_integer_layers
     from pipelines.model_files.quantization import quantize as quantize_network
     from pipelines.plan.output_names import refuse_place
     from pipelines.quality.rounding_cost import ramps_db, rounding_cost
 
-    found = find(model)
+    found = find_cards(model)
     if len(found) > 1:
         raise UsageError(f"{model}: is ambiguous; name one of {', '.join(c.name for c in found)}")
     if found[0].architecture not in {"compact", "restoring"}:
@@ -192,7 +192,7 @@ def quantize(
     network = load_network(found[0])
     frames = calibration_frames(data, found[0].scale)
     layers = quantize_network(network.module, frames)  # type: ignore[arg-type]
-    ways = runnable(network, layers)
+    ways = with_integer_layers(network, layers)
     costs = [rounding_cost(way, judge or data) for way in ways]
     cost = max(costs, key=lambda cost: cost.cost_db)
     if output is not None:

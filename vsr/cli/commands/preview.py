@@ -158,7 +158,7 @@ def _tell(events: Iterator[Any], kind: str, views: tuple[Callable[[Any], Any], .
     """
     from pipelines.diagnostics.preview import PreviewMoment
     from pipelines.plan.events import Note
-    from pipelines.plan.timeline import clock
+    from pipelines.plan.timeline import clock_text
     from pipelines.storage.atomic_file import write_atomically
     from vsr.views.json_lines import JsonLines
 
@@ -166,7 +166,7 @@ def _tell(events: Iterator[Any], kind: str, views: tuple[Callable[[Any], Any], .
     event: Any = None
     for event in events:
         if isinstance(event, PreviewMoment):
-            echo(f"{clock(event.seconds)} into the film: {event.files[-1]}", err=True)
+            echo(f"{clock_text(event.seconds)} into the film: {event.files[-1]}", err=True)
             continue
         if isinstance(event, Note):
             echo(event.text, err=True)

@@ -27,9 +27,9 @@ def _probe(path: str) -> dict[str, Any]:
 
 
 def _still(path: str, seconds: float, width: int) -> dict[str, Any]:
-    from pipelines.diagnostics.film_still import still
+    from pipelines.diagnostics.film_still import still_frame
 
-    return {"jpeg": base64.b64encode(still(Path(path), seconds, width)).decode()}
+    return {"jpeg": base64.b64encode(still_frame(Path(path), seconds, width)).decode()}
 
 
 def _pair(output: str, chunk: int) -> dict[str, Any]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["COOKIE", "POLICY", "Access", "AccessControl", "own_names"]
+__all__ = ["COOKIE", "POLICY", "Access", "AccessControl", "host_names"]
 
 
 COOKIE = "vsr_token"
@@ -282,7 +282,7 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def own_names() -> frozenset[str]:
+def host_names() -> frozenset[str]:
     """Names of this machine."""
     name = socket.gethostname().lower()
     return frozenset({name, name.partition(".")[0], f"{name.partition('.')[0]}.local"} - {""})

@@ -11,10 +11,10 @@ import torch
 
 from models.architectures.recurrent import Recurrent
 from models.catalog.card import Card
-from models.catalog.lookup import find
+from models.catalog.lookup import find_cards
 from models.errors import NoMemoryError, VerificationError
 from pipelines.inference.cuda.cuda_pipeline import BATCH, batches
-from pipelines.inference.temporal_windows import Window, alone
+from pipelines.inference.temporal_windows import Window, single_frame_window
 from pipelines.inference.upscaler import Upscaler
 from pipelines.media.pixel_format import PixelCrop
 from pipelines.media.video_info import Frame
@@ -41,7 +41,7 @@ def remembering(tmp_path_factory: pytest.TempPathFactory) -> Card:
         network.memory.weight.normal_(0, 0.05)
     folder = tmp_path_factory.mktemp("weights")
     settings = {"width": 32, "depth": 1}
-    return find(
+    return find_cards(
         str(
             export(
                 network.state_dict(),
@@ -87,7 +87,7 @@ def made(running: Upscaler, windows: Iterator[Window] | list[Window]) -> list[Fr
 
 
 def singly(frames: list[Frame]) -> list[Window]:
-    return [alone(f, card_contract()) for f in frames]
+    return [single_frame_window(f, card_contract()) for f in frames]
 
 
 def card_contract():
@@ -126,7 +126,7 @@ def test_codes_cross_the_bus_and_no_floats_but_a_few_numbers() -> None:
 def test_a_single_frame_is_waited_for() -> None:
     running, frames = upscaler(), film()
     for frame, wanted in zip(frames, upscaler()(frames), strict=True):
-        assert same(running.follow(alone(frame, running.contract)), wanted)
+        assert same(running.follow(single_frame_window(frame, running.contract)), wanted)
 
 
 def test_still_tiles_are_taken_over_on_the_device() -> None:
@@ -195,7 +195,7 @@ def test_out_of_memory_anywhere_ends_the_run_and_changes_no_batch(
             return self.sound(x)
 
     def windows(running: Upscaler):
-        return shots(frames, (0, 4)) if memory else [alone(f, running.contract) for f in frames]
+        return shots(frames, (0, 4)) if memory else [single_frame_window(f, running.contract) for f in frames]
 
     network = remembering if memory else None
     calm, running = upscaler(network), upscaler(network)
@@ -258,7 +258,7 @@ def test_tiles_of_a_shape_go_in_batches_of_one_size_whatever_stands_still(
     frames = partly_still(size)
     running = upscaler(size=size)
     calls = Calls(running, monkeypatch)
-    found = made(running, [alone(f, running.contract) for f in frames])
+    found = made(running, [single_frame_window(f, running.contract) for f in frames])
     stills = running.stills.taken
     assert 0 < stills < running.stills.tiles
     for start in range(1, len(frames), 3):  # a chunk that begins here
@@ -267,7 +267,9 @@ def test_tiles_of_a_shape_go_in_batches_of_one_size_whatever_stands_still(
         assert all(
             same(a, b)
             for a, b in zip(
-                made(again, [alone(f, again.contract) for f in frames[start:]]), found[start:], strict=True
+                made(again, [single_frame_window(f, again.contract) for f in frames[start:]]),
+                found[start:],
+                strict=True,
             )
         )
         calls.seen += later.seen
