@@ -83,6 +83,7 @@ _FETCH = "tests/pipelines/model_files/test_install.py"
 _KNOWN = "tests/vsr/cli/commands/test_known_models.py"
 _LOST = "tests/pipelines/run/test_nothing_lost.py"
 _DEVICE = "tests/pipelines/inference/test_upscaler.py"
+_RESIZED = "tests/pipelines/inference/test_resized_run.py"
 _PACKETS = "tests/pipelines/codec/test_packet_damage.py"
 _CUT_SLICE = "tests/pipelines/codec/test_cut_slice.py"
 _PLAN_ID = "tests/pipelines/plan/test_plan_id.py"
@@ -2043,10 +2044,51 @@ MUTANTS = (
         "test_every_frame_has_the_level_of_its_part_however_a_film_is_cut_into_chunks_and_ranges",
     ),
     Mutant(
-        84, "a longer cascade restores whatever it takes", "pipelines/planner/network_choice.py",
-        "if share > _MORE_WORK:", "if share > 9:",
+        84, "a restoring network without crisp weights is taken before one that has them", "pipelines/planner/network_choice.py",
+        " and c.crisp == is_crisp", "",
         "tests/pipelines/planner/test_video_planner.py::"
-        "test_a_longer_cascade_begins_with_a_network_that_restores_unless_it_takes_far_more_work[x4]",
+        "test_beyond_the_crisp_network_its_result_is_scaled_classically_up_to_twice[x3]",
+    ),
+    Mutant(
+        84, "samples between two stages are rounded like those of a result", "pipelines/frames/plane_resizer.py",
+        "_FINER_BITS = 6", "_FINER_BITS = 0",
+        f"{_RESIZED}::test_integers_between_the_stages_are_the_long_way_in_floats",
+    ),
+    Mutant(
+        84, "a plan does not say how it rounds between its stages", "pipelines/plan/plan.py",
+        "        if self.is_resized:\n", "        if False:\n",
+        f"{_RESIZED}::test_plans_that_round_between_their_stages_say_so_and_others_keep_their_id",
+    ),
+    Mutant(
+        84, "the layout of a result is not asked for before integers come between two stages", "pipelines/plan/plan.py",
+        "            and cards[0].halo_px is not None\n            and self.keeps_layout\n",
+        "            and cards[0].halo_px is not None\n",
+        f"{_RESIZED}::test_plans_that_round_between_their_stages_say_so_and_others_keep_their_id",
+    ),
+    Mutant(
+        84, "a changed frame is resized as the one before", "pipelines/inference/upscaler.py",
+        "if parts or self._resized is None:", "if self._resized is None:",
+        f"{_RESIZED}::test_a_frame_that_has_not_changed_is_taken_over_and_one_that_has_is_not",
+    ),
+    Mutant(
+        84, "samples of more bits are checked as if they had fewer", "pipelines/inference/output_checks.py",
+        "some = made[::_EVERY] >> finer", "some = made[::_EVERY]",
+        f"{_RESIZED}::test_integers_between_the_stages_are_the_long_way_in_floats",
+    ),
+    Mutant(
+        84, "rows of a band begin with what another one left", "pipelines/frames/plane_resizer.py",
+        "ready = row_first[top]", "ready = row_first[top] + 1",
+        "tests/pipelines/frames/test_plane_resizer.py::test_bits_do_not_depend_on_bands_and_threads",
+    ),
+    Mutant(
+        84, "samples of 16 bits come from a GPU with a sign", "pipelines/inference/cuda/transfer_ring.py",
+        "[_unsigned(buffer.numpy()) for", "[buffer.numpy() for",
+        f"{_RESIZED}::test_a_device_with_frames_in_flight_gives_what_the_cpu_gives[yuv420p10le]",
+    ),
+    Mutant(
+        84, "a scaler has no size where a GPU is tried", "pipelines/inference/arithmetic_trial.py",
+        "max(1, rows * stage.height // above[0])", "rows * stage.card.scale",
+        f"{_RESIZED}::test_a_gpu_is_tried_with_a_classical_scaler_behind_its_network",
     ),
     Mutant(
         84, "quantisers of 10 bits count as they are", "pipelines/probe/quantisers.py",

@@ -136,6 +136,11 @@ class Card:
         """Whether the network takes a restoration level."""
         return self.architecture == "restoring"
 
+    @property
+    def crisp(self) -> bool:
+        """Whether it restores and has crisp weights besides its faithful ones."""
+        return self.restores and bool(self.settings.get("crisp"))
+
 
 def user_folder() -> Path:
     """Folder in which `vsr models add` keeps networks."""

@@ -16,7 +16,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["KERNELS", "phases", "resample", "resample_axis", "upscale_in_graph", "upscale_plane"]
+__all__ = [
+    "KERNELS",
+    "filters",
+    "phases",
+    "resample",
+    "resample_axis",
+    "resized_sides",
+    "upscale_in_graph",
+    "upscale_plane",
+]
 
 
 def _box(x: float) -> float:
@@ -121,6 +130,17 @@ def phases(factor: int, kernel: str, offset: float = 0.0) -> tuple[tuple[int, tu
     return found[2]
 
 
+def filters(
+    in_len: int, out_len: int, kernel: str, offset: float = 0.0
+) -> tuple[tuple[int, ...], tuple[tuple[float, ...], ...]]:
+    """First source position (may be outside the line) and weights of every sample of a resized line.
+
+    offset: siting of the samples, before and after. Positions outside the line are mirrored.
+    """
+    positions, weights = _taps(in_len, out_len, kernel, offset, offset)
+    return tuple(row[0] for row in positions), weights
+
+
 def resample_axis(
     x: Tensor, dim: int, out_len: int, kernel: str, *, in_offset: float = 0.0, out_offset: float = 0.0
 ) -> Tensor:
@@ -217,12 +237,20 @@ def upscale_plane(
     sample keeps its exact position, and the excess of an odd side is cropped; otherwise the plane is
     stretched to fit.
     """
+    have = plane.shape[-2], plane.shape[-1]
+    (rows, keep_rows), (columns, keep_columns) = resized_sides(have, size, target, sub)
+    return resample(plane, rows, columns, kernel, offset=offset)[..., :keep_rows, :keep_columns]
+
+
+def resized_sides(
+    plane: tuple[int, int], size: tuple[int, int], target: tuple[int, int], sub: tuple[int, int] | None = None
+) -> list[tuple[int, int]]:
+    """(length to resize to, length to keep) of the rows and of the columns in `upscale_plane`."""
     sides = []
-    for have, luma, out, by in zip(plane.shape[-2:], size, target, sub or (0, 0), strict=True):
+    for have, luma, out, by in zip(plane, size, target, sub or (0, 0), strict=True):
         need = -(-out // (by or (2 if have < luma else 1)))
         sides.append((have * (out // luma) if out % luma == 0 else need, need))
-    (rows, keep_rows), (columns, keep_columns) = sides
-    return resample(plane, rows, columns, kernel, offset=offset)[..., :keep_rows, :keep_columns]
+    return sides
 
 
 def upscale_in_graph(x: Tensor, factor: int, kernel: str, offset: tuple[float, float] = (0.0, 0.0)) -> Tensor:

@@ -6,6 +6,7 @@ ffmpeg_metrics.py      VMAF, XPSNR and SSIM by FFmpeg, frame by frame
 film_frames.py         frames from some places of a film
 images.py              PNG and JPEG files, contact sheets
 level_estimator.py     estimates the restoration level of frames, by a network
+plane_resizer.py       integer planes resized by a classical kernel (numba)
 reference_upscaler.py  a short clip through a network in plain fp32: for training, judging and tests
 sample_values.py       sample values: integers, floats, planes, R'G'B'
 shot_detection.py      cuts between shots

@@ -48,12 +48,12 @@ def to_float(
     return tensor.sub_(offset).mul_(1.0 / span) if offset else tensor.mul_(1.0 / span)
 
 
-def to_codes(values: Tensor, bits: int, full: bool, *, chroma: bool) -> np.ndarray:
+def to_codes(values: Tensor, bits: int, full: bool, *, chroma: bool, finer: int = 0) -> np.ndarray:
     """(H,W) values -> (H,W) integers, rounded to nearest, clipped to 0..2ⁿ-1.
 
-    uint8 up to 8 bits, else uint16; for 32 bits, values as they are, float32.
+    uint8 up to 8 bits, else uint16; for 32 bits, values as they are, float32. finer: see `values_to_codes`.
     """
-    codes = values_to_codes(values, bits, full, chroma=chroma).cpu().numpy()
+    codes = values_to_codes(values, bits, full, chroma=chroma, finer=finer).cpu().numpy()
     return codes.view(np.uint16) if codes.dtype == np.int16 else codes
 
 
@@ -67,16 +67,17 @@ def codes_to_values(codes: Tensor, bits: int, full: bool, *, chroma: bool) -> Te
     return values.sub_(offset).mul_(1.0 / span) if offset else values.mul_(1.0 / span)
 
 
-def values_to_codes(values: Tensor, bits: int, full: bool, *, chroma: bool) -> Tensor:
+def values_to_codes(values: Tensor, bits: int, full: bool, *, chroma: bool, finer: int = 0) -> Tensor:
     """Values of any shape -> integers, rounded to nearest and clipped.
 
-    uint8, or int16 with the bits of uint16.
+    uint8, or int16 with the bits of uint16. finer: bits of a fraction that the integers have at their end.
     """
     if bits == 32:
         return values.float()
     offset, span = code_values(bits, full, chroma=chroma)
-    codes = (values.float() * span).add_(offset).round_().clamp_(0, (1 << bits) - 1)
-    return codes.to(torch.uint8) if bits <= 8 else codes.to(torch.int32).to(torch.int16)
+    codes = (values.float() * span).add_(offset)
+    codes = (codes.mul_(1 << finer) if finer else codes).round_().clamp_(0, ((1 << bits) - 1) << finer)
+    return codes.to(torch.uint8) if bits + finer <= 8 else codes.to(torch.int32).to(torch.int16)
 
 
 def _unsigned(codes: Tensor) -> Tensor:

@@ -62,8 +62,10 @@ def try_arithmetic(plan: Plan, device: str) -> list[ArithmeticTrial]:
 def _cut_down(plan: Plan, height: int, width: int) -> Plan:
     """Cut the plan down to one tile of its input."""
     stages, rows, columns = [], height, width
-    for stage in plan.stages:
-        rows, columns = rows * stage.card.scale, columns * stage.card.scale
+    above = plan.height, plan.width
+    for stage in plan.stages:  # a classical scaler has no factor of its own
+        rows, columns = max(1, rows * stage.height // above[0]), max(1, columns * stage.width // above[1])
+        above = stage.height, stage.width
         stages.append(replace(stage, height=rows, width=columns))
     return replace(
         plan,

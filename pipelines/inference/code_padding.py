@@ -1,4 +1,4 @@
-"""Planes of integer samples, padded to the sizes that networks accept."""
+"""Planes of integer samples, turned upright and padded to the sizes that networks and outputs have."""
 
 from __future__ import annotations
 
@@ -9,8 +9,29 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pipelines.media.pixel_format import Orientation, PixelFormat
 
-__all__ = ["cropped", "even_sizes", "padded"]
+__all__ = ["cropped", "even_sizes", "filled", "padded", "turned"]
+
+
+def turned(planes: Sequence[np.ndarray], turn: Orientation) -> list[np.ndarray]:
+    """Planes of the upright frame."""
+    result = []
+    for plane in planes:
+        made = plane.T if turn.transpose else plane
+        made = made[:: -1 if turn.flip_y else 1, :: -1 if turn.flip_x else 1]
+        result.append(made if made is plane else np.ascontiguousarray(made))
+    return result
+
+
+def filled(planes: Sequence[np.ndarray], pixels: PixelFormat, size: tuple[int, int]) -> list[np.ndarray]:
+    """Repeat the last column or row where an output of that (height, width) must be even."""
+    result = []
+    for number, plane in enumerate(planes):
+        height, width = pixels.plane_size(number, size[1], size[0])
+        extra = ((0, height - plane.shape[0]), (0, width - plane.shape[1]))
+        result.append(np.pad(plane, extra, mode="edge") if any(e[1] for e in extra) else plane)
+    return result
 
 
 def even_sizes(size: Sequence[int], multiple: int) -> list[tuple[int, int]]:

@@ -54,15 +54,17 @@ class FusedNetwork:
     See `models.layers.yuv_residual`.
     """
 
-    def __init__(self, network: LoadedNetwork, bits: int, *, full: bool, dtype: torch.dtype) -> None:
-        """bits, full: format of the samples.
+    def __init__(
+        self, network: LoadedNetwork, bits: int, *, full: bool, dtype: torch.dtype, finer: int = 0
+    ) -> None:
+        """bits, full: format of the samples. finer: bits that those of the result have beyond them.
 
         dtype: bfloat16, float32, or uint8 for its layers on 8-bit integers.
         """
         self._module, self._contract = network.module, network.contract
         self._pack, self._add = (
             Packer(bits, full=full, dtype=dtype),
-            Adder(network.contract.scale, bits, full=full),
+            Adder(network.contract.scale, bits, full=full, finer=finer),
         )
         self.is_integer = dtype == torch.uint8
         if self.is_integer:
@@ -165,11 +167,16 @@ class Adder:
     Computes round(bicubic(samples) + span · residual), clipped.
     """
 
-    def __init__(self, scale: int, bits: int, *, full: bool) -> None:
-        """scale: of the network. bits, full: format of the samples, before and after."""
-        self._scale, self._peak = scale, np.float32((1 << bits) - 1)
-        self._spans = [np.float32(code_values(bits, full, chroma=c)[1]) for c in (False, True)]
-        self._rows = [_taps(scale, 0.0), _taps(scale, 0.0)]
+    def __init__(self, scale: int, bits: int, *, full: bool, finer: int = 0) -> None:
+        """scale: of the network. bits, full: format of the samples, before and after.
+
+        finer: bits that the result has beyond those: it is computed as 2^finer times as much.
+        """
+        gain = np.float32(1 << finer)
+        self._scale, self._peak = scale, gain * np.float32((1 << bits) - 1)
+        self._spans = [gain * np.float32(code_values(bits, full, chroma=c)[1]) for c in (False, True)]
+        first, weights = _taps(scale, 0.0)
+        self._rows = [(first, gain * weights)] * 2
         self._columns = [_taps(scale, 0.0), _taps(scale, -0.25)]
         self._run = _add_by_rows if COMPILED else _add_at_once
 

@@ -82,10 +82,12 @@ def health_of_values(seen: Tensor, made: Tensor, chroma: Tensor | None) -> Healt
     return Health(*numbers.tolist())
 
 
-def health_of_codes(checksum: float, seen: np.ndarray, made: np.ndarray, bits: int, *, full: bool) -> Health:
-    """Check values from integer luma before and after."""
+def health_of_codes(
+    checksum: float, seen: np.ndarray, made: np.ndarray, bits: int, *, full: bool, finer: int = 0
+) -> Health:
+    """Check values from integer luma before and after, which has `finer` bits more."""
     offset, span = code_values(bits, full, chroma=False)
-    some = made[::_EVERY]
+    some = made[::_EVERY] >> finer
     return Health(
         checksum,
         (float(seen[::_EVERY].mean()) - offset) / span,

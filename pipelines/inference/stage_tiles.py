@@ -1,18 +1,22 @@
-"""`tiles_of`: the tiles of a stage."""
+"""`tiles_of`: the tiles of a stage. `resizer_of`: the second stage, between integer planes."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipelines.frames.plane_resizer import PlaneResizer
+from pipelines.media.cicp import SITING_OFFSETS, Siting
 from pipelines.media.pixel_format import PixelCrop
 from pipelines.plan.tiling import cut_tiles
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from models.network import LoadedNetwork
     from pipelines.plan.plan import Plan
     from pipelines.plan.tiling import Tile
 
-__all__ = ["tiles_of"]
+__all__ = ["resizer_of", "tiles_of"]
 
 
 def _bars_of(plan: Plan, network: LoadedNetwork, size: tuple[int, int]) -> PixelCrop:
@@ -39,3 +43,14 @@ def tiles_of(plan: Plan, network: LoadedNetwork, size: tuple[int, int]) -> list[
     return list(
         cut_tiles(size, tile, contract.halo_px or 0, contract.size_multiple, _bars_of(plan, network, size))
     )
+
+
+def resizer_of(plan: Plan, networks: Sequence[LoadedNetwork]) -> PlaneResizer | None:
+    """The classical scaler behind the only network, between 4:2:0 planes (`Plan.is_resized`); or None."""
+    if not plan.is_resized:
+        return None
+    network, scaler = networks
+    size = plan.height * network.contract.scale, plan.width * network.contract.scale
+    target = scaler.module.reaches(size)  # type: ignore[attr-defined]
+    offset = SITING_OFFSETS[Siting(plan.color.siting)]
+    return PlaneResizer(size, target, scaler.contract.kernel, plan.pixels.bits, offset)

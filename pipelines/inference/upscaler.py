@@ -19,7 +19,7 @@ from models.errors import UsageError
 from models.network import Contract
 from pipelines.frames.color_conversion import to_codes, to_float
 from pipelines.inference.cascade import EVEN, Cascade, classical
-from pipelines.inference.code_padding import cropped, even_sizes, padded
+from pipelines.inference.code_padding import cropped, even_sizes, filled, padded, turned
 from pipelines.inference.cuda.cuda_graph import GraphedNetwork, record_cuda_graph
 from pipelines.inference.cuda.cuda_pipeline import CudaPipeline, NetworkInput
 from pipelines.inference.cuda.transfer_ring import StreamAccelerator
@@ -27,7 +27,7 @@ from pipelines.inference.device import computing_dtype, device_traits
 from pipelines.inference.fused_cpu import FusedNetwork
 from pipelines.inference.grain_synthesis import GrainMaker
 from pipelines.inference.output_checks import bad_output_error, diagnose, health_of_codes
-from pipelines.inference.stage_tiles import tiles_of
+from pipelines.inference.stage_tiles import resizer_of, tiles_of
 from pipelines.inference.temporal_windows import Window, single_frame_window
 from pipelines.inference.tile_cache import TileCache
 from pipelines.inference.tile_threads import TileThreadPool
@@ -61,6 +61,10 @@ def _order(plan: Plan, device: torch.device) -> torch.memory_format:
     """In which order networks have the values of their maps: the plan's, else what the device likes."""
     last = plan.memory_format == "nhwc" if plan.memory_format else device_traits(device).channels_last
     return torch.channels_last if last else torch.contiguous_format
+
+
+_BANDS = 4
+"""Of a frame at a time, for a classical scaler behind a network on a GPU."""
 
 
 class Upscaler:
@@ -103,6 +107,10 @@ class Upscaler:
         self._lanes = TileThreadPool(self._tiles_at_once(), small_maps=self._is_direct())
         self._cascade = Cascade(plan, self._networks, device, self.dtype, self._lanes, self.notes)
         self._state: Tensor | None = None
+        self._resizer = resizer_of(plan, self._networks) if self._is_direct() else None
+        self._finer = 0 if self._resizer is None else self._resizer.finer
+        self._bands = self._lanes if self._resizer is None or device.type == "cpu" else TileThreadPool(_BANDS)
+        self._resized: list[np.ndarray] | None = None
         self._fused = self._fused_way()
         self._grain = GrainMaker(plan)
         self._accelerated = self._accelerated_way(accelerator)
@@ -158,27 +166,24 @@ class Upscaler:
 
         def views() -> Iterator[NetworkInput]:
             for window in windows:
-                upright = [self._turn(f.planes) for f in window.frames]
+                upright = [turned(f.planes, self._plan.orientation) for f in window.frames]
                 sizes = even_sizes(upright[0][0].shape, network.contract.size_multiple)
                 yield NetworkInput(
                     window, [padded(planes, sizes) for planes in upright], window.now, window.starts
                 )
 
+        size = self._plan.height, self._plan.width
         for window, planes in self._accelerated(views()):
-            yield (
-                window,
-                self._finished(
-                    window,
-                    cropped(planes, (self._plan.height, self._plan.width), network.contract.scale),
-                ),
-            )
+            made = cropped(planes, size, network.contract.scale)
+            made = self._resizer(made, self._bands.map) if self._resizer else made
+            yield window, self._finished(window, made)
 
     def follow(self, window: Window) -> Frame:
         """Upscale the next frame of a film, and wait for it."""
         if self._accelerated is not None:
             ((_, made),) = self.stream([window])
             return made
-        upright = [self._turn(f.planes) for f in window.frames]
+        upright = [turned(f.planes, self._plan.orientation) for f in window.frames]
         if window.starts:
             self._state = None
             self._cascade.forget()
@@ -191,11 +196,13 @@ class Upscaler:
         return self._finished(window, planes)
 
     def _finished(self, window: Window, planes: Sequence[np.ndarray]) -> Frame:
-        return self._grain(replace(window.frame, planes=self._pad_codes(planes)))
+        size = self._plan.out_height, self._plan.out_width
+        return self._grain(replace(window.frame, planes=filled(planes, self._target, size)))
 
     def turned(self, frame: Frame) -> Frame:
         """The upright frame."""
-        return replace(frame, planes=self._turn(frame.planes)) if self._plan.orientation else frame
+        turn = self._plan.orientation
+        return replace(frame, planes=turned(frame.planes, turn)) if turn else frame
 
     def _keeps_samples(self) -> bool:
         """Whether planes that no network processes keep their format.
@@ -215,10 +222,10 @@ class Upscaler:
     def _is_direct(self) -> bool:
         """Whether there is one YUV-native network between 4:2:0 planes with its siting.
 
-        Every tile can then be processed from integers to integers.
+        Every tile can then be processed from integers to integers. A classical scaler may follow.
         """
         return (
-            len(self._networks) == 1
+            (len(self._networks) == 1 or self._plan.is_resized)
             and self._networks[0].contract.pixels == "yuv420"
             and self._networks[0].contract.halo_px is not None
             and self._plan.keeps_layout
@@ -239,10 +246,13 @@ class Upscaler:
         if self.device.type != "cpu" or not self._is_direct() or not FusedNetwork.takes(self._networks[0]):
             return None
         if integers:
-            return FusedNetwork(self._networks[0], self._source.bits, full=self._full, dtype=torch.uint8)
-        allowed = self._networks[0].contract.low_precision_at(self._source.bits)
-        dtype = self.dtype if allowed else torch.float32
-        return FusedNetwork(self._networks[0], self._source.bits, full=self._full, dtype=dtype)
+            dtype = torch.uint8
+        else:
+            allowed = self._networks[0].contract.low_precision_at(self._source.bits)
+            dtype = self.dtype if allowed else torch.float32
+        return FusedNetwork(
+            self._networks[0], self._source.bits, full=self._full, dtype=dtype, finer=self._finer
+        )
 
     def _accelerated_way(self, accelerator: Accelerator | None) -> CudaPipeline | None:
         """The direct path with several frames in flight.
@@ -256,11 +266,13 @@ class Upscaler:
             or not self._networks[0].contract.recordable
         ):
             return None
-        (network,) = self._networks
+        network = self._networks[0]
         record = record_cuda_graph if device_traits(self.device).graphs else None
-        graphed = GraphedNetwork(network, self._source.bits, full=self._full, dtype=self.dtype, record=record)
+        graphed = GraphedNetwork(
+            network, self._source.bits, full=self._full, dtype=self.dtype, record=record, finer=self._finer
+        )
         return CudaPipeline(
-            network, graphed, accelerator, self.stills, self._tiles, self._is_black, self.notes
+            network, graphed, accelerator, self.stills, self._tiles, self._is_black, self.notes, self._finer
         )
 
     def _tiles(self, height: int, width: int) -> list[Tile]:
@@ -290,11 +302,12 @@ class Upscaler:
 
         No float map of the whole frame is ever created.
         """
-        (network,) = self._networks
+        network = self._networks[0]
         scale = network.contract.scale
         sizes = even_sizes(frames[0][0].shape, network.contract.size_multiple)
         even = [padded(planes, sizes) for planes in frames]
-        result = [np.empty((rows * scale, columns * scale), frames[0][0].dtype) for rows, columns in sizes]
+        dtype = np.uint16 if self._finer else frames[0][0].dtype
+        result = [np.empty((rows * scale, columns * scale), dtype) for rows, columns in sizes]
         following = None
         parts = [
             p
@@ -309,7 +322,12 @@ class Upscaler:
                 following[(..., *part.written(1, 2))] = left[(..., *part.kept(1, 2))]
         self._state = following
         self.stills.keep(even, result)
-        return cropped(result, frames[0][0].shape, scale)
+        made = cropped(result, frames[0][0].shape, scale)
+        if self._resizer is None:
+            return made
+        if parts or self._resized is None:  # else nothing has changed since the last frame
+            self._resized = self._resizer(made, self._bands.map)
+        return self._resized
 
     @torch.inference_mode()
     def _tile(
@@ -319,7 +337,7 @@ class Upscaler:
 
         Tiles are processed in parallel.
         """
-        (network,) = self._networks
+        network = self._networks[0]
         scale, bits = network.contract.scale, self._source.bits
         half = part.read(2)
         seen = [[f[0][part.read()], *(p[half] for p in f[1:])] for f in frames]
@@ -336,9 +354,9 @@ class Upscaler:
                 checksum, left = self._run_tile(
                     seen, remembered, part, result, is_black=is_black, precise=precise
                 )
-            made = result[0][part.written(scale)]
+            seen_luma, made = frames[now][0][part.written(1)], result[0][part.written(scale)]
             found = diagnose(
-                [health_of_codes(checksum, frames[now][0][part.written(1)], made, bits, full=self._full)]
+                [health_of_codes(checksum, seen_luma, made, bits, full=self._full, finer=self._finer)]
             )
             if not found:
                 break
@@ -360,7 +378,7 @@ class Upscaler:
         precise: bool,
     ) -> tuple[float, Tensor | None]:
         """Run a tile of frames through the network, into `result`; returns its sum and its next state."""
-        (network,) = self._networks
+        network = self._networks[0]
         scale, bits, full, device = network.contract.scale, self._source.bits, self._full, self.device
         luma = torch.stack([to_float(f[0], bits, full, chroma=False, device=device) for f in seen])[None]
         chroma = torch.stack(
@@ -373,27 +391,9 @@ class Upscaler:
             if is_black
             else self._cascade.run(network, inputs, at, precise=precise)
         )
-        result[0][part.written(scale, 1)] = to_codes(
-            luma[0, 0][part.kept(scale, 1)], bits, full, chroma=False
-        )
-        for plane, values in zip(result[1:], chroma[0], strict=True):
-            plane[part.written(scale, 2)] = to_codes(values[part.kept(scale, 2)], bits, full, chroma=True)
+        for number, (plane, values) in enumerate(zip(result, (luma[0, 0], *chroma[0]), strict=True)):
+            by = 2 if number else 1
+            plane[part.written(scale, by)] = to_codes(
+                values[part.kept(scale, by)], bits, full, chroma=number > 0, finer=self._finer
+            )
         return float(luma.sum() + chroma.sum()), left[0] if left else None
-
-    def _turn(self, planes: Sequence[np.ndarray]) -> list[np.ndarray]:
-        turn = self._plan.orientation
-        result = []
-        for plane in planes:
-            turned = plane.T if turn.transpose else plane
-            turned = turned[:: -1 if turn.flip_y else 1, :: -1 if turn.flip_x else 1]
-            result.append(turned if turned is plane else np.ascontiguousarray(turned))
-        return result
-
-    def _pad_codes(self, planes: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Repeat the last column or row if the result must be even."""
-        result = []
-        for number, plane in enumerate(planes):
-            height, width = self._target.plane_size(number, self._plan.out_width, self._plan.out_height)
-            extra = ((0, height - plane.shape[0]), (0, width - plane.shape[1]))
-            result.append(np.pad(plane, extra, mode="edge") if any(e[1] for e in extra) else plane)
-        return result

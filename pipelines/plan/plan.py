@@ -38,6 +38,10 @@ FORMAT_VERSION = 3
 """Raised whenever the same settings would give other bits than before."""
 
 
+BETWEEN_STAGES = "integers, 6 bits finer"
+"""In plans with a classical scaler behind their only network: how samples are rounded between the two."""
+
+
 LARGEST_CHUNK_BYTES = 128 << 20
 """Largest size of the samples of an image sequence's chunk."""
 
@@ -164,6 +168,8 @@ class Plan:
         # What a stage does not have is left out: ids of plans without it stay.
         table["stages"] = [{k: v for k, v in stage.items() if v is not None} for stage in table["stages"]]
         table = {k: v for k, v in table.items() if v or k not in _LATER}
+        if self.is_resized:
+            table["between_stages"] = BETWEEN_STAGES
         return {"format": FORMAT_VERSION, **table}
 
     @property
@@ -228,13 +234,37 @@ class Plan:
         )
 
     @property
+    def computed(self) -> list[Card]:
+        """The cards of the stages that change samples."""
+        return [stage.card for stage in self.stages if stage.card.name != "identity"]
+
+    @property
+    def is_resized(self) -> bool:
+        """Whether a classical scaler follows its only network, a YUV-native one, between 4:2:0 planes.
+
+        Between the stages there are integers then, of a few bits more than the source's.
+        """
+        cards = self.computed
+        return (
+            [bool(card.sha256) for card in cards] == [True, False]
+            and (cards[0].pixels, cards[1].architecture) == ("yuv420", "interpolation")
+            and cards[0].halo_px is not None
+            and self.keeps_layout
+        )
+
+    @property
     def takes_int8(self) -> bool:
         """Whether its network can run on 8-bit integers.
 
-        It has such layers, is the only one, and goes from 8-bit or 10-bit samples to the same.
+        It has such layers, is the only one, alone or before a classical scaler, and goes from 8-bit or 10-bit
+        samples to the same.
         """
-        cards = [stage.card for stage in self.stages if stage.card.name != "identity"]
-        return len(cards) == 1 and cards[0].suits_int8(self.pixels.bits) and self.keeps_layout
+        cards = self.computed
+        return (
+            (len(cards) == 1 or self.is_resized)
+            and cards[0].suits_int8(self.pixels.bits)
+            and self.keeps_layout
+        )
 
     @property
     def is_exact(self) -> bool:
@@ -325,6 +355,4 @@ def with_restoration(stage: NetworkStage, restore: float, detail: float) -> Netw
     """Set restoration level and detail of a stage, if its network takes them."""
     if not stage.card.restores:
         return stage
-    return dataclasses.replace(
-        stage, restore=restore, detail=detail if stage.card.settings.get("crisp") else None
-    )
+    return dataclasses.replace(stage, restore=restore, detail=detail if stage.card.crisp else None)

@@ -9,7 +9,6 @@ from models.catalog.lookup import default_model, find_cards, restoring_model
 from models.errors import UsageError
 from pipelines.hardware.resources import computing_device, cuda_devices
 from pipelines.plan.plan import NetworkStage, levels_within
-from pipelines.planner.geometry import target_size
 from pipelines.probe.restoration_level import estimate_levels
 
 if TYPE_CHECKING:
@@ -27,12 +26,10 @@ _RESTORED_FROM = 0.1
 """The estimated level from which networks for compressed footage are better than those for clean sources
 (docs/choosing.md). The estimate tends to be too low: on four films at CRF 18 to 32 a level of 0.2 to 0.5 is
 better than none, and the estimate is 0.04 to 0.7."""
-_MORE_WORK = 1.2
-"""Largest compute of networks for compressed footage chosen by default, relative to those for clean
-sources."""
-_STRETCH = Fraction(3, 2)
-"""If no network of its family reaches the target, a restoring ×2 network is followed by classical scaling up
-to this factor: a second network would cost several times the first, and find little to sharpen."""
+_STRETCH = 2
+"""If no network of its family with crisp weights reaches the target, a restoring ×2 network is followed by
+classical scaling up to this factor: a second network would cost several times the first, and find little to
+sharpen."""
 SMALL_NETWORK = 2_000_000
 """Parameters; Real-ESRGAN's video networks have 0.6 to 1.2 million, its large ones 17."""
 
@@ -84,15 +81,6 @@ def choose_stages(
     return tuple(stages)
 
 
-def _compute_cost(choice: Sequence[Card], size: tuple[int, int], wanted: tuple[int, int]) -> float:
-    """GFLOP per frame of a family's cascade from a size, (width, height), to another."""
-    done, (width, height) = 0.0, size
-    for stage in choose_stages([choice], *size, *wanted):
-        done += width * height / 1e6 * (stage.card.gflop_per_megapixel or 0.0)
-        width, height = stage.width, stage.height
-    return done
-
-
 def _not_above(width: int, height: int, out_width: int, out_height: int) -> UsageError:
     return UsageError(
         f"the target {out_width}x{out_height} is not above the source's {width}x{height}; "
@@ -111,7 +99,8 @@ def _cascade(
     choice: Sequence[Card], need: Fraction, width: int, height: int, out_width: int, out_height: int
 ) -> list[Card]:
     best: tuple[float, list[Card]] | None = None
-    stretching = not any(c.restores and c.scale >= need for c in choice)
+    is_crisp = any(c.crisp for c in choice)
+    stretching = not any(c.restores and c.scale >= need and c.crisp == is_crisp for c in choice)
     for depth in range(1, 5):
         for combination in _products([c for c in choice if c.scale > 1], depth):
             total, cost = 1, 0.0
@@ -204,16 +193,6 @@ def choose_networks(
         return model, own, [said]
     if max(level for _, level in levels) < _RESTORED_FROM:
         return model, own, [f"{said}: clean enough for {model}"]
-    width, height = info.upright_size
-    wanted = target_size(width, height, settings.target, even=(False, False))
-    most = max(card.scale for card in find_cards(restoring))
-    if wanted[0] > most * width + 1 or wanted[1] > most * height + 1:
-        share = _compute_cost(find_cards(restoring), (width, height), wanted) / _compute_cost(
-            find_cards(model), (width, height), wanted
-        )
-        if share > _MORE_WORK:
-            reason = f"{model}, as {restoring} takes {share:.1f} times the work; --model {restoring} insists"
-            return model, own, [f"{said}: {reason}"]
     return restoring, own, [f"{said}: {restoring}, which takes compression and noise away"]
 
 

@@ -46,12 +46,14 @@ class GraphedNetwork:
             [Callable[..., tuple[Tensor, ...]], Sequence[Tensor]], Callable[..., tuple[Tensor, ...]]
         ]
         | None = None,
+        finer: int = 0,
     ) -> None:
         """bits, full: format of the samples. dtype: precision, if the network allows it.
 
-        record: makes a graph of a call; None: no graphs.
+        record: makes a graph of a call; None: no graphs. finer: bits that the result has beyond `bits`.
         """
         self._network, self._bits, self._full, self._dtype = network, bits, full, dtype
+        self._finer = finer
         self._record = record
         self._graphs: dict[Any, Callable[..., tuple[Tensor, ...]]] = {}
         if dtype == torch.float16:
@@ -120,10 +122,11 @@ class GraphedNetwork:
                 left = (next_state,)  # type: ignore[assignment]
         values = [m.float() for m in made]
         codes = (
-            values_to_codes(values[0], bits, full, chroma=False),
-            values_to_codes(values[1], bits, full, chroma=True),
+            values_to_codes(values[0], bits, full, chroma=False, finer=self._finer),
+            values_to_codes(values[1], bits, full, chroma=True, finer=self._finer),
         )
-        after = codes_to_values(codes[0], bits, full, chroma=False)
+        shown = values_to_codes(values[0], bits, full, chroma=False) if self._finer else codes[0]
+        after = codes_to_values(shown, bits, full, chroma=False)
         health = torch.stack(
             [
                 values[0].sum((1, 2, 3)) + values[1].sum((1, 2, 3)),

@@ -77,6 +77,8 @@ class CudaPipeline:
     """Whether planes of a tile in a bar are even black."""
     notes: list[str]
     """List that collects messages for the user."""
+    finer: int = 0
+    """Bits that samples of the result have beyond those of the source."""
     _ring: TransferRing | None = field(default=None, init=False)
     _state: Tensor | None = field(default=None, init=False)
 
@@ -141,7 +143,8 @@ class CudaPipeline:
         scale = self.network.contract.scale
         up = [(plane.shape, dtype(plane)) for planes in view.frames for plane in planes]
         down: list[Any] = [
-            ((p.shape[0] * scale, p.shape[1] * scale), dtype(p)) for p in view.frames[view.now]
+            ((p.shape[0] * scale, p.shape[1] * scale), torch.int16 if self.finer else dtype(p))
+            for p in view.frames[view.now]
         ]
         return TransferRing(self.accelerator, up, [*down, ((len(parts), HEALTH), torch.float32)])
 

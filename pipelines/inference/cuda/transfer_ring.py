@@ -13,6 +13,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 import torch
 
 from pipelines.frames.color_conversion import as_tensor
@@ -20,7 +21,6 @@ from pipelines.frames.color_conversion import as_tensor
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    import numpy as np
     from torch import Tensor
 
     Work = Callable[[list[Tensor], list[Tensor], list[Tensor] | None], None]
@@ -195,7 +195,7 @@ class TransferRing:
             return None
         slot = self._flying.popleft()
         slot.downloaded.synchronize()
-        arrays = [buffer.numpy() for buffer in slot.down_here]
+        arrays = [_unsigned(buffer.numpy()) for buffer in slot.down_here]
         slot.down_here = ()
         self._free.append(slot)
         return DownloadedResult(slot.ticket, arrays)
@@ -204,6 +204,11 @@ class TransferRing:
         """Yield all results in flight, oldest first."""
         while (landed := self.land()) is not None:
             yield landed
+
+
+def _unsigned(array: np.ndarray) -> np.ndarray:
+    """Integers of 16 bits as they are meant: torch has the bits of uint16 in int16."""
+    return array.view(np.uint16) if array.dtype == np.int16 else array
 
 
 def _copy(sources: Sequence[Tensor], targets: Sequence[Tensor]) -> None:

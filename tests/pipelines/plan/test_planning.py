@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from dataclasses import replace
 from fractions import Fraction
 from random import Random
 
@@ -83,9 +84,9 @@ def test_far_targets_take_a_cascade() -> None:
     assert len([s for s in stages if s[0] != "lanczos"]) == 2
 
 
-def test_a_restoring_network_is_the_one_that_reaches_the_target() -> None:
+def test_a_restoring_network_without_crisp_weights_is_the_one_that_reaches_the_target() -> None:
     """Not a smaller one and a resize, although that has a little less arithmetic."""
-    restoring = find_cards("real-fast")
+    restoring = [replace(c, settings={**c.settings, "crisp": False}) for c in find_cards("real-fast")]
     assert names(choose_stages([restoring], 1920, 1080, 3840, 2160)) == [("real-fast-x2", 3840, 2160)]
     assert names(choose_stages([restoring], 1280, 720, 3840, 2160)) == [("real-fast-x3", 3840, 2160)]
     assert names(choose_stages([restoring], 1280, 720, 3200, 1800)) == [
@@ -99,14 +100,18 @@ def test_a_restoring_network_is_the_one_that_reaches_the_target() -> None:
 
 def test_behind_a_restoring_network_that_only_doubles_a_small_rest_is_classical() -> None:
     """A second network would cost several times the first one, and find little to sharpen."""
-    doubling = [card for card in find_cards("real-fast") if card.scale == 2]
-    assert names(choose_stages([doubling], 1280, 720, 3840, 2160)) == [
-        ("real-fast-x2", 2560, 1440),
-        ("lanczos", 3840, 2160),
-    ]
-    far = [name for name, *_ in names(choose_stages([doubling], 640, 360, 2560, 1440))]
-    assert far[0] == "real-fast-x2"
-    assert far[1].startswith("fast-")
+    for choice in (find_cards("real-fast"), [card for card in find_cards("real-fast") if card.scale == 2]):
+        assert names(choose_stages([choice], 1280, 720, 3840, 2160)) == [
+            ("real-fast-x2", 2560, 1440),
+            ("lanczos", 3840, 2160),
+        ]
+        assert names(choose_stages([choice], 960, 540, 3840, 2160)) == [
+            ("real-fast-x2", 1920, 1080),
+            ("lanczos", 3840, 2160),
+        ]
+        far = [name for name, *_ in names(choose_stages([choice], 640, 360, 3200, 1800))]
+        assert far[0] == "real-fast-x2"
+        assert far[1].startswith("fast-")
 
 
 def test_a_chain_runs_its_first_network_first() -> None:

@@ -62,6 +62,15 @@ def test_integers_are_taken_where_they_cost_next_to_nothing(chosen, film: Path) 
     assert chosen(film, precision="fp32") == "fp32"
 
 
+def test_a_network_before_a_classical_scaler_is_computed_on_integers(chosen, film: Path) -> None:
+    chain = {"model": "fast-x2,lanczos", "target": TargetSettings(scale=3)}
+    notes: list[str] = []
+    assert chosen(film, notes=notes, **chain) == "int8"
+    assert any(note.startswith("computed on 8-bit integers") for note in notes)
+    assert chosen(film, "", **chain) == ""
+    assert chosen(film, precision="int8", **chain) == "int8"
+
+
 def test_a_cpu_without_8_bit_products_computes_as_before(chosen, film: Path) -> None:
     assert chosen(film, VNNI.replace("avx512_vnni amx_int8", "avx512f")) == ""
     assert chosen(film, "") == ""
@@ -121,7 +130,6 @@ def test_a_plan_without_a_way_to_integers_is_silent_on_them_unless_asked(
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
-        ("fast-x2,lanczos", "it is for one network alone, and this takes fast-x2, lanczos"),
         ("real-fast-x2,fast-x2", "it is for one network alone, and this takes real-fast-x2, fast-x2"),
         ("lanczos", "it is for networks, and lanczos is a classical scaler"),
     ],
@@ -129,3 +137,9 @@ def test_a_plan_without_a_way_to_integers_is_silent_on_them_unless_asked(
 def test_the_reason_against_integers_is_the_true_one(chosen, film: Path, model: str, reason: str) -> None:
     with pytest.raises(UsageError, match=re.escape(f"--precision int8: {reason}; leave it out")):
         chosen(film, model=model, precision="int8", target=TargetSettings(scale=4))
+
+
+def test_a_scaler_behind_a_network_is_no_reason_against_integers(chosen, tmp_path: Path) -> None:
+    full = media.cfr(tmp_path / "full.mkv", frames=2, codec="ffv1", pix_fmt="yuv444p")
+    with pytest.raises(UsageError, match="--precision int8: it is for left-sited 4:2:0"):
+        chosen(full, model="fast-x2,lanczos", precision="int8", target=TargetSettings(scale=3))
