@@ -1519,7 +1519,7 @@ MUTANTS = (
     ),
     Mutant(
         34, "dithered at random", "pipelines/frames/color_conversion.py",
-        ".add_(offset).round_()", ".add_(offset).add_(torch.rand(values.shape) - 0.5).round_()",
+        "(values.float() * span).add_(offset)", "(values.float() * span).add_(offset).add_(torch.rand(values.shape) - 0.5)",
         f"{_EXACT}::test_ten_bits_brought_down_to_eight_are_the_same_however_the_work_is_cut",
     ),
     Mutant(
