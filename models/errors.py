@@ -30,6 +30,7 @@ __all__ = [
     "UsageError",
     "VerificationError",
     "VsrError",
+    "counted",
     "missing_package",
     "redacted",
 ]
@@ -71,6 +72,11 @@ def redacted(text: str) -> str:
         if len(value) >= _LEAST_SECRET and _SECRET_NAME.search(name):
             text = text.replace(value, "***")
     return text
+
+
+def counted(count: int, noun: str) -> str:
+    """A number with its noun: "1 frame", "2 frames"."""
+    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 class UsageError(VsrError):

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from models.errors import counted
 from pipelines.plan.events import Note
 
 __all__ = ["DatasetDone", "Progress", "UnitLeftOut", "few_pairs"]
 
 
 _FEW_PAIRS = 500
-_MORE_PAIRS = "thousands come from more footage, or from the same: vsr dataset INPUT... -o DIR --set passes=4"
+_MORE_PAIRS = (
+    "more come from more footage, and up to four times as many from the same: vsr dataset INPUT... -o DIR"
+    " --set passes=4"
+)
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,6 @@ def few_pairs(pairs: int, more: str = "") -> Note | None:
     if pairs >= _FEW_PAIRS:
         return None
     return Note(
-        f"{pairs} pairs to learn from are few: expect a network that is no better than the one of its"
-        f" size that ships; {more or _MORE_PAIRS}"
+        f"{counted(pairs, 'pair')} to learn from {'is' if pairs == 1 else 'are'} few: expect a network that"
+        f" is no better than the one of its size that ships; {more or _MORE_PAIRS}"
     )

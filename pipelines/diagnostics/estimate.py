@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from models.errors import counted
 from pipelines.diagnostics.benchmark import estimate_seconds
 from pipelines.diagnostics.run_time import keep_estimate, machine_share, mean_frame_seconds
 from pipelines.hardware.resources import WorkerAllocation, allocate_workers
@@ -34,6 +35,9 @@ _PLACES = 3
 """Number of places of a film that are tried, spread over it: no film is as dark or quiet as its beginning."""
 _FRAMES = 12
 """Frames of each place, as many as `stage_timer` upscales."""
+_SHARE, _LEAST_FRAMES, _FEW_FRAMES = 3, 4, 8
+"""At most one in so many frames of a short range is tried, or the estimate would cost as much as the run; but
+so many in all, and at several places so many each."""
 _FARTHEST = 240
 """If all earlier frames have to be decoded, places are within so many frames."""
 _MOST_ABOVE = 4.0
@@ -83,7 +87,10 @@ def estimating(planned: Planned, settings: ExecutionSettings) -> Iterator[Note |
     """
     allocation, chunks = allocate_workers(settings, planned.plan), _chunks(planned.plan)
     frames = sum(planned.plan.results_of(chunk) for chunk in chunks)
-    yield Note(f"trying {frames} frames of the film at {len(chunks)} places: decoder, networks, encoder")
+    yield Note(
+        f"trying {counted(frames, 'frame')} of the film at {counted(len(chunks), 'place')}: decoder,"
+        " networks, encoder"
+    )
     places: list[TriedFrames] = []
     for place in _tried(planned, settings):
         places.append(place)
@@ -128,10 +135,12 @@ def _chunks(plan: Plan) -> tuple[Chunk, ...]:
     """A few frames in the middle of each of several equal parts of the range."""
     count = plan.stop_frame - plan.start_frame
     reach = min(count, _FARTHEST) if plan.linear else count
-    each = max(1, min(_FRAMES // plan.per_frame, count))
+    most = max(_LEAST_FRAMES, count // _SHARE)
+    places = min(_PLACES, max(1, most // _FEW_FRAMES))
+    each = max(1, min(_FRAMES // plan.per_frame, most // places, count))
     starts = {
-        plan.start_frame + min(max(0, reach * (2 * n + 1) // (2 * _PLACES) - each // 2), count - each)
-        for n in range(_PLACES)
+        plan.start_frame + min(max(0, reach * (2 * n + 1) // (2 * places) - each // 2), count - each)
+        for n in range(places)
     }
     chunks: list[Chunk] = []
     for start in sorted(starts):

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.errors import OutputError, UsageError, VsrError
+from models.errors import OutputError, UsageError, VsrError, counted
 from pipelines.output.chunk_record import ChunkRecord, matches_manifest
-from pipelines.output.plan_differences import earlier_options, plan_differences
+from pipelines.output.plan_differences import Cut, earlier_options, plan_differences
 from pipelines.plan.plan_id import plan_id
 from pipelines.settings.crf_target import CrfTarget
 from pipelines.storage.atomic_file import TEMPORARY, not_made, write_atomically
@@ -163,13 +163,20 @@ class Journal:
                 _delete(path)
 
     def adopt(
-        self, plan_id: str, plan: dict[str, Any], source: str = "", *, supersede: bool = False
+        self,
+        plan_id: str,
+        plan: dict[str, Any],
+        source: str = "",
+        *,
+        supersede: bool = False,
+        cut: Cut | None = None,
     ) -> tuple[list[ChunkRecord], list[str]]:
         """Assign the directory to a plan.
 
         Returns (its finished chunks, changes since another plan was worked on). source: the input's path, for
         information. supersede: the same command has come to this plan, so chunks of the other plan are
-        useless. Damaged chunks are deleted. Raises UsageError if chunks of another plan are stored here.
+        useless. cut: see `refuse_other_chunks`. Damaged chunks are deleted. Raises UsageError if chunks of
+        another plan are stored here.
         """
         self.clear_result()  # of a run that was killed while it put it together
         old = _table(self.folder / "plan.json")
@@ -182,7 +189,7 @@ class Journal:
         changed = plan_differences(before, plan) if isinstance(before, dict) else []
         found: list[ChunkRecord] = []
         if not supersede:
-            refuse_other_chunks(self.folder, plan_id, plan)
+            refuse_other_chunks(self.folder, plan_id, plan, cut)
             found = self._valid_chunks([plan_id])  # their plan was torn, they are whole
         else:
             self.clear()
@@ -267,8 +274,11 @@ class Journal:
         return found
 
 
-def refuse_other_chunks(folder: Path, plan_id: str, plan: dict[str, Any]) -> None:
-    """Raise UsageError if a work directory has intact chunks of another plan, with differences and advice."""
+def refuse_other_chunks(folder: Path, plan_id: str, plan: dict[str, Any], cut: Cut | None = None) -> None:
+    """Raise UsageError if a work directory has intact chunks of another plan, with differences and advice.
+
+    cut: cuts this plan's film otherwise.
+    """
     tables = [(path.with_suffix(".chunk"), _table(path)) for path in _manifests(folder)]
     kept = sum(
         table is not None and table.get("plan") != plan_id and matches_manifest(path, table)
@@ -279,11 +289,12 @@ def refuse_other_chunks(folder: Path, plan_id: str, plan: dict[str, Any]) -> Non
     before = (_table(folder / "plan.json") or {}).get("plan")
     before = before if isinstance(before, dict) else {}
     changed = plan_differences(before, plan) if before else []
-    total = f" of {len(before['chunks'])}" if isinstance(before.get("chunks"), list) else ""
-    options = earlier_options(before, plan, (_table(folder / "numerics.json") or {}).get("device", ""))
+    chunks = before.get("chunks")
+    total = f" of {counted(len(chunks), 'chunk')}" if isinstance(chunks, list) else " chunks"
+    options = earlier_options(before, plan, (_table(folder / "numerics.json") or {}).get("device", ""), cut)
     how = f" ({options})" if options else ""
     raise UsageError(
-        f"{folder}: {kept}{total} chunks of an earlier run are kept, and with this command they"
+        f"{folder}: {kept}{total} of an earlier run are kept, and with this command they"
         f" would get other bits: {', '.join(changed) or 'what they are of can not be read any more'}; go"
         f" on with the earlier command{how}, choose another -o, or throw them away with --fresh"
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import av
 import numpy as np
 
-from models.errors import VerificationError
+from models.errors import VerificationError, counted
 from pipelines.codec.decoder import float_planes, planes_as
 from pipelines.frames.thumbnail import grid_for, thumbnail, thumbnail_difference
 from pipelines.media.demuxer import MAX_PIXELS, open_decoder, open_source
@@ -75,7 +75,7 @@ def verify_pictures(folder: Path, plan: Plan, records: Sequence[ChunkRecord], *,
     names = {str(plan.first_number + n) for n in range(plan.frame_count)}
     found = set(os.listdir(folder))
     if found != names:
-        raise VerificationError(f"the result has {len(found)} pictures, expected {len(names)}")
+        raise VerificationError(f"the result has {counted(len(found), 'picture')}, expected {len(names)}")
     number, decoded = plan.first_number, 0
     for record in records:
         thumbnails = record.thumbnails  # read once: they lie in a file

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import re
-from typing import Any
+from dataclasses import asdict
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from models.catalog.lookup import cards
 from pipelines.plan.plan_id import bit_shaping_fields
 
-__all__ = ["earlier_options", "plan_differences"]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pipelines.media.video_info import Chunk
+
+__all__ = ["Cut", "earlier_options", "plan_differences"]
 
 
+Cut: TypeAlias = "Callable[[float], Sequence[Chunk]]"
+"""The chunks of a plan with another `--chunk-seconds`."""
+_FORMER_SECONDS = 6.0
+"""Length of all chunks in plans of versions before 0.2.0, by default."""
+_WHOLE_SECONDS = (*range(1, 61), 90, 120, 180, 240, 300, 600)
 _WORDS = {
     "source_fingerprint": "the input's content",
     "stream_index": "--video-stream",
@@ -75,8 +87,8 @@ def _models(plan: dict[str, Any]) -> str:
     return "+".join(stage["card"]["name"] for stage in plan["stages"])
 
 
-def earlier_options(old: dict[str, Any], new: dict[str, Any], device: str) -> str:
-    """The options with which a run uses networks, restoration level and integers of an old plan.
+def earlier_options(old: dict[str, Any], new: dict[str, Any], device: str, cut: Cut | None = None) -> str:
+    """The options with which a run uses networks, restoration level, integers and chunks of an old plan.
 
     Empty if the new one has the same, or if no option says it. device: that made the old plan's chunks.
     """
@@ -91,7 +103,24 @@ def earlier_options(old: dict[str, Any], new: dict[str, Any], device: str) -> st
             options.append(f"--restore {level:g}")
     if old.get("precision") == "int8" != new.get("precision"):
         options.append("--precision int8 on a CPU with VNNI or AMX")
+    if cut is not None and (seconds := _chunk_seconds(old, new, cut)) is not None:
+        options.append(f"--chunk-seconds {seconds:g}")
     return " ".join(options)
+
+
+def _chunk_seconds(old: dict[str, Any], new: dict[str, Any], cut: Cut) -> float | None:
+    """The `--chunk-seconds` that cuts the film as an old plan did; None if it is cut so, or if none does."""
+    with contextlib.suppress(AttributeError, KeyError, TypeError, ValueError, ZeroDivisionError):
+        is_same_part = all(old[key] == new[key] for key in ("start_frame", "stop_frame", "linear"))
+        if old["chunks"] == new["chunks"] or not is_same_part:
+            return None
+        longest = max(chunk["stop_frame"] - chunk["start_frame"] for chunk in old["chunks"])
+        about = longest / float(Fraction(new["rate"]))
+        whole = sorted(_WHOLE_SECONDS, key=lambda seconds: abs(seconds - about))
+        for seconds in (_FORMER_SECONDS, *whole, round(about, 1), round(about, 2)):
+            if [asdict(chunk) for chunk in cut(seconds)] == old["chunks"]:
+                return float(seconds)
+    return None
 
 
 def _model_option(card: dict[str, Any], device: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from av.stream import Disposition
 
-from models.errors import VerificationError
+from models.errors import VerificationError, counted
 from pipelines.containers.container_support import dolby_vision_record
 from pipelines.containers.copied_tracks import codec_of, is_unframed_audio
 from pipelines.containers.track_times import KEEPS_MILLISECONDS
@@ -124,7 +124,7 @@ def check_times(seen: OutputContents, plan: Plan, info: VideoInfo) -> tuple[Frac
     moved = start_shift(plan, info)
     promised = timeline(info, plan).pts
     if len(seen.pts) != len(promised):
-        raise VerificationError(f"the result has {len(seen.pts)} frames, expected {len(promised)}")
+        raise VerificationError(f"the result has {counted(len(seen.pts), 'frame')}, expected {len(promised)}")
     found = np.frombuffer(seen.pts, np.int64)
     found.sort()  # in place: a film may have millions
     if (found[1:] == found[:-1]).any():

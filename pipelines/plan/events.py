@@ -6,10 +6,22 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pipelines.media.video_info import VideoInfo
     from pipelines.plan.plan import Plan
 
-__all__ = ["Advanced", "AlreadyDone", "ChunkFinished", "Event", "Finished", "Note", "Phase", "Planned"]
+__all__ = [
+    "Advanced",
+    "AlreadyDone",
+    "ChunkFinished",
+    "Event",
+    "Finished",
+    "Note",
+    "Phase",
+    "Planned",
+    "limit_text",
+]
 
 
 @dataclass(frozen=True)
@@ -106,6 +118,17 @@ class AlreadyDone:
     output: str
     frames: int = 0
     bytes: int = 0
+
+
+def limit_text(seconds: Mapping[str, float], *, is_learned: bool) -> str:
+    """What limits a run, in words; empty if no time was measured.
+
+    seconds: of a worker's middle thread, as in `Advanced`. is_learned: the plan's.
+    """
+    spent = {name: taken for name, taken in seconds.items() if taken > 0}
+    slowest = max(spent, key=spent.__getitem__, default="")
+    between = "the network" if is_learned else "scaling"
+    return {"decode wait": "decoding", "network": between, "encode wait": "encoding"}.get(slowest, slowest)
 
 
 Event = Planned | Advanced | ChunkFinished | Phase | Note | Finished | AlreadyDone

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "existing_folder",
+    "filled_name",
     "is_folder",
     "output_pattern",
     "refuse_irregular",
@@ -54,16 +55,30 @@ def result_name(
     part: seconds of the film in a `--range`, so that its name differs from those of the film and of other
     ranges.
     """
-    lines = min(plan.out_height, plan.out_width)
+    chosen = {
+        "codec": plan.encoder.codec,
+        "model": "+".join(s.card.name for s in plan.stages).replace(os.sep, "_"),
+    }
+    return filled_name(template, source, suffix, (plan.out_width, plan.out_height), part, **chosen)
+
+
+def filled_name(
+    template: str,
+    source: Path,
+    suffix: str,
+    size: tuple[int, int],
+    part: tuple[Fraction, Fraction] | None,
+    **chosen: str,
+) -> str:
+    """The same without a plan. size: width and height. chosen: codec and model, if the template has them."""
     fields = {
         "stem": source.stem,
         "suffix": suffix,
-        "width": plan.out_width,
-        "height": plan.out_height,
-        "lines": lines,
-        "codec": plan.encoder.codec,
-        "model": "+".join(s.card.name for s in plan.stages).replace(os.sep, "_"),
+        "width": size[0],
+        "height": size[1],
+        "lines": min(size),
         "range": f".{_time_text(part[0])}-{_time_text(part[1])}" if part is not None else "",
+        **chosen,
     }
     name = template.format_map(fields)
     if name in {"", ".", ".."} or PurePath(name).name != name or "\0" in name:

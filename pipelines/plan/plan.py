@@ -191,6 +191,11 @@ class Plan:
         return PixelFormat.parse(self.raised_from or self.pix_fmt)
 
     @property
+    def is_learned(self) -> bool:
+        """Whether frames go through a trained network, not only through classical scalers."""
+        return any(stage.card.sha256 for stage in self.stages)
+
+    @property
     def pixels(self) -> PixelFormat:
         """Planar format of the frames that the networks get."""
         return PixelFormat.parse(self.pix_fmt)

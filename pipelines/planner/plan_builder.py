@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from pipelines.settings.encoder_spec import Encoder
     from pipelines.settings.run_settings import RunSettings
 
-__all__ = ["Choices", "make_plan", "with_smaller_tiles"]
+__all__ = ["Choices", "cut_otherwise", "make_plan", "with_smaller_tiles"]
 
 
 @dataclass(frozen=True)
@@ -83,12 +83,11 @@ def make_plan(info: VideoInfo, settings: RunSettings, chosen: Choices) -> Plan:
     varied = len(levels) > 1 and any(s.restore is not None for s in stages)
     sar = Fraction(1) if settings.square_pixels else upright_sar(info)
     fields = 2 if chosen.deinterlacing is not None and chosen.deinterlacing.bob else 1
-    clean = clean_starts(info.index)[0] if not info.linear else array("q")
     most_frames = _most_frames(encoder, stages, fields) if encoder.is_sequence else None
-    chunks = cut_chunks(info.pts, info.time_base, settings.chunk_seconds, clean, (start, stop), most_frames)
     parts, rate, pulldown = fields, info.rate * fields, chosen.pulldown
+    chunks = _cut(info, settings.chunk_seconds, (start, stop), most_frames, pulldown)
     if pulldown is not None:
-        chunks, parts = _with_results(chunks, pulldown), PARTS
+        parts = PARTS
         rate = info.rate if pulldown.share("WVP") > _MOSTLY else info.rate * Fraction(4, 5)
     plan = Plan(
         source_fingerprint=info.fingerprint,
@@ -133,6 +132,24 @@ def make_plan(info: VideoInfo, settings: RunSettings, chosen: Choices) -> Plan:
     )
     spans = cut_spans(info.index, info.pts, chunks, linear=info.linear, context=plan.context)
     return dataclasses.replace(plan, spans=spans, precision=choose_precision(settings, plan))
+
+
+def _cut(
+    info: VideoInfo,
+    chunk_seconds: float | None,
+    part: tuple[int, int],
+    most_frames: int | None,
+    pulldown: Pulldown | None,
+) -> tuple[Chunk, ...]:
+    clean = clean_starts(info.index)[0] if not info.linear else array("q")
+    chunks = cut_chunks(info.pts, info.time_base, chunk_seconds, clean, part, most_frames)
+    return chunks if pulldown is None else _with_results(chunks, pulldown)
+
+
+def cut_otherwise(plan: Plan, info: VideoInfo, chunk_seconds: float | None) -> tuple[Chunk, ...]:
+    """The chunks that a plan would have with another `--chunk-seconds`; None: without it."""
+    most = _most_frames(plan.encoder, plan.stages, plan.per_frame) if plan.encoder.is_sequence else None
+    return _cut(info, chunk_seconds, (plan.start_frame, plan.stop_frame), most, plan.pulldown)
 
 
 _MOSTLY = 0.5

@@ -174,13 +174,15 @@ _FULL_CHROMA = (
 )
 
 
+_NOT_BLENDED = "the networks are classical: --strength has nothing to do"
+
+
 def plan_warnings(info: VideoInfo, plan: Plan, *, moved: bool = False) -> list[str]:
     """Messages about a plan. Raises UsageError if two frames would get the same timestamp.
 
     moved: the container is not the usual one, in which a track was lost.
     """
     encoder = plan.encoder
-    learned = any(s.card.sha256 for s in plan.stages)
     hdr = Transfer(plan.color.transfer).name if plan.color.transfer in HDR_TRANSFERS else ""
     beside = sum(s.type == "video" for s in info.streams) if info.is_picture or encoder.is_picture else 0
     becomes_limited = plan.color.range == Range.FULL and plan.out_color.range == Range.LIMITED
@@ -190,7 +192,10 @@ def plan_warnings(info: VideoInfo, plan: Plan, *, moved: bool = False) -> list[s
     lost = lost_bits(encoder, plan.pixels)
     checks: tuple[tuple[object, str], ...] = (
         (plan.full_chroma, _FULL_CHROMA),
-        (plan.strength < 1 and not learned, "the networks are classical: --strength has nothing to do"),
+        (
+            plan.strength < 1 and not plan.is_learned,
+            "the networks are classical: --strength has nothing to do",
+        ),
         (
             encoder.is_sequence and (info.vfr or info.first_number is None),
             f"numbered pictures carry no times; {rate}",
@@ -201,7 +206,7 @@ def plan_warnings(info: VideoInfo, plan: Plan, *, moved: bool = False) -> list[s
             "full range becomes limited range: ProRes has no other",
         ),
         (info.orientation, "the rotation tag is applied to the pixels"),
-        (hdr and learned, f"{hdr} goes through the networks as it is; they have learned from SDR"),
+        (hdr and plan.is_learned, f"{hdr} goes through the networks as it is; they have learned from SDR"),
         *((True, note) for note in licence_notes(plan)),
         (beside, f"the result is made of its main picture; {side}"),
         (info.hdr and encoder.is_picture, "a picture can't hold the mastering display metadata"),

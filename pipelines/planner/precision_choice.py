@@ -48,7 +48,7 @@ def with_arithmetic(plan: Plan, settings: RunSettings) -> tuple[Plan, list[str]]
     if (
         settings.cluster is not None
         or plan.precision == "int8"
-        or not any(s.card.sha256 for s in plan.stages)
+        or not plan.is_learned
         or computing_device(settings.device) == "cpu"
     ):
         return plan, _said_of_integers(settings, plan)

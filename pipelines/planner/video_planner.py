@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -11,7 +12,7 @@ from models.catalog.lookup import find_cards
 from models.errors import CorruptError, MediaError, UsageError
 from pipelines.codec.encoder import try_encoder
 from pipelines.codec.filter_graph import try_filters
-from pipelines.containers.container_support import refuse_incompatible
+from pipelines.containers.container_support import incompatible_streams, refuse_incompatible
 from pipelines.encoders.encoder_choice import proven_encoder, wanted_vendor
 from pipelines.encoders.encoder_options import EncoderTarget, choose_encoder
 from pipelines.encoders.pixel_format_choice import image_settings, raised_by_prefilters
@@ -22,7 +23,7 @@ from pipelines.media.pixel_format import PixelCrop, PixelFormat
 from pipelines.plan.chunking import frame_range
 from pipelines.plan.color_tags import output_tags, resolve_tags
 from pipelines.plan.events import Planned
-from pipelines.plan.output_names import refuse_irregular, result_name
+from pipelines.plan.output_names import filled_name, refuse_irregular, result_name
 from pipelines.plan.plan import Plan
 from pipelines.planner.container_choice import (
     checked_target,
@@ -54,24 +55,31 @@ from pipelines.probe.probe import probe
 from pipelines.settings.option_values import parse_range
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pipelines.media.cicp import ColorTags, HdrMetadata
     from pipelines.media.video_info import VideoInfo
     from pipelines.planner.container_choice import ContainerTrial, OutputLocation
     from pipelines.settings.encoder_spec import Encoder
     from pipelines.settings.run_settings import EncodeSettings, RunSettings
 
-__all__ = ["plan_video"]
+__all__ = ["expected_output", "plan_video"]
 
 
 _STILLS = frozenset({".heic", ".heif", ".avif"})
 
 
 def plan_video(
-    source: Path, output: Path | None, settings: RunSettings, info: VideoInfo | None = None
+    source: Path,
+    output: Path | None,
+    settings: RunSettings,
+    info: VideoInfo | None = None,
+    check: Callable[[Path], None] = lambda _: None,
 ) -> Planned:
     """Make and check the plan of one video; nothing is written.
 
-    output: file or folder; None puts it next to the input. Raises UsageError, MediaError.
+    output: file or folder; None puts it next to the input. check: called with the output's path as soon as
+    that is known, before frames are looked at. Raises UsageError, MediaError, and the errors of `check`.
     """
     if output is not None:  # before the source is looked through
         refuse_irregular(output)
@@ -80,7 +88,7 @@ def plan_video(
     until = parse_range(settings.range)[1] if settings.range else None
     info = info or probe(source, video_stream=settings.video_stream, rate=settings.frame_rate, until=until)
     try:
-        return _plan(source, output, settings, info)
+        return _plan(source, output, settings, info, check)
     except MediaError as error:
         if str(source) in str(error):
             raise
@@ -117,7 +125,36 @@ def _source_of(path: Path, info: VideoInfo) -> _Source:
     return _Source(decoded, color, assumed, still)
 
 
-def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoInfo) -> Planned:
+def expected_output(source: Path, output: Path | None, settings: RunSettings, info: VideoInfo) -> Path | None:
+    """The path that the output will get, from the facts of its source alone.
+
+    None if frames have to be looked at, or tracks to be tried. Raises UsageError.
+    """
+    film = _source_of(source, info)
+    place = output_location(source, output, settings, info, still=film.still)
+    if place.path is not None:
+        return Path(os.path.abspath(place.path))
+    if settings.crop_bars or any(field in settings.output_template for field in ("{model}", "{codec}")):
+        return None
+    picture = place.is_picture
+    if not (picture or place.is_named) and incompatible_streams(info, place.container):
+        return None
+    encode, _ = image_settings(
+        settings.encode, film.format, from_pictures=info.made_of_pictures, to_pictures=picture
+    )
+    size = output_size(info, replace(settings, encode=encode), film.format, info.crop, picture=picture)
+    part = None if picture else _part(info, settings)
+    name = filled_name(settings.output_template, source, place.suffix, size, part)
+    return Path(os.path.abspath(place.folder or Path())) / name
+
+
+def _plan(
+    source: Path,
+    output: Path | None,
+    settings: RunSettings,
+    info: VideoInfo,
+    check: Callable[[Path], None],
+) -> Planned:
     part = frame_range(info, settings.range)
     if info.flaw and part[1] > info.flaw_from and settings.on_corrupt == "fail":
         raise CorruptError(f"{info.flaw}; get it anew, or let --on-corrupt conceal take what is there")
@@ -127,6 +164,9 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
         settings.encode, film.format, from_pictures=info.made_of_pictures, to_pictures=place.is_picture
     )
     _refuse_at_once(info, replace(settings, encode=encode), film, place)
+    expected = expected_output(source, output, settings, info)
+    if expected is not None:
+        check(expected)
     grain, said_of_grain = _grain(info) if settings.keep_grain and not film.still else ((), [])
     if grain:
         # networks enlarge the grain they see: it would be there twice
@@ -170,11 +210,15 @@ def _plan(source: Path, output: Path | None, settings: RunSettings, info: VideoI
     _refuse_what_fails(info, plan)
     fit = _fit(plan, info, settings, choice, place)
     target = place.path or (place.folder or Path()) / result_name(
-        settings.output_template, source, fit.suffix, fit.plan, _part(info, settings, fit.plan)
+        settings.output_template,
+        source,
+        fit.suffix,
+        fit.plan,
+        None if fit.plan.encoder.is_picture else _part(info, settings),
     )
     target = checked_target(source, target, fit.plan)
     lost = fit.misfits if place.is_picture else fit.lost
-    if not settings.drop_incompatible:
+    if not settings.drop_incompatible and not place.is_numbered:  # who wants frames expects no more
         refuse_incompatible(lost, target, fit.plan.encoder.container, fit.remedy)
     needless = [(s, why) for s, why in enhancement_layers(info) if s not in {m for m, _ in fit.misfits}]
     left_out = frozenset(s.index for s, _ in (*fit.misfits, *needless))
@@ -295,12 +339,12 @@ def _fit(
     return fit
 
 
-def _part(info: VideoInfo, settings: RunSettings, plan: Plan) -> tuple[Fraction, Fraction] | None:
-    """Seconds of the film in a `--range`, for the output's name.
+def _part(info: VideoInfo, settings: RunSettings) -> tuple[Fraction, Fraction] | None:
+    """Seconds of the film in a `--range`, for the output's name; image sequences show it by their numbers.
 
-    None without one, and for image sequences: their numbers show it.
+    None without one.
     """
-    if settings.seconds is None or plan.encoder.is_picture:
+    if settings.seconds is None:
         return None
     start, stop = settings.seconds
     return start, min(info.seconds, stop) if stop is not None else info.seconds

@@ -59,31 +59,27 @@ _ENOUGH_TILES = 6
 two tiles each, were estimated at 0.06 to 0.51, and too low costs less than too high."""
 
 
-def estimate_levels(
-    info: VideoInfo, *, full: bool, part: tuple[int, int] | None = None, prefilter: str = ""
-) -> RestoreLevels:
+def estimate_levels(info: VideoInfo, *, full: bool, prefilter: str = "") -> RestoreLevels:
     """Levels rounded to two decimals; empty if all frames are flat or tiny.
 
-    full: full range. part: frames [start, stop), for films that can be decoded from anywhere; the
-    first level applies from its start. prefilter: filters before the networks; their output is then
-    estimated, without the quantisers.
+    full: full range. prefilter: filters before the networks; their output is then estimated, without the
+    quantisers.
     """
     pixels = info.pixels
     if pixels.is_float:
         return ()
-    start, stop = part or (0, info.frame_count)
+    count = info.frame_count
     with FilmSamples(info, OPTIONS) as samples:
+        film = _Film(info, samples, full=full, prefilter=prefilter)
         # Where frames are not known by their times, the film's beginning stands for all of it.
-        seen = (start, stop) if samples.is_seekable else (0, stop - start)
-        film = _Film(info, samples, seen, full=full, prefilter=prefilter)
-        places = film.places() if samples.is_seekable and stop - start > _THROUGH else []
-        if places and (len(places) >= _PLACES or stop - start > _MOST_THROUGH):
+        places = film.places() if samples.is_seekable and count > _THROUGH else []
+        if places and (len(places) >= _PLACES or count > _MOST_THROUGH):
             parts = _parts_of_places(film, places)
         else:
-            parts = _parts(film.shots(*seen), film)
+            parts = _parts(film.shots(0, count), film)
         levels = [film.level(looks, _ENOUGH_TILES) for looks in parts]
     return tuple(
-        (start if number == 0 else looks[0].frame, level)
+        (0 if number == 0 else looks[0].frame, level)
         for number, (looks, level) in enumerate(zip(parts, levels, strict=True))
         if level is not None
     )
@@ -110,12 +106,11 @@ class _Film:
         self,
         info: VideoInfo,
         samples: FilmSamples,
-        part: tuple[int, int],
         *,
         full: bool,
         prefilter: str,
     ) -> None:
-        self._info, self._samples, self._part = info, samples, part
+        self._info, self._samples = info, samples
         self._pixels, self._full, self._prefilter = info.pixels, full, prefilter
         self._quantisers = Quantisers(samples.stream, samples.decoder, info.pixels.bits)
         self._lines = 2 if info.interlaced else 1
@@ -133,13 +128,13 @@ class _Film:
         return max(seen, round(self._quantisers.level([n for look in looks for n in look.quantisers]), 2))
 
     def places(self) -> list[_Look]:
-        """Spread evenly over the part."""
-        start, stop = self._part
-        seconds = (self._info.pts[stop - 1] - self._info.pts[start]) * self._info.time_base
+        """Spread evenly over the film."""
+        pts, frames = self._info.pts, self._info.frame_count
+        seconds = (pts[-1] - pts[0]) * self._info.time_base
         count = min(_MOST_PLACES, _PLACES + int(seconds / _PLACE_SECONDS))
         found: list[_Look] = []
         for number in range(count):
-            look = self.place(start + (stop - start) * (2 * number + 1) // (2 * count))
+            look = self.place(frames * (2 * number + 1) // (2 * count))
             if look is not None and (not found or look.frame > found[-1].frame):
                 found.append(look)
         return found
@@ -202,12 +197,11 @@ class _Film:
         return luma
 
     def _frames(self, at: int) -> Iterator[tuple[int, Any]]:
-        """(number, frame) of the wanted part, from the last key frame before a frame on.
+        """(number, frame), from the last key frame before a frame on.
 
         Where frames are not known by their times, from the beginning, counted.
         """
-        start, stop = self._part
-        pts = self._info.pts
+        pts, stop = self._info.pts, self._info.frame_count
         try:
             place = pts[at] if self._is_seekable and (at or self._has_moved) else None
             self._has_moved = True
@@ -216,7 +210,7 @@ class _Film:
                 number = count
                 if self._is_seekable:
                     number = bisect.bisect_left(pts, frame.pts) if frame.pts is not None else stop
-                    if number >= len(pts) or pts[number] != frame.pts or number < start:
+                    if number >= len(pts) or pts[number] != frame.pts:
                         continue
                 if number >= stop:
                     return

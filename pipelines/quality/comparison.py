@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import numpy as np
 
-from models.errors import UsageError
+from models.errors import UsageError, counted
 from pipelines.frames.ffmpeg_metrics import MetricsProcess, pooled
 from pipelines.frames.images import SHOWN_PX, marked, most_detailed_crop, png, to_pixels
 from pipelines.frames.sample_values import to_values
@@ -187,7 +187,7 @@ def compare(
     notes = [f"{name}: every frame equals that of {matched.labels[0]}" for name in equal]
     notes += [*measuring.notes(), *matched.notes]
     notes += [
-        f"{name}: {n} damaged frame(s), as the decoder repaired them"
+        f"{name}: {counted(n, 'damaged frame')}, as the decoder repaired {'it' if n == 1 else 'them'}"
         for name, n in zip(matched.labels, matched.damaged, strict=True)
         if n
     ]

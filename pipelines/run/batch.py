@@ -8,13 +8,15 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-from collections import deque
+from collections import Counter, deque
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import Interrupted, UsageError, VsrError
 from pipelines.plan.events import Event, Planned
-from pipelines.plan.output_names import same_name_key
+from pipelines.plan.output_names import is_folder, same_name_key
+from pipelines.planner.video_planner import expected_output
+from pipelines.probe.probe import probe
 from pipelines.run.job import PlannedInput, prepare, upscale_video
 from pipelines.run.remote_job import RemoteJob, upscale_remote
 from pipelines.run.worker_pools import open_workers
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from pipelines.run.inputs import Input
     from pipelines.settings.run_settings import RunSettings
 
-__all__ = ["upscale_videos"]
+__all__ = ["NameClashError", "upscale_videos"]
 
 
 _OPEN = 32
@@ -49,9 +51,13 @@ def upscale_videos(
 
     Yields (source, event), and (source, error) for one that failed. No two outputs get the same name, and
     none that of an input. stop: when set, current chunks are finished and kept, and nothing else is begun.
-    Raises UsageError if the cluster of the settings can't be joined.
+    Videos whose output would get the name of another's are refused before the first begins. Raises UsageError
+    if the cluster of the settings can't be joined.
     """
     each = _Each(inputs, settings, stop or threading.Event(), overwrite=overwrite, fresh=fresh)
+    clashes = dict(_clashes(inputs, settings))
+    yield from clashes.items()
+    inputs = [one for one in inputs if one.path not in clashes]
     if settings.cluster is None or len(inputs) == 1:
         for one in inputs:
             try:
@@ -68,6 +74,53 @@ def upscale_videos(
             yield from batch.events()
         finally:
             batch.close()
+
+
+class NameClashError(UsageError):
+    """An output would get the name of an input, or of another's output."""
+
+
+def _clash(source: Path, target: Path, owner: Path) -> NameClashError:
+    is_input = same_name_key(owner) == same_name_key(target)
+    what = "the name of that input" if is_input else f"the name of the result of {owner}, too"
+    apart = "name them apart by --output-template, or choose another -o"
+    alone = "give it a command of its own, with another -o"
+    return NameClashError(f"{source}: its result would be {target}, {what}; {apart if is_input else alone}")
+
+
+def _clashes(inputs: Sequence[Input], settings: RunSettings) -> Iterator[tuple[Path, NameClashError]]:
+    """Videos whose output would get a name that is taken, as far as their names and sizes tell.
+
+    Only those are looked into whose names begin alike; what is found to be taken later is refused then.
+    """
+    has_stem = "{stem}" in settings.output_template
+    places = [(one, _place(one, has_stem=has_stem)) for one in inputs if one.url is None]
+    stems = Counter(place for _, place in places)
+    taken = {same_name_key(one.path): one.path for one in inputs}
+    names = {(folder, name) for _, (folder, stem) in places for name in _beginnings(stem)}
+    for one, place in places:
+        if stems[place] < 2 and (place[0], f"{place[1]}.") not in names:
+            continue
+        try:
+            info = probe(one.path, video_stream=settings.video_stream, rate=settings.frame_rate)
+            target = expected_output(one.path, one.output, settings, info)
+        except VsrError:
+            continue  # said when it begins
+        owner = taken.setdefault(same_name_key(target), one.path) if target is not None else one.path
+        if target is not None and owner is not one.path:
+            yield one.path, _clash(one.path, target, owner)
+
+
+def _place(one: Input, *, has_stem: bool) -> tuple[str, str]:
+    """The folder of an output, and the beginning of its name, if that is the input's."""
+    folder = one.output if one.output is not None and is_folder(one.output) else one.path.parent
+    return same_name_key(folder), one.path.stem.casefold() if has_stem else ""
+
+
+def _beginnings(stem: str) -> list[str]:
+    """What may be another's stem in the name of its output, each with its dot: "a." and "a.b." of a.b.c."""
+    parts = stem.split(".")
+    return [f"{'.'.join(parts[:count])}." for count in range(1, len(parts))]
 
 
 class _Each:
@@ -109,7 +162,8 @@ class _Each:
             return run()
 
         def name_of() -> tuple[str, frozenset[str]]:
-            prepared.append(prepare(one.path, one.output, self._settings))
+            may_replace = one.output_url is not None or self._overwrite or self._fresh
+            prepared.append(prepare(one.path, one.output, self._settings, may_replace=may_replace))
             planned = prepared[0].planned
             return Path(planned.output).name, planned.plan.ids
 
@@ -129,15 +183,7 @@ class _Each:
         with self._lock:
             owner = self._taken.setdefault(key, source)
             if owner is not source:
-                what = (
-                    "the name of that input"
-                    if same_name_key(owner) == key
-                    else f"the name of the result of {owner}, too"
-                )
-                raise UsageError(
-                    f"{source}: its result would be {target}, {what}; name them apart by --output-template,"
-                    " or choose another -o"
-                )
+                raise _clash(source, target, owner)
 
 
 class _Batch:

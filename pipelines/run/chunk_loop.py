@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 import threading
 from collections import Counter, deque
@@ -10,13 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.errors import Interrupted, NoMemoryError, OutputError, ResourceError, UsageError
+from models.errors import Interrupted, NoMemoryError, OutputError, ResourceError, UsageError, counted
 from pipelines.codec.encoder import EncodedChunk
 from pipelines.encoders.encoder_crf import with_target_crf
 from pipelines.output.journal import Journal
 from pipelines.plan.events import Advanced, ChunkFinished, Event, Note, Planned
 from pipelines.plan.plan import Plan
-from pipelines.planner.plan_builder import with_smaller_tiles
+from pipelines.planner.plan_builder import cut_otherwise, with_smaller_tiles
 from pipelines.planner.video_planner import plan_video
 from pipelines.pool.interface import Done, NoneAdmittedError, WorkerLost, WorkerRejected, WorkItem
 from pipelines.probe.frame_times import count
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from pipelines.settings.run_settings import EncodeSettings, RunSettings
 
 __all__ = [
-    "LIMITS",
     "MadeChunks",
     "adopt_plan",
     "make_chunks",
@@ -88,7 +88,9 @@ def settle_crf(
         return planned
     if fresh:
         journal.clear()
-    journal.adopt(planned.plan.id, planned.plan.to_json(), planned.input)
+    plan = planned.plan
+    cut = functools.partial(cut_otherwise, plan, planned.info)
+    journal.adopt(plan.id, plan.to_json(), planned.input, cut=cut)
     _short_of_disk(journal.folder, planned)  # raises before samples are encoded
     found = yield from find_crf(planned, encode, journal.folder / SAMPLES, execution)
     return adopt_plan(found.plan, found, journal)
@@ -127,7 +129,8 @@ def make_chunks(
     plan = planned.plan
     if fresh:
         journal.clear()
-    done, changed = journal.adopt(plan.id, plan.to_json(), planned.input)
+    cut = functools.partial(cut_otherwise, plan, planned.info)
+    done, changed = journal.adopt(plan.id, plan.to_json(), planned.input, cut=cut)
     records = {r.index: r for r in done}
     short = _short_of_disk(journal.folder, planned)
     frames = sum(plan.results_of(plan.chunks[i]) for i in records)
@@ -167,8 +170,8 @@ class _ChunkLoop:
             yield from self._pass()
             if self._execution.is_stopped and len(self._records) < len(chunks):
                 raise Interrupted(
-                    f"stopped; {len(self._records)} of {len(chunks)} chunks are kept, the same command"
-                    " continues from there"
+                    f"stopped; {len(self._records)} of {counted(len(chunks), 'chunk')} are kept, the same"
+                    " command continues from there"
                 )
         for text, times in self._told.items():
             if times > 1:
@@ -216,10 +219,10 @@ class _ChunkLoop:
         """Forget the numerics class if no chunk depends on it. Raises if one does, or none was set."""
         if self._records:
             raise UsageError(
-                f"{self._journal.folder}: {len(self._records)} of {len(self._plan.chunks)} chunks are kept,"
-                f" and no worker can continue with them: {error}; name the --device they were made on,"
-                " install what was there then, mix them with --mixed-hardware, or throw them away with"
-                " --fresh"
+                f"{self._journal.folder}: {len(self._records)} of"
+                f" {counted(len(self._plan.chunks), 'chunk')} are kept, and no worker can continue with"
+                f" them: {error}; name the --device they were made on, install what was there then, mix them"
+                " with --mixed-hardware, or throw them away with --fresh"
             ) from error
         if not self._journal.forget_numerics():
             raise ResourceError(f"no worker takes part: {error}") from error
@@ -346,7 +349,3 @@ def _short_of_disk(folder: Path, planned: Planned) -> str:
             f" {planned.input} --measure says how much"
         )
     return ""
-
-
-LIMITS = {"decode wait": "decoding", "network": "the network", "encode wait": "encoding"}
-"""Where a worker's middle thread spent most of its time -> what limits the run."""

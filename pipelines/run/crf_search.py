@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.errors import Interrupted, ResourceError, UsageError
+from models.errors import Interrupted, ResourceError, UsageError, counted
 from pipelines.codec.encoder import EncodedChunk
 from pipelines.encoders.encoder_crf import crf_scale, lossless_encoder, usual_crf, with_crf, with_target_crf
 from pipelines.frames.crf_trial import RateSample
@@ -78,15 +78,16 @@ def find_crf(
     fixed = copied_bytes(planned.info, plan, planned.left_out) if plan.target.kind == "size" else 0
     if plan.target.kind == "size" and plan.target.wanted * _BELOW <= fixed:
         raise UsageError(
-            f"{planned.input}: {plan.target.option}: what is passed on, such as sound, takes "
-            f"{plan.target.shown(fixed)} alone; give more, or leave tracks out"
+            f"{planned.input}: {plan.target.option}: the copied tracks, such as sound, alone take "
+            f"{plan.target.shown(fixed)}; give more"
         )
     yield Note(
-        f"{plan.target.option}: trying {len(search.samples)} samples of the film, {search.frames} frames"
+        f"{plan.target.option}: trying {counted(len(search.samples), 'sample')} of the film,"
+        f" {counted(search.frames, 'frame')}"
     )
     target = yield from search.run(fixed)
     plan = with_target_crf(plan, target, encode)
-    others = f", {target.shown(fixed)} of it passed on" if fixed else ""
+    others = f", {target.shown(fixed)} of it for sound and other copied tracks" if fixed else ""
     error = f" ± {target.spread:.1%}" if target.kind == "size" else f" ± {target.spread:.1f}"
     yield Note(
         f"CRF {target.crf:g} for {target.option}: {target.shown(target.expected)} expected"

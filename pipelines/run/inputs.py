@@ -20,7 +20,7 @@ from pipelines.storage.object_store import RemoteFile, Url, staged_path, url_dig
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["Input", "find_inputs", "image_messages", "single_input", "videos_in"]
+__all__ = ["Input", "fetch", "find_inputs", "image_messages", "one_input", "videos_in"]
 
 
 @dataclass(frozen=True)
@@ -106,14 +106,38 @@ def find_inputs(
     return list(found.values())
 
 
-def single_input(source: Path) -> Path:
-    """The file that a path, or a glob pattern with one match, means. Raises UsageError for several."""
-    if not _is_pattern(source):
-        return source
-    found = [one.path for one in find_inputs([source], None)]
-    if len(found) > 1:
-        raise UsageError(f"{source}: matches {len(found)} files; name one of them, such as {found[0]}")
-    return found[0]
+def one_input(
+    source: Path | Url, output: Path | None, *, allow_url: bool = False, staging: Path | None = None
+) -> Input:
+    """The video that a path, a URL, or a pattern with one match, means; nothing is written.
+
+    Raises UsageError for several, MediaError for none, and what `find_inputs` raises for URLs.
+    """
+    if isinstance(source, Url) and not os.path.exists(source):
+        found = _urls(source, allow_url=allow_url)
+        if output is None:
+            raise UsageError(f"{redacted(source)}: say by -o where its result goes")
+        if len(found) > 1:
+            raise UsageError(
+                f"{redacted(source)}: matches {len(found)} files; name one of them, such as"
+                f" {redacted(found[0])}"
+            )
+        place = staged_path(found[0], staging or cache_folder() / "staged")
+        return Input(place, output, url=found[0])
+    path = Path(source)
+    if not _is_pattern(path):
+        return Input(path, output)
+    names = [one.path for one in find_inputs([path], None)]
+    if len(names) > 1:
+        raise UsageError(f"{path}: matches {len(names)} files; name one of them, such as {names[0]}")
+    return Input(names[0], output)
+
+
+def fetch(one: Input) -> Iterator[str]:
+    """Download a remote input to its path, where a run finds it; yields messages for the user."""
+    if one.url is not None:
+        one.path.parent.mkdir(parents=True, exist_ok=True)
+        yield from RemoteFile(one.url).download(one.path)
 
 
 def _with_output_url(

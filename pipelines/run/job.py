@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import threading
 import time
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
-from models.errors import CorruptError, MediaError, NoMemoryError, VerificationError, VsrError
+from models.errors import CorruptError, MediaError, NoMemoryError, VerificationError, VsrError, counted
 from pipelines.codec.expected_frames import IndexMismatchError
 from pipelines.hardware.resources import with_fewer_workers
 from pipelines.output.journal import Journal, work_folder, work_folder_plan
@@ -53,13 +54,15 @@ class PlannedInput:
     seen: tuple[int, int] | None
 
 
-def prepare(source: Path, output: Path | None, settings: RunSettings) -> PlannedInput:
+def prepare(
+    source: Path, output: Path | None, settings: RunSettings, *, may_replace: bool = False
+) -> PlannedInput:
     """Plan a video in advance, so that the input is read only once.
 
-    Raises as `plan_video` does.
+    may_replace: a file in the place of the output. Raises as `plan_video` does.
     """
-    seen = _state(source)
-    return PlannedInput(plan_video(source, output, settings), seen)
+    seen, check = _state(source), functools.partial(refuse_foreign, may_replace=may_replace)
+    return PlannedInput(plan_video(source, output, settings, check=check), seen)
 
 
 class JobOptions(TypedDict, total=False):
@@ -122,7 +125,7 @@ class Job:
         may_replace = self.overwrite or self.fresh
         refuse_own_input(self.source, self.output)
         refuse_foreign(self.output, may_replace=may_replace)
-        found = self.prepared or prepare(self.source, self.output, self.settings)
+        found = self.prepared or prepare(self.source, self.output, self.settings, may_replace=may_replace)
         self.planned = found.planned
         asked, target = self.planned.plan.id, Path(self.planned.output)
         if self.claim is not None:
@@ -249,7 +252,7 @@ def _seen_again(
             raise VerificationError(f"{target}: {error}; give --overwrite to make it again") from error
         yield Note(f"{target}: {error}; made again")
         return None
-    yield Note(f"{target}: looked at all of its {done.frames} frames again")
+    yield Note(f"{target}: decoded all of it again, {counted(done.frames, 'frame')}")
     return done
 
 

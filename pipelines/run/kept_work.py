@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from models.errors import UsageError
 from pipelines.output.journal import read_job, refuse_other_chunks, work_folder, work_folder_plan
 from pipelines.plan.events import AlreadyDone
 from pipelines.plan.output_names import output_pattern, report_path
+from pipelines.planner.plan_builder import cut_otherwise
 from pipelines.run.chunk_loop import plan_as_begun
 from pipelines.run.publishing import refuse_taken
 
@@ -49,7 +51,8 @@ def kept_work(planned: Planned, source: Path, output: Path | None, settings: Run
     try:
         refuse_taken(target, plan, may_replace=False)
         if begun is not None and begun.id != plan.id:
-            refuse_other_chunks(work_folder(target), plan.id, plan.to_json())
+            cut = functools.partial(cut_otherwise, plan, planned.info)
+            refuse_other_chunks(work_folder(target), plan.id, plan.to_json(), cut)
     except UsageError as error:
         return KeptWork(planned, refusal=str(error))
     if begun is None or begun.id != plan.id:

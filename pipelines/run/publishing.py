@@ -12,18 +12,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.errors import OutputError, UsageError
+from models.errors import OutputError, UsageError, counted
 from pipelines.media.image_sequence import pattern_of, publish
 from pipelines.output.chunk_record import ResultParts
 from pipelines.output.journal import Journal, work_folder
 from pipelines.output.muxer import assemble
 from pipelines.output.verification import result_hash, verify
 from pipelines.plan.chunking import range_text
-from pipelines.plan.events import Event, Finished, Note, Phase, Planned
+from pipelines.plan.events import Event, Finished, Note, Phase, Planned, limit_text
 from pipelines.plan.output_names import is_folder, output_pattern, report_path
 from pipelines.plan.plan import Plan
 from pipelines.plan.plan_id import ID_FORMAT
-from pipelines.run.chunk_loop import LIMITS
 from pipelines.storage.atomic_file import rename_over, sync_file, sync_folder, write_atomically
 
 if TYPE_CHECKING:
@@ -167,18 +166,17 @@ def publish_result(
     finally:
         journal.clear_result()
     if concealed:
-        yield Note(f"{concealed} damaged or missing frames of the source were concealed")
+        yield Note(f"damaged or missing frames of the source were concealed: {concealed}")
     if plan.target is not None:
         yield Note(plan.target.outcome(size))
     if stay := _others(target, plan):
         yield Note(stay)
-    limiting = max(made.seconds, key=made.seconds.__getitem__) if made.seconds else ""
     return Finished(
         str(target),
         report.frames,
         time.monotonic() - began,
         size,
-        LIMITS.get(limiting, limiting),
+        limit_text(made.seconds, is_learned=plan.is_learned),
         summary,
         made.frames,
         _kept(passed, planned, report.chapters),
@@ -208,8 +206,8 @@ def _others(target: Path, plan: Plan) -> str:
     pattern = output_pattern(target, plan)
     others = [n for n in pattern.numbers() if n not in plan.numbers] if pattern is not None else []
     return (
-        f"{len(others)} pictures of the same pattern stay, which are not of this run: {others[0]} to"
-        f" {others[-1]}"
+        f"{counted(len(others), 'picture')} of the same pattern that this run did not make stay:"
+        f" {others[0]}{f' to {others[-1]}' if len(others) > 1 else ''}"
         if others
         else ""
     )

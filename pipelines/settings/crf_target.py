@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from models.errors import UsageError
+from models.errors import UsageError, counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,7 +105,8 @@ class CrfTarget:
         if self.kind == "size":
             off = (size - self.wanted) / self.wanted
             return f"{self.option}: the result has {shown_bytes(size)}, {off:+.1%}, at CRF {self.crf:g}"
-        return f"{self.option}: VMAF {self.expected:.2f} on {self.samples} samples at CRF {self.crf:g}"
+        where = f"on {counted(self.samples, 'sample')} at CRF {self.crf:g}"
+        return f"{self.option}: VMAF {self.expected:.2f} {where}"
 
     @classmethod
     def from_json(cls, table: Mapping[str, Any]) -> CrfTarget:

@@ -69,7 +69,7 @@ def parse_frame_rate(text: str) -> Fraction:
     Fraction(24000, 1001)
     """
     try:
-        rate = _number(text)
+        rate = _number(text.strip().lower().removesuffix("fps"))
     except ValueError:
         rate = Fraction(0)
     if not 0 < rate <= 1000:
@@ -133,6 +133,8 @@ def parse_range(text: str) -> tuple[Fraction, Fraction | None]:
 
     >>> parse_range("1:30-1:35.5")
     (Fraction(90, 1), Fraction(191, 2))
+    >>> parse_range("90s-1m35.5s")
+    (Fraction(90, 1), Fraction(191, 2))
     """
     start, dash, stop = text.partition("-")
     try:
@@ -150,7 +152,15 @@ def parse_range(text: str) -> tuple[Fraction, Fraction | None]:
     return first, last
 
 
+_UNITS = re.compile(r"(?:(\d+) ?h)? ?(?:(\d+) ?m(?:in)?)? ?(?:([\d.]+) ?s(?:ec)?)?", re.ASCII | re.IGNORECASE)
+
+
 def _seconds(text: str) -> Fraction:
+    """Of 1:30, 90, 90s or 1m30s, as names of outputs have it."""
+    named = _UNITS.fullmatch(text.strip())
+    if named is not None and any(named.groups()):
+        hours, minutes, seconds = (_number(part or "0") for part in named.groups())
+        return (hours * 60 + minutes) * 60 + seconds
     parts = [_number(p) for p in text.split(":")]
     if len(parts) > 3 or any(part >= 60 for part in parts[1:]):
         raise ValueError(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -72,6 +73,7 @@ def missing_device(wanted: str) -> UsageError:
     )
 
 
+_FACTOR = re.compile(r"x\d{1,2}|\d{1,2}x")
 _LEAST_SIDE = 16
 """Pixels: what a smaller frame shows can't be compared with its source."""
 
@@ -99,9 +101,13 @@ class TargetSettings:
         """(width, height) of the landscape size, or None."""
         if self.to is None:
             return None
-        if self.to.lower() in BOXES:
-            return BOXES[self.to.lower()]
-        size = parse_size(self.to)
+        name = self.to.strip().lower()
+        box = BOXES.get(name) or BOXES.get(f"{name}p")  # 2160
+        if box is not None:
+            return box
+        if _FACTOR.fullmatch(name):
+            raise UsageError(f"--to {self.to}: is a factor; give --scale {name.strip('x')}")
+        size = parse_size(name)
         if min(size) < _LEAST_SIDE:
             raise UsageError(
                 f"--to {self.to}: expected {', '.join(BOXES)}, or WIDTHxHEIGHT of at least"

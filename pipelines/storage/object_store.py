@@ -43,7 +43,9 @@ def is_url(text: str) -> bool:
 def refuse_url(text: str) -> None:
     """Raise UsageError for a URL that is not the name of a file, where only files are taken."""
     if isinstance(text, str) and is_url(text) and not os.path.lexists(text):
-        raise UsageError(f"{text}: only vsr run takes addresses (with --allow-url); download the file first")
+        raise UsageError(
+            f"{text}: only vsr run and vsr plan take addresses (with --allow-url); download the file first"
+        )
 
 
 def staged_path(url: Url, folder: Path) -> Path:

@@ -199,6 +199,10 @@ class StageSampler(StageTimer):
     _most = _FRAMES_OF_A_SAMPLE
     _there_and_back = False
 
+    def _convolution_tflops(self) -> float:
+        """Not measured: an estimate needs the time of the frames alone."""
+        return 0.0
+
 
 def _sizes(chunk: EncodedChunk, plan: Plan) -> tuple[float, float]:
     """Bytes of a chunk's first frame, and of the others on average."""

@@ -8,7 +8,7 @@ import tomllib
 
 import pytest
 
-from models.errors import DISTRIBUTION, MediaError, missing_package, redacted
+from models.errors import DISTRIBUTION, MediaError, counted, missing_package, redacted
 from tests.helpers.command import ROOT, vsr
 
 
@@ -73,3 +73,7 @@ def test_the_name_pip_is_given_and_its_extras_are_those_of_the_project() -> None
     asked = {ast.literal_eval(call.args[2]) for call in calls}
     assert len(asked) >= 3
     assert asked <= set(project["optional-dependencies"])
+
+
+def test_one_is_not_a_plural() -> None:
+    assert [counted(n, "frame") for n in (0, 1, 2)] == ["0 frames", "1 frame", "2 frames"]

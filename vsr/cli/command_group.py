@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-__all__ = ["CommandGroup"]
+__all__ = ["CommandGroup", "remedy_for"]
 
 
 class CommandGroup(click.Group):
@@ -70,3 +70,37 @@ def _behind_not_empty(callback: Callable[..., Any] | None) -> Callable[..., Any]
         return value if callback is None else callback(ctx, parameter, value)
 
     return checked
+
+
+_HABITS = {
+    "--threads|--cores|--cpu|--cpus|--jobs|-j": "all cores are used without it; leave it out",
+    "--memory|--ram|--vram|--max-memory|--mem": "--tile 480x272 lowers memory use, and smaller tiles more",
+    "--gpu|--cuda|--gpu-id": "--device cuda names the GPU; leave it out to use one that is found",
+    "--force|-f|--replace": "--overwrite replaces an existing output",
+    "--resume|--continue": "the same command resumes by itself; leave it out",
+    "--dry-run|--plan|-n": "vsr plan shows what vsr run would do",
+    "--start|--from|--end|--until|--duration|--length|--time|-t": (
+        "give --range FROM-TO, such as --range 1:30-1:45"
+    ),
+    "-s": "give --range for a part, such as --range 1:30-1:45, and --to for a size",
+    "--size|--resolution|--width|--height|--target": "give --to, such as --to 4k or --to 2560x1440",
+    "--factor|--upscale|--ratio|-x": "give --scale, such as --scale 2",
+    "--fps|--framerate|--frame-rate": "the frame rate is kept; --rate sets that of numbered pictures",
+    "--quality|--qp|--cq": "give --crf, such as --crf 18",
+    "--bitrate|--bit-rate|--video-bitrate|-b": "give --target-size, such as 8GB, or --crf",
+    "--denoise|--deblock|--deband|--dehalo": "give --prefilter, such as denoise, or --restore 0.8",
+    "--network|--net|--weights": "give --model, such as --model fast",
+    "--input|-i": "name the file without an option",
+    "--format|--container|--ext": "the name of -o says it, such as -o film.mkv",
+    "--pix-fmt|--pix_fmt|--pixfmt": "give --pixel-format, such as --pixel-format yuv420p10le",
+    "--vcodec|-c": "give --codec, such as --codec h264",
+    "--acodec|--audio|--no-audio|-a": "all tracks are copied; leave it out",
+    "--out|--outfile|--output-file": "give -o",
+}
+"""Options of other programs, and what to give instead."""
+
+
+def remedy_for(option: str) -> str:
+    """What to give instead of another program's option; empty if it is not known."""
+    name = option.partition("=")[0].lower()
+    return next((said for names, said in _HABITS.items() if name in names.split("|")), "")

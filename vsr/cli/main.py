@@ -12,14 +12,14 @@ from typing import NoReturn
 
 import click
 
-from vsr.cli.command_group import CommandGroup
+from vsr.cli.command_group import CommandGroup, remedy_for
 from vsr.cli.commands.clean import clean
 from vsr.cli.commands.compare import compare
 from vsr.cli.commands.evaluate import evaluate
-from vsr.cli.commands.machine import bench, doctor, probe, show_version
+from vsr.cli.commands.machine import bench, doctor, presets, probe, show_version
 from vsr.cli.commands.models import export, models, quantize
 from vsr.cli.commands.preview import preview
-from vsr.cli.commands.run import plan, presets, report_error, run
+from vsr.cli.commands.run import plan, report_error, run
 from vsr.cli.commands.server import jobs, serve, submit
 from vsr.cli.commands.training import dataset, train
 from vsr.cli.commands.watch import watch
@@ -175,6 +175,10 @@ def _with_closest(error: click.ClickException, given: list[str]) -> click.ClickE
         for file in files:
             text = f"No such option {error.option_name!r}; for the file of this name, give ./{file}"
             return click.UsageError(text, error.ctx)
+    if isinstance(error, click.NoSuchOption) and error.ctx is not None:
+        remedy = remedy_for(error.option_name)
+        if remedy and any("--to" in parameter.opts for parameter in error.ctx.command.params):
+            return click.UsageError(f"No such option {error.option_name!r}: {remedy}", error.ctx)
     possible = (error.possibilities or ()) if isinstance(error, click.NoSuchOption) else ()
     nearly = isinstance(error, click.NoSuchOption) and difflib.get_close_matches(
         error.option_name, possible, n=1, cutoff=_NEARLY

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-__all__ = ["CodecName", "Factor", "FilePath", "FiniteRange", "PathOrUrl", "RestorationLevel"]
+__all__ = ["Amount", "CodecName", "Factor", "FilePath", "FiniteRange", "PathOrUrl", "RestorationLevel"]
 
 
 class FilePath(click.Path):
@@ -55,18 +55,22 @@ class CodecName(click.Choice):  # type: ignore[type-arg]
 
 
 class Factor(click.ParamType):  # type: ignore[type-arg]
-    """An integer factor; `2x` and `x2` mean 2."""
+    """An integer factor; `2x`, `x2`, `2.0` and `200%` mean 2."""
 
     name = "N"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """`2x` -> 2."""
+        text = str(value).strip().lower()
         try:
-            return int(value.strip().lower().strip("x") if isinstance(value, str) else value)
+            factor = float(text[:-1]) / 100 if text.endswith("%") else float(text.strip("x×"))
         except ValueError:
+            factor = math.nan
+        if not factor.is_integer():
             self.fail(
                 f"{value!r} is not a whole number; --to takes any size, such as --to 1620x1080", param, ctx
             )
+        return int(factor)
 
 
 class FiniteRange(click.FloatRange):
@@ -80,16 +84,38 @@ class FiniteRange(click.FloatRange):
         )
 
 
-class RestorationLevel(click.ParamType):  # type: ignore[type-arg]
-    """A number, or "auto"."""
+class Amount(click.ParamType):  # type: ignore[type-arg]
+    """A number, with or without its unit; the settings check its bounds."""
+
+    name = "float"
+
+    def __init__(self, unit: str = "", *, is_share: bool = False) -> None:
+        """is_share: of 1; 50% means 0.5."""
+        self._unit, self._is_share = unit, is_share
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """`6s` -> 6.0, `50%` -> 0.5."""
+        text = str(value).strip().lower()
+        text, divisor = (text[:-1], 100) if self._is_share and text.endswith("%") else (text, 1)
+        try:
+            return float(text.removesuffix(self._unit)) / divisor
+        except ValueError:
+            others = ", or of percent such as 50%" if self._is_share else ""
+            self.fail(f"{value!r} is not a number; expected one such as {self._example}{others}", param, ctx)
+
+    @property
+    def _example(self) -> str:
+        return "0.5" if self._is_share else "20"
+
+
+class RestorationLevel(Amount):
+    """A share of 1, or "auto"."""
 
     name = "auto|0..1"
 
+    def __init__(self) -> None:
+        super().__init__(is_share=True)
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """A number as a float."""
-        if value == "auto" or isinstance(value, float):
-            return value
-        try:
-            return float(value)
-        except ValueError:
-            self.fail(f"{value!r} is not a level; expected auto, or 0 to 1", param, ctx)
+        """`auto`, or a number as a float."""
+        return "auto" if str(value).strip().lower() == "auto" else super().convert(value, param, ctx)

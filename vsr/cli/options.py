@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vsr.cli.option_types import CodecName, Factor, FilePath, RestorationLevel
+from vsr.cli.option_types import Amount, CodecName, Factor, FilePath, RestorationLevel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -107,7 +107,7 @@ def run_options(
             ),
         ),
         click.option(
-            "--crf", type=float, help="Constant quality, on the scale of the codec's software encoder."
+            "--crf", type=Amount(), help="Constant quality, on the scale of the codec's software encoder."
         ),
         click.option(
             "--target-size",
@@ -116,7 +116,7 @@ def run_options(
         ),
         click.option(
             "--target-vmaf",
-            type=click.FloatRange(0, 100, min_open=True, max_open=True),
+            type=Amount(),
             metavar="V",
             help=(
                 "Target VMAF, such as 95, instead of --crf; measured against the upscaled frames before"
@@ -149,7 +149,7 @@ def run_options(
         click.option("--video-stream", type=int, metavar="N", help="Index of the video stream, from 0."),
         click.option(
             "--chunk-seconds",
-            type=float,
+            type=Amount("s"),
             metavar="S",
             help=(
                 "Length of chunks in seconds; a run resumes after the last finished chunk. Default: 6, and"
@@ -205,7 +205,7 @@ def run_options(
         ),
         click.option(
             "--strength",
-            type=float,
+            type=Amount(is_share=True),
             metavar="0..1",
             help="Blend of the classical filter's output (0) and the network's (1, default).",
         ),

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from models.errors import counted
 from pipelines.plan.timeline import clock_text
 from pipelines.quality.comparison import METRICS
 from vsr.pages.html import document, overview, slider
 from vsr.pages.svg_chart import binned, curve, histogram, scale
-from vsr.views.text import counted
 
 if TYPE_CHECKING:
     from pipelines.quality.comparison import Compared, Figures, Metric, WorstMoment

@@ -6,6 +6,7 @@ import html
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from models.errors import counted
 from pipelines.media.cicp import HDR_TRANSFERS
 from pipelines.plan.timeline import clock_text
 from vsr.pages.html import document, overview, slider
@@ -155,7 +156,7 @@ def unfinished_table(found: PartialPreview) -> dict[str, Any]:
 
 def unfinished_text(found: PartialPreview) -> str:
     """One line."""
-    return f"{found.chunks_done} of {found.chunks} chunks are done"
+    return f"{found.chunks_done} of {counted(found.chunks, 'chunk')} are done"
 
 
 def _section(moment: PreviewMoment, names: list[str]) -> str:

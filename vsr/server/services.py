@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipelines.storage.cache_folder import cache_folder
+from vsr.server.jobs.expected_outputs import ExpectedOutputs
 from vsr.server.jobs.job_process import Commands
 from vsr.server.jobs.job_queue import JobQueue
 from vsr.server.jobs.scheduler import JobScheduler
@@ -52,6 +53,7 @@ class Services:
         self.queue = JobQueue(data / "queue.sqlite", self._changed)
         self.media = MediaCalls(roots, commands)
         self.films = FilmLibrary(roots, self.media, cache_folder() / "stills")
+        self.outputs = ExpectedOutputs(self.queue, roots, self.media)
         self.latest = LatestFrames(self.media)
         self.answers = CommandAnswers(roots, self.films, data / "made", self._previewed)
         self.scheduler = JobScheduler(

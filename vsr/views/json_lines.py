@@ -7,7 +7,17 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, TextIO
 
-from pipelines.plan.events import Advanced, AlreadyDone, ChunkFinished, Event, Finished, Note, Phase, Planned
+from pipelines.plan.events import (
+    Advanced,
+    AlreadyDone,
+    ChunkFinished,
+    Event,
+    Finished,
+    Note,
+    Phase,
+    Planned,
+    limit_text,
+)
 from vsr.views.plan_view import plan_table
 from vsr.views.remaining_time import SpeedMeter
 
@@ -39,21 +49,23 @@ class JsonLines:
         self._label = label
         self._stream = stream or sys.stdout
         self._pace = SpeedMeter()
+        self._is_learned = True
         self._expected = expected
 
     def show(self, event: Event) -> None:
         """Write one event."""
         if isinstance(event, Planned):
-            self._pace = SpeedMeter(self._expected(event.plan))
+            self._pace, self._is_learned = SpeedMeter(self._expected(event.plan)), event.plan.is_learned
             self.write("plan", plan_table(event))
         elif isinstance(event, Advanced):
             if event.step:  # counting begins where the first frame is finished
                 self._pace.add(time.monotonic(), event.frames)
             rate = self._pace.rate or 0.0
+            limiting = limit_text(event.seconds, is_learned=self._is_learned)
             left = round((event.total - event.frames) / rate, 1) if rate else None
             self.write("progress", {"frames": event.frames, "total": event.total, "fps": round(rate, 3),
-                                    "left_seconds": left, "seconds": event.seconds, "worker": event.worker,
-                                    "host": event.host})  # fmt: skip
+                                    "left_seconds": left, "seconds": event.seconds, "limiting": limiting,
+                                    "worker": event.worker, "host": event.host})  # fmt: skip
         elif isinstance(event, ChunkFinished):
             self.write("chunk", {"index": event.index, "chunks_done": event.chunks_done,
                                  "chunks": event.chunks, "frames": event.frames, "worker": event.worker,

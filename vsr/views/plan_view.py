@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from models.errors import counted
 from pipelines.plan.events import Planned
 from pipelines.settings.option_values import tile_text
-from vsr.views.text import counted, duration, size_text
+from vsr.views.text import duration, size_text
 
 if TYPE_CHECKING:
     from pipelines.diagnostics.estimate import Estimate

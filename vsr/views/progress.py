@@ -7,9 +7,20 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, TextIO
 
-from pipelines.plan.events import Advanced, AlreadyDone, ChunkFinished, Event, Finished, Note, Phase, Planned
+from models.errors import counted
+from pipelines.plan.events import (
+    Advanced,
+    AlreadyDone,
+    ChunkFinished,
+    Event,
+    Finished,
+    Note,
+    Phase,
+    Planned,
+    limit_text,
+)
 from vsr.views.plan_view import plan_details, plan_line
-from vsr.views.text import counted, duration, printable, size_text
+from vsr.views.text import duration, printable, size_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +57,7 @@ class ProgressView:
         self._stream = stream or sys.stderr
         self._quiet = quiet
         self._bar: tqdm[Any] | None = None
+        self._is_learned = True
 
     def show(self, event: Event) -> None:
         """Show one event."""
@@ -82,10 +94,11 @@ class ProgressView:
         if event.changed:
             self._say(f"  starting over: {', '.join(event.changed)} changed since the earlier run")
         plan = event.plan
+        self._is_learned = plan.is_learned
         for text in plan_details(event) if self._verbose else ():
             self._say(f"  {text}")
         if event.chunks_done:
-            self._say(f"  resuming: {event.chunks_done} of {len(plan.chunks)} chunks are done")
+            self._say(f"  resuming: {event.chunks_done} of {counted(len(plan.chunks), 'chunk')} are done")
         if not self._quiet:
             from vsr.views.progress_bar import bar
 
@@ -102,9 +115,8 @@ class ProgressView:
     def _advance(self, event: Advanced) -> None:
         if self._bar is None or not event.step:
             return
-        waits = {"decode wait": "decoding", "network": "network", "encode wait": "encoding"}
-        slowest = max(event.seconds, key=event.seconds.__getitem__, default="")
-        limit = f"limited by {waits.get(slowest, slowest)}" if slowest else ""
+        slowest = limit_text(event.seconds, is_learned=self._is_learned)
+        limit = f"limited by {slowest}" if slowest else ""
         self._rates.add(event)
         said = ", ".join(t for t in (self._rates.text(), limit) if t)
         if event.frames >= event.total:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vsr.views.text import counted, size_text
+from models.errors import counted
+from vsr.views.text import size_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["counted", "duration", "printable", "size_text"]
+__all__ = ["duration", "printable", "size_text"]
 
 
 _NOT_PRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -37,8 +37,3 @@ def duration(seconds: float) -> str:
     if whole >= 3600:
         return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
     return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
-
-
-def counted(count: int, noun: str) -> str:
-    """A number with its noun: "1 frame", "2 frames"."""
-    return f"{count} {noun}{'s' * (count != 1)}"

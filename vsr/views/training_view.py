@@ -7,6 +7,7 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from models.errors import counted
 from pipelines.datasets.events import DatasetDone, Progress, UnitLeftOut
 from pipelines.plan.events import Note
 from pipelines.training.fine_tuning import FineTuningResult
@@ -85,9 +86,10 @@ class TerminalView:
 
     def _dataset_done(self, event: DatasetDone) -> None:
         rejected = event.rejected
+        pairs = counted(event.train_pairs, "pair")
         self._line(
-            f"{event.folder}: {event.train_pairs} pairs to train on, {event.validation_pairs} held out; "
-            f"left out {rejected['flat']} flat, {rejected['blurred']} blurred, {rejected['duplicate']} alike"
+            f"{event.folder}: {pairs} to train on, {event.validation_pairs} held out; left out"
+            f" {rejected['flat']} flat, {rejected['blurred']} blurred, {rejected['duplicate']} alike"
         )
         if not event.validation_pairs:
             self._line(

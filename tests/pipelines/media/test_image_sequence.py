@@ -138,13 +138,12 @@ def test_a_part_keeps_the_numbers(tmp_path: Path) -> None:
 def test_a_film_becomes_pictures_and_what_they_cannot_hold_is_said(tmp_path: Path) -> None:
     source = media.write(tmp_path / "in.mp4", media.Film(frames=8), audio=(media.Audio(seconds=0.3),))
     target = tmp_path / "frame_%d.png"
-    with pytest.raises(UsageError, match=r"audio stream 1 .*pictures hold nothing else.*--drop-incompatible"):
-        upscaled(source, target)
-    events = upscaled(source, target, drop_incompatible=True)
+    events = upscaled(source, target)
+    assert planned_of(events).dropped == ("audio stream 1 (aac): pictures hold nothing else",)
     assert sorted(p.name for p in tmp_path.glob("*.png")) == sorted(f"frame_{n}.png" for n in range(1, 9))
     assert any("no times" in n for n in planned_of(events).info.notes)
     with pytest.raises(UsageError, match=r"one \.png picture; name numbered ones, such as frame_%05d\.png"):
-        upscaled(source, tmp_path / "all.png", drop_incompatible=True)
+        upscaled(source, tmp_path / "all.png")
 
 
 def test_a_missing_or_empty_picture_is_named(tmp_path: Path) -> None:

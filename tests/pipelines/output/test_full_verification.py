@@ -37,9 +37,7 @@ def test_a_finished_result_that_is_whole_is_looked_at_and_kept(tmp_path: Path, k
     upscaled(source, output)
     before = file.stat().st_mtime_ns
     events = upscaled(source, output, verify="full")
-    assert [e.text for e in events if isinstance(e, Note)] == [
-        f"{output}: looked at all of its 6 frames again"
-    ]
+    assert [e.text for e in events if isinstance(e, Note)] == [f"{output}: decoded all of it again, 6 frames"]
     assert isinstance(events[-1], AlreadyDone)
     assert file.stat().st_mtime_ns == before
 

@@ -137,18 +137,6 @@ def test_a_film_is_looked_at_here_and_there(tmp_path: Path) -> None:
     assert levels[1] > levels[0] + 0.2
 
 
-def test_the_part_that_is_wanted_is_judged_and_not_the_rest(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(restoration_level, "_THROUGH", 100)
-    source = busy(160)
-    ruined = recode(source, Coding("h264", 42))
-    film = written(tmp_path / "film.mp4", [source, ruined], "8")
-    for length in (30, 150):  # looked through, and here and there
-        clean, bad = (estimated(film, part=(start, start + length)) for start in (5, 165))
-        assert bad > clean + 0.2
-
-
 def test_what_a_prefilter_makes_of_the_frames_is_judged(tmp_path: Path) -> None:
     noisy = busy(12)
     noise = np.random.default_rng(0).normal(0, 5, noisy.luma.shape)
@@ -230,9 +218,6 @@ def test_a_film_of_two_sources_has_two_levels_that_meet_at_the_cut(
     (first, clean), (second, ruined) = parts(film)
     assert (first, second) == (0, cut)
     assert ruined > clean + 0.3
-    later = parts(film, part=(8, 2 * cut - 4))
-    assert [frame for frame, _ in later] == [8, cut]
-    assert [level for _, level in later] == pytest.approx([clean, ruined], abs=0.1)
 
 
 def test_shots_of_one_source_have_one_level(tmp_path: Path) -> None:

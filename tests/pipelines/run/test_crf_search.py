@@ -186,7 +186,7 @@ def test_chunks_of_another_command_are_kept_from_a_search(tmp_path: Path) -> Non
     [
         ({"target_size": "900MB"}, r"comes to at most .* at CRF 1; give less"),
         ({"target_size": "4kB"}, r"comes to at least .* at CRF 51; give more"),
-        ({"target_size": "9kB"}, r"what is passed on, such as sound, takes .* alone"),
+        ({"target_size": "9kB"}, r"the copied tracks, such as sound, alone take .*; give more"),
         ({"target_vmaf": 99.999}, r"comes to at most VMAF .*, at CRF 1"),
     ],
 )

@@ -12,10 +12,11 @@ from models.errors import MediaError, OutputError, UsageError
 from pipelines.diagnostics import preview
 from pipelines.hardware import resources
 from pipelines.planner import network_choice, video_planner
+from pipelines.probe.probe import probe
 from pipelines.run import chunk_loop, job
 from pipelines.training.fine_tuning import tune
 from tests import media
-from tests.helpers.inline import H264, upscaled
+from tests.helpers.inline import H264, QUICK, upscaled
 from vsr.api import run_settings
 from vsr.cli.main import main
 
@@ -75,6 +76,34 @@ def test_a_file_in_the_output_s_place_is_refused_before_the_film_is_read(
         upscaled(film, tmp_path / "out.mkv")
     with pytest.raises(AssertionError):
         upscaled(film, tmp_path / "out.mkv", overwrite=True)
+
+
+@pytest.mark.usefixtures("blind")
+def test_a_file_under_the_usual_name_is_refused_before_frames_are_looked_at(film: Path) -> None:
+    settings = {**QUICK, "scale": 2, "model": "nearest", "keep_grain": True}
+    wanted = video_planner.expected_output(film, None, run_settings(**settings), probe(film))
+    assert wanted is not None
+    wanted.write_bytes(b"mine")
+    with pytest.raises(UsageError, match="already exists, and vsr did not make it; give --overwrite"):
+        upscaled(film, None, **settings)
+    wanted.unlink()
+
+
+def test_the_name_that_is_expected_is_the_one_that_a_plan_gives(tmp_path: Path) -> None:
+    film = media.cfr(tmp_path / "in.mov", frames=12, size=(64, 48))
+    given: list[tuple[Path | None, dict[str, Any]]] = [
+        (None, {"scale": 2}),
+        (None, {"scale": 2, "range": "0-0.2"}),
+        (None, {"scale": 2, "codec": "ffv1"}),
+        (tmp_path / "up", {"to": "720p", "output_template": "{stem} {width}x{height}{suffix}"}),
+        (tmp_path / "named.mkv", {"scale": 3}),
+    ]
+    for output, settings in given:
+        own = run_settings(**{"model": "nearest", "codec": "h264", **settings})
+        planned = video_planner.plan_video(film, output, own)
+        assert video_planner.expected_output(film, output, own, planned.info) == Path(planned.output)
+    unknown = run_settings(scale=2, output_template="{stem}.{model}{suffix}")
+    assert video_planner.expected_output(film, None, unknown, probe(film)) is None
 
 
 def test_a_disk_that_is_too_small_is_refused_before_a_crf_is_searched(
@@ -157,14 +186,14 @@ def test_a_device_that_is_not_there_is_refused_before_anything_is_made(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4"]
 
 
-@pytest.mark.parametrize("command", ["plan", "preview", "probe"])
+@pytest.mark.parametrize("command", ["preview", "probe"])
 def test_an_address_where_only_files_go_is_said_to_be_one(
     capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
     with pytest.raises(SystemExit) as ended:
         main([command, "https://example.org/film.mp4"])
     assert ended.value.code == 2
-    assert "https://example.org/film.mp4: only vsr run takes addresses" in capsys.readouterr().err
+    assert "https://example.org/film.mp4: only vsr run and vsr plan take addresses" in capsys.readouterr().err
 
 
 def test_a_film_is_no_weights_file(film: Path) -> None:

@@ -21,7 +21,9 @@ from pipelines.objectives.settings import TrainSettings
 from pipelines.output.journal import Journal, work_folder
 from pipelines.plan.events import AlreadyDone, ChunkFinished, Finished, Note, Planned
 from pipelines.plan.output_names import refuse_place, report_path
+from pipelines.planner.video_planner import plan_video
 from pipelines.run.job import upscale_video
+from pipelines.run.kept_work import kept_work
 from pipelines.training.train import train
 from tests import media
 from tests.helpers.inline import QUICK, finished_of, planned_of, upscaled
@@ -67,7 +69,7 @@ def test_a_part_done_again_replaces_its_pictures_and_no_other(tmp_path: Path) ->
     after = held(tmp_path, "out_*.png")
     assert sorted(after) == sorted(before)
     assert [name for name in before if before[name] != after[name]] == ["out_0012.png", "out_0013.png"]
-    said = "4 pictures of the same pattern stay, which are not of this run: 10 to 15"
+    said = "4 pictures of the same pattern that this run did not make stay: 10 to 15"
     assert [e.text for e in events if isinstance(e, Note)] == [said]
     assert isinstance(
         upscaled(source, target, rate="10", range="0.2-0.4", scale=2, model="nearest")[-1], AlreadyDone
@@ -149,6 +151,24 @@ def test_the_level_of_an_earlier_run_is_named_as_the_option_that_goes_on_with_it
     assert options[1].endswith("--restore 0.51")
     named = {"restore": 0.51, **({"model": "real-fast"} if model else {})}
     assert planned_of(upscaled(film, output, **{**auto, **named}, **CHUNKS)).chunks_done == 2
+
+
+@pytest.mark.parametrize("before", [6.0, 0.4, 2.0])
+def test_the_length_of_an_earlier_run_s_chunks_is_named_as_the_option_that_goes_on_with_it(
+    tmp_path: Path, before: float
+) -> None:
+    """Case 42: versions before 0.2.0 made no shorter chunks at the beginning."""
+    film = media.cfr(tmp_path / "in.mp4", frames=360, rate=Fraction(25), size=(64, 48))
+    output, same = tmp_path / "out.mkv", {"scale": 2, "model": "nearest"}
+    begun(film, output, **same, chunk_seconds=before)
+    with pytest.raises(UsageError, match="how the video is cut") as error:
+        upscaled(film, output, **same)
+    option = re.search(r"go on with the earlier command \(--chunk-seconds (\S+)\)", str(error.value))
+    assert option is not None
+    settings = run_settings(**QUICK | same)
+    kept = kept_work(plan_video(film, output, settings), film, output, settings)
+    assert kept.refusal == str(error.value)
+    assert planned_of(upscaled(film, output, **same, chunk_seconds=float(option[1]))).chunks_done == 2
 
 
 @pytest.mark.skipif(not int8_is_exact(), reason="needs a CPU with VNNI, AMX or their like")

@@ -21,6 +21,7 @@ from pipelines.storage.object_store import RemoteFile, Url, staged_path
 from tests import media
 from tests.helpers.inline import QUICK
 from vsr.api import run_settings
+from vsr.cli.main import main
 
 pytest.importorskip("s3fs", reason="the extra `remote` is not installed")
 moto_server = pytest.importorskip("moto.server", reason="moto[server] is not installed")
@@ -93,6 +94,32 @@ def test_a_film_comes_from_there_and_its_result_goes_there(bucket: Any, film: Pa
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == [], "staged files are left"
     again = run(["s3://films/in/film.mp4"], "s3://films/out/", tmp_path)
     assert again[-1] == AlreadyDone("s3://films/out/film.48p.mkv", 5, events[-1].bytes)
+
+
+def test_a_plan_of_a_film_there_fetches_it_once_for_the_run_too(
+    bucket: Any,
+    film: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    bucket.upload_file(str(film), "in/film.mp4")
+    url, output = "s3://films/in/film.mp4", tmp_path / "out.mkv"
+    given = [url, "-o", str(output), "--staging", str(tmp_path / "staged")]
+    options = ["--scale", "1", "--model", "identity", "--codec", "ffv1", "--device", "cpu"]
+    for refused, said in (
+        (given, "give --allow-url"),
+        ([url, "--allow-url"], "say by -o where its result goes"),
+    ):
+        with pytest.raises(SystemExit):
+            main(["plan", *refused, *options])
+        assert said in capsys.readouterr().err
+    main(["plan", *given, "--allow-url", *options])
+    assert capsys.readouterr().out.startswith(f"{url}: 64x48 -> 64x48, 5 frames")
+    assert not output.exists()
+    monkeypatch.setattr(RemoteFile, "_piece", None)  # nothing is fetched again
+    events = run([url], output, tmp_path / "staged")
+    assert isinstance(events[-1], Finished), events
 
 
 def test_a_folder_there_means_its_videos(bucket: Any, film: Path, tmp_path: Path) -> None:

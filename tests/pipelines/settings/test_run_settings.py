@@ -20,7 +20,8 @@ from pipelines.settings.settings_file import build_settings, merge, read_setting
     ("text", "expected"),
     [
         ("1:30-1:35.5", (90, Fraction(191, 2))), ("-5", (0, 5)), ("7-", (7, None)), ("0.1-0.2", (Fraction(1, 10), Fraction(1, 5))),
-        ("1:00:00-1:00:01", (3600, 3601)), ("-", (0, None)),
+        ("1:00:00-1:00:01", (3600, 3601)), ("-", (0, None)), ("0m00s-0m15s", (0, 15)), ("1h02m03.5s-", (Fraction(7447, 2), None)),
+        ("5s-10 s", (5, 10)), ("2min-1h", (120, 3600)),
     ],
 )  # fmt: skip
 def test_ranges_are_exact(text: str, expected: tuple[object, object]) -> None:
@@ -114,9 +115,15 @@ def test_merging_leaves_the_original_alone() -> None:
     assert table == {"a": {"b": 1}}
 
 
-@pytest.mark.parametrize("to", ["0x5", "5x", "x", "axb", "5", "5x-3"])
+@pytest.mark.parametrize("to", ["0x5", "x", "axb", "5", "5x-3"])
 def test_boxes_that_mean_nothing_are_refused(to: str) -> None:
     with pytest.raises(UsageError, match="WIDTHxHEIGHT"):
+        TargetSettings(to=to)
+
+
+@pytest.mark.parametrize("to", ["2x", "x2", "2X"])
+def test_a_factor_in_place_of_a_box_is_answered_with_the_option_that_takes_it(to: str) -> None:
+    with pytest.raises(UsageError, match=f"--to {to}: is a factor; give --scale 2"):
         TargetSettings(to=to)
 
 

@@ -85,6 +85,22 @@ def test_no_two_inputs_get_one_name_even_with_overwrite(here, folder: Path, tmp_
     assert outcome.code == 8
     assert "the name of the result of" in outcome.err
     assert [e["frames"] for e in outcome.events if e["event"] == "done"] == [4]
+    # it was said before the first began
+    assert [e["event"] for e in outcome.events if e["event"] in {"error", "plan"}] == ["error", "plan"]
+
+
+def test_a_name_that_two_outputs_would_get_is_said_at_once(here, tmp_path: Path) -> None:
+    films = [media.cfr(tmp_path / name, frames=4) for name in ("a.mp4", "a.mov", "b.mp4", "b.mkv")]
+    outcome = here("run", *films, *IDENTITY[:4], "--codec", "h264")
+    assert outcome.code == 8
+    said = outcome.err.splitlines()
+    assert said[0].startswith(
+        f"{films[1]}: its result would be {tmp_path / 'a.48p.mp4'}, the name of the result of"
+    )
+    assert said[0].endswith("give it a command of its own, with another -o")
+    assert sorted(p.name for p in tmp_path.glob("*.48p.*") if p.suffix != ".json") == [
+        "a.48p.mp4", "b.48p.mkv", "b.48p.mp4"
+    ]  # fmt: skip
 
 
 def test_no_result_takes_the_place_of_an_input(here, folder: Path) -> None:

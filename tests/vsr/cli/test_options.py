@@ -16,10 +16,11 @@ from pipelines.settings.crf_target import parse_bytes
 from pipelines.settings.run_settings import CODECS, DEVICES, ENCODERS, PRECISIONS
 from tests import media
 from vsr.api import run_settings
+from vsr.cli.command_group import _HABITS
 from vsr.cli.commands.evaluate import evaluate
-from vsr.cli.commands.run import run
+from vsr.cli.commands.run import plan, run
 from vsr.cli.main import cli, main
-from vsr.cli.option_types import CodecName, Factor
+from vsr.cli.option_types import Amount, CodecName, Factor, RestorationLevel
 from vsr.presets import presets
 
 
@@ -46,7 +47,57 @@ def test_an_unknown_codec_is_answered_with_those_there_are() -> None:
         CodecName().convert("vp9", None, None)
 
 
-@pytest.mark.parametrize("typed", ["2", "2x", "x2", "2X"])
+@pytest.mark.parametrize(
+    ("kind", "typed", "number"),
+    [
+        (Amount(), "20.0", 20.0),
+        (Amount("s"), "6s", 6.0),
+        (Amount(is_share=True), "50%", 0.5),
+        (Amount(is_share=True), "0.5", 0.5),
+        (RestorationLevel(), "80 %", 0.8),
+        (RestorationLevel(), "Auto", "auto"),
+    ],
+)
+def test_a_number_may_carry_its_unit(kind: click.ParamType, typed: str, number: object) -> None:
+    assert kind.convert(typed, None, None) == number
+
+
+@pytest.mark.parametrize("kind", [Amount(), Amount("s"), Amount(is_share=True), RestorationLevel()])
+def test_what_is_no_number_is_answered_with_one(kind: click.ParamType) -> None:
+    with pytest.raises(click.BadParameter, match="'high' is not a number; expected one such as"):
+        kind.convert("high", None, None)
+
+
+@pytest.mark.parametrize(
+    ("typed", "answer"),
+    [
+        ("--threads", "all cores are used without it"),
+        ("--memory", "--tile 480x272"),
+        ("--gpu", "--device cuda"),
+        ("--fps", "--rate sets that of numbered pictures"),
+        ("--start", "--range 1:30-1:45"),
+        ("-i", "name the file without an option"),
+        ("--force", "--overwrite"),
+    ],
+)
+def test_options_of_other_programs_are_answered_with_what_to_give(
+    capsys: pytest.CaptureFixture[str], typed: str, answer: str
+) -> None:
+    for command in ("run", "plan"):
+        with pytest.raises(SystemExit) as ended:
+            main([command, "film.mp4", typed, "2"])
+        assert ended.value.code == 2
+        said = capsys.readouterr().err
+        assert f"No such option '{typed}': " in said
+        assert answer in said
+
+
+def test_every_option_of_another_program_is_none_of_ours() -> None:
+    own = {name for command in (run, plan) for option in command.params for name in option.opts}
+    assert not own & {name for names in _HABITS for name in names.split("|")}
+
+
+@pytest.mark.parametrize("typed", ["2", "2x", "x2", "2X", "2.0", "200%"])
 def test_a_factor_may_carry_an_x(typed: str) -> None:
     assert Factor().convert(typed, None, None) == 2
 

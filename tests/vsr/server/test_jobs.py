@@ -91,12 +91,37 @@ def test_jobs_run_in_their_order_which_can_be_changed(emptied: Server) -> None:
 
 
 def test_the_same_film_with_the_same_settings_is_queued_once(emptied: Server) -> None:
-    emptied.submit("films/a.mp4", output="films/twice.mp4")
+    emptied.submit("films/a.mp4", output="films/before.mp4")
     job = emptied.submit("films/b.mp4", output="films/twice.mp4")
     assert emptied.submit("films/b.mp4", output="films/twice.mp4") == job
     assert emptied.submit("films/b.mp4", output="films/other.mp4") != job
     emptied.api("POST", f"jobs/{job}/cancel")
     assert emptied.submit("films/b.mp4", output="films/twice.mp4") != job
+
+
+def test_a_job_whose_output_another_will_have_is_refused_when_it_is_submitted(emptied: Server) -> None:
+    def asked(path: str, **settings: Any) -> Any:
+        return emptied.call("POST", "/api/v1/jobs", {"path": path, "settings": {**SETTINGS, **settings}})
+
+    emptied.submit("films/a.mp4", output="films/ahead.mp4")
+    job = emptied.submit("films/b.mp4")
+    for path, settings in (
+        ("films/b.mp4", {"crf": 20}),
+        ("films/b.mp4", {"crf": 20, "output": "films"}),
+        ("films/c.mp4", {"output": "films/ahead.mp4"}),
+    ):
+        answer = asked(path, **settings)
+        assert answer.status == 422, answer.body
+        assert "too, which is" in answer.json["error"]
+        assert "submit it with another output=ROOT/NAME" in answer.json["error"]
+    for path, settings in (
+        ("films/b.mp4", {"range": "0-0.5"}),
+        ("films/b.mp4", {"crf": 20, "output": "films/low.mp4"}),
+        ("films/b.mp4", {"crf": 20, "overwrite": True}),
+        ("films/c.mp4", {}),
+    ):
+        assert asked(path, **settings).status == 201
+    assert asked("films/b.mp4").json["id"] == job
 
 
 def test_a_paused_job_goes_on_from_its_last_chunk(emptied: Server) -> None:

@@ -9,7 +9,16 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipelines.plan.events import Advanced, AlreadyDone, ChunkFinished, Finished, Note, Phase, Planned
+from pipelines.plan.events import (
+    Advanced,
+    AlreadyDone,
+    ChunkFinished,
+    Finished,
+    Note,
+    Phase,
+    Planned,
+    limit_text,
+)
 from pipelines.run.job import upscale_video
 from tests import media
 from tests.helpers.inline import QUICK, upscaled
@@ -116,8 +125,30 @@ def test_at_the_end_the_bar_says_what_is_done_and_after_a_request_to_stop_what_i
     view.show(Advanced(10, 10, {"network": 1.0}, step=2))
     view.show(Phase("verifying"))
     assert said == [
-        "limited by network", "stopping after 7 more frames, about 4 s; Ctrl-C again stops now", "stopping: encoding the rest of the chunk", "encoding the rest", "verifying"
+        "limited by the network", "stopping after 7 more frames, about 4 s; Ctrl-C again stops now", "stopping: encoding the rest of the chunk", "encoding the rest", "verifying"
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("seconds", "learned", "classical"),
+    [
+        ({"decode wait": 1.0, "network": 3.0, "encode wait": 2.0}, "the network", "scaling"),
+        ({"decode wait": 1.0, "network": 0.5, "encode wait": 2.0}, "encoding", "encoding"),
+        ({"decode wait": 0.0, "network": 0.0}, "", ""),
+        ({}, "", ""),
+    ],
+)
+def test_without_a_network_none_is_said_to_limit_a_run(
+    seconds: dict[str, float], learned: str, classical: str
+) -> None:
+    assert limit_text(seconds, is_learned=True) == learned
+    assert limit_text(seconds, is_learned=False) == classical
+
+
+def test_a_run_without_a_network_names_none(events: list[object]) -> None:
+    done = events[-1]
+    assert isinstance(done, Finished)
+    assert "network" not in done.limiting
 
 
 class Terminal(io.StringIO):

@@ -4,10 +4,10 @@ clean.py         clean
 compare.py       compare
 evaluate.py      evaluate
 known_models.py  models search, info, get; offering to fetch what a command names
-machine.py       doctor, bench, probe, --version
+machine.py       doctor, bench, probe, presets, --version
 models.py        models and its subcommands, export, quantize
 preview.py       preview
-run.py           run, plan, presets
+run.py           run, plan
 server.py        serve, submit, jobs
 training.py      dataset, train
 watch.py         watch

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from models.errors import counted
 from vsr.cli.option_types import FilePath
 from vsr.cli.terminal import echo
-from vsr.views.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -239,7 +239,8 @@ def _finish(found: Compared | BlindTest, report: Path | None, *, as_json: bool) 
                 {"test": found.id, "files": list(found.names), "trials": len(found.trials), "report": page},
             )
         else:
-            said = f"{len(found.trials)} pairs to rate; give this page to the people who should rate them"
+            pairs = counted(len(found.trials), "pair")
+            said = f"{pairs} to rate; give this page to the people who should rate them"
             echo("\n".join([f"{said}: {page}", *found.notes]))
         return
     if as_json:

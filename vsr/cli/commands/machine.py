@@ -1,4 +1,4 @@
-"""Commands that look at the machine or at one file: `doctor`, `bench`, `probe`, `--version`."""
+"""Commands that look at the machine or at one file: `doctor`, `bench`, `probe`, `presets`, `--version`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vsr.cli.option_types import FilePath, FiniteRange
 from vsr.cli.options import run_options, settings_of
 from vsr.cli.terminal import echo
 
-__all__ = ["bench", "doctor", "probe", "show_version"]
+__all__ = ["bench", "doctor", "presets", "probe", "show_version"]
 
 
 _MARKS = {"ok": "ok     ", "advice": "advice ", "problem": "PROBLEM"}
@@ -171,3 +171,46 @@ def probe(source: Path, exact: bool, video_stream: int | None, as_json: bool) ->
 
     info = probe_file(source, video_stream=video_stream, exact=exact)
     echo(json.dumps(info_table(info)) if as_json else info_text(info))
+
+
+@click.command()
+@click.argument("name", required=False, metavar="[NAME]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+def presets(name: str | None, as_json: bool) -> None:
+    """List the settings files that come with vsr, for --config; or print one of them.
+
+    Shows the purpose, speed and output size of each. To make your own, save one and change it: the files
+    explain every setting.
+
+    \b
+    Example: vsr presets
+             vsr presets movie-4k > mine.toml
+    """
+    import json
+
+    from vsr.presets import config_file
+    from vsr.presets import presets as known
+
+    if name is not None:
+        echo(config_file(name).read_text(encoding="utf-8").rstrip())
+        return
+
+    for preset in known():
+        if as_json:
+            echo(
+                json.dumps(
+                    {
+                        "name": preset.name,
+                        "purpose": preset.purpose,
+                        "path": str(preset.path),
+                        "cost": preset.cost,
+                        "measured": list(preset.measured),
+                    }
+                )
+            )
+            continue
+        echo(f"{preset.name:<11} {preset.purpose}")
+        if preset.cost:
+            echo(f"{'':<11}   {preset.cost}")
+    if not as_json:
+        echo(f"files: {known()[0].path.parent}" if known() else "none came with this installation")

@@ -1,9 +1,10 @@
-"""`vsr run`, `vsr plan` and `vsr presets`."""
+"""`vsr run` and `vsr plan`."""
 
 from __future__ import annotations
 
 import functools
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from vsr.views.progress import ProgressView
     from vsr.views.run_summary import Summary
 
-__all__ = ["draw_view", "output_template", "plan", "presets", "report_error", "run"]
+__all__ = ["draw_view", "output_template", "plan", "report_error", "run"]
 
 
 _SOME_FAILED = 8
@@ -46,6 +47,22 @@ output_template = click.option(
 )
 
 
+def _remote_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of inputs that are downloaded."""
+    staging = click.option(
+        "--staging",
+        type=FilePath(),
+        metavar="FOLDER",
+        help="Folder for temporary copies of remote files; default: vsr's cache folder (~/.cache/vsr).",
+    )
+    allowing = click.option(
+        "--allow-url",
+        is_flag=True,
+        help="Allow s3://, gs:// and https:// inputs, and s3:// and gs:// outputs.",
+    )
+    return allowing(staging(command))
+
+
 @click.command()
 @click.argument("inputs", nargs=-1, required=True, type=PathOrUrl(), metavar="INPUT...")
 @functools.partial(run_options, place=PathOrUrl())
@@ -56,17 +73,7 @@ output_template = click.option(
     is_flag=True,
     help="Include subfolders; the folder given by -o gets the same structure.",
 )
-@click.option(
-    "--allow-url",
-    is_flag=True,
-    help="Allow s3://, gs:// and https:// inputs, and s3:// and gs:// outputs.",
-)
-@click.option(
-    "--staging",
-    type=FilePath(),
-    metavar="FOLDER",
-    help="Folder for temporary copies of remote files; default: vsr's cache folder (~/.cache/vsr).",
-)
+@_remote_options
 @click.option(
     "--summary",
     type=FilePath(),
@@ -236,7 +243,7 @@ def _upscale(
 ) -> list[VsrError]:
     """Upscale each video; returns the errors of those that failed. tabled: a table at the end lists them."""
     from models.errors import Interrupted, VsrError
-    from pipelines.run.batch import upscale_videos
+    from pipelines.run.batch import NameClashError, upscale_videos
 
     several = len(inputs) > 1
     labels = {
@@ -258,7 +265,9 @@ def _upscale(
             failed.append(event)
             if tabled:
                 what = "stopped" if isinstance(event, Interrupted) else "failed"
-                echo(f"{file}: {what}; see the table at the end for the reason", err=True)
+                at_once = isinstance(event, NameClashError)  # there is time to mend it
+                said = str(event) if at_once else f"{file}: {what}; see the table at the end for the reason"
+                echo(printable(said), err=True)
             elif several and not stop.is_set():
                 report_error(event, as_json=as_json)
     finally:
@@ -281,28 +290,39 @@ def report_error(error: Exception, *, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("source", type=FilePath(), metavar="INPUT")
+@click.argument("source", type=PathOrUrl(), metavar="INPUT")
 @run_options
 @output_template
+@_remote_options
 @click.option(
     "--measure",
     is_flag=True,
     help="Run each stage on a few sample frames, and estimate time, size and disk space.",
 )
-def plan(source: Path, output: Path | None, as_json: bool, measure: bool, **options: Any) -> None:
+def plan(
+    source: Path | Url, output: Path | None, as_json: bool, measure: bool, allow_url: bool,
+    staging: Path | None, **options: Any,
+) -> None:  # fmt: skip
     """Show what `run` would do, without doing it; and which chunks an earlier run has made.
+
+    A remote file is downloaded for that; the run then uses the copy.
 
     Example: vsr plan film.mp4 --to 8k --measure
     """
     from pipelines.planner.video_planner import plan_video
-    from pipelines.run.inputs import single_input
+    from pipelines.run.inputs import fetch, one_input
     from pipelines.run.kept_work import kept_work
     from vsr.views.json_lines import JsonLines
     from vsr.views.plan_view import estimate_lines, estimate_table, kept_lines, plan_line, plan_table
 
-    settings, source = settings_of(options), single_input(source)
-    kept = kept_work(plan_video(source, output, settings), source, output, settings)
-    planned, found = kept.planned, None
+    settings = settings_of(options)
+    found_input = one_input(source, output, allow_url=allow_url, staging=staging)
+    for text in fetch(found_input):
+        if not as_json:
+            echo(f"  {text}", err=True)
+    path = found_input.path
+    kept = kept_work(plan_video(path, output, settings), path, output, settings)
+    planned, found = replace(kept.planned, input=found_input.shown), None
     if measure and kept.done is None:
         planned = _with_target_crf(planned, settings, as_json=as_json)
         found = _estimated(planned, settings, as_json=as_json)
@@ -346,46 +366,3 @@ def _with_target_crf(planned: Planned, settings: RunSettings, *, as_json: bool) 
         if not as_json:
             echo(f"  {event.text}", err=True)
     return planned
-
-
-@click.command()
-@click.argument("name", required=False, metavar="[NAME]")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
-def presets(name: str | None, as_json: bool) -> None:
-    """List the settings files that come with vsr, for --config; or print one of them.
-
-    Shows the purpose, speed and output size of each. To make your own, save one and change it: the files
-    explain every setting.
-
-    \b
-    Example: vsr presets
-             vsr presets movie-4k > mine.toml
-    """
-    import json
-
-    from vsr.presets import config_file
-    from vsr.presets import presets as known
-
-    if name is not None:
-        echo(config_file(name).read_text(encoding="utf-8").rstrip())
-        return
-
-    for preset in known():
-        if as_json:
-            echo(
-                json.dumps(
-                    {
-                        "name": preset.name,
-                        "purpose": preset.purpose,
-                        "path": str(preset.path),
-                        "cost": preset.cost,
-                        "measured": list(preset.measured),
-                    }
-                )
-            )
-            continue
-        echo(f"{preset.name:<11} {preset.purpose}")
-        if preset.cost:
-            echo(f"{'':<11}   {preset.cost}")
-    if not as_json:
-        echo(f"files: {known()[0].path.parent}" if known() else "none came with this installation")

@@ -35,7 +35,6 @@ _TELL_SECONDS = 0.5
 _LONGEST_LINE = 1 << 20
 _CANCEL_SECONDS = 10.0
 _INTERRUPTED = (130, 143)
-_WAITS = {"decode wait": "decoding", "network": "network", "encode wait": "encoding"}
 
 
 @dataclass(frozen=True)
@@ -154,14 +153,12 @@ class JobProcess:
             self._queue.add_note(self.job_id, self._roots.redacted(text))
 
     def _advanced(self, line: dict[str, Any]) -> None:
-        waits = {name: seconds for name, seconds in line["seconds"].items() if seconds}
-        slowest = max(waits, key=waits.__getitem__, default="")
         self._progress.update(
             done=line["frames"],
             frames=line["total"],
             fps=line["fps"],
             seconds_left=line["left_seconds"],
-            bottleneck=_WAITS.get(slowest, slowest),
+            bottleneck=line["limiting"],
             phase="making frames",
         )
         if time.monotonic() - self._told >= _TELL_SECONDS:

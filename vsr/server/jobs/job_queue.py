@@ -156,6 +156,18 @@ class JobQueue:
             ).fetchall()
             return [self._job(row) for row in rows]
 
+    def unfinished(self, word: str) -> list[QueuedJob]:
+        """Jobs that have not ended, and have a word in the film's path or name their output."""
+        with self._lock:
+            rows = self._table.execute(
+                (
+                    "SELECT * FROM jobs WHERE ended IS NULL AND (instr(film, ?) OR instr(settings,"
+                    " '\"output\"')) ORDER BY place"
+                ),
+                (word,),
+            ).fetchall()
+            return [self._job(row) for row in rows]
+
     def ids(self) -> list[str]:
         """Ids of all jobs, in the same order."""
         with self._lock:

@@ -26,6 +26,18 @@ def _probe(path: str) -> dict[str, Any]:
     return {**table, "words": info_words(info), "duration": table["seconds"], "rate": float(info.rate)}
 
 
+def _output(path: str, output: str | None, settings: dict[str, Any]) -> dict[str, Any]:
+    from pipelines.planner.video_planner import expected_output
+    from pipelines.probe.probe import probe
+    from vsr.flat_settings import run_settings
+
+    own = {name: value for name, value in settings.items() if name not in {"output", "overwrite"}}
+    made, source = run_settings(**own), Path(path)
+    info = probe(source, video_stream=made.video_stream, rate=made.frame_rate)
+    found = expected_output(source, Path(output) if output is not None else None, made, info)
+    return {"output": str(found) if found is not None else None}
+
+
 def _still(path: str, seconds: float, width: int) -> dict[str, Any]:
     from pipelines.diagnostics.film_still import still_frame
 
@@ -46,7 +58,7 @@ def _pair(output: str, chunk: int) -> dict[str, Any]:
 
 
 _LONGEST_SECONDS = 90
-_CALLS: dict[str, Any] = {"probe": _probe, "still": _still, "pair": _pair}
+_CALLS: dict[str, Any] = {"probe": _probe, "output": _output, "still": _still, "pair": _pair}
 
 
 def _end_after(seconds: int) -> None:

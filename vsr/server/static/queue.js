@@ -81,7 +81,7 @@ export function progressWords(one) {
   if (one.state !== "running") return words;
   if (one.request) words.push(one.request === "pause" ? "pausing after the part under way" : "ending");
   if (progress.fps) words.push(`${progress.fps.toFixed(progress.fps < 10 ? 2 : 0)} fps`);
-  if (progress.bottleneck) words.push(`limited by ${progress.bottleneck.replace(/^limited by /, "")}`);
+  if (progress.bottleneck) words.push(`limited by ${progress.bottleneck}`);
   if (progress.seconds_left !== null && progress.seconds_left !== undefined) words.push(`${duration(progress.seconds_left)} left`);
   return words;
 }

@@ -63,11 +63,15 @@ def _about_the_queue(routes: APIRouter, services: Services) -> None:
         "/jobs", status_code=201, response_model=JobAnswer, responses=responses(404, 422, 429, extra=known)
     )
     def submit(asked: JobRequest) -> Response:
-        """Queue a film. A film is not queued twice with the same settings."""
+        """Queue a film.
+
+        A film is not queued twice with the same settings, and no two jobs get one output.
+        """
         film = services.films.film(asked.path)
         settings = checked(asked.settings)
         if "output" in settings:
             services.roots.resolve_new(settings["output"])
+        services.outputs.refuse_taken(str(film), settings)
         job, is_new = services.queue.add(str(film), settings)
         services.scheduler.wake()
         return JSONResponse(services.job_table(job.id), 201 if is_new else 200)
