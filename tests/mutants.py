@@ -353,7 +353,7 @@ MUTANTS = (
     ),
     Mutant(
         102, "a search throws away chunks of another command", "pipelines/run/chunk_loop.py",
-        "    journal.adopt(planned.plan.id, planned.plan.to_json(), planned.input)\n    _short", "    _short",
+        "    journal.adopt(plan.id, plan.to_json(), planned.input, cut=cut)\n    _short", "    _short",
         f"{_RATE}::test_chunks_of_another_command_are_kept_from_a_search",
     ),
     Mutant(
@@ -988,7 +988,7 @@ MUTANTS = (
     ),
     Mutant(
         97, "a chunk may have no frame of the result", "pipelines/planner/plan_builder.py",
-        "_with_results(chunks, pulldown), PARTS", "chunks, PARTS",
+        "chunks if pulldown is None else _with_results(chunks, pulldown)", "chunks",
         f"{_TELECINE}::test_any_cut_gives_the_same_frames",
     ),
     Mutant(
@@ -1897,7 +1897,7 @@ MUTANTS = (
     ),
     Mutant(
         60, "a film is cut by bytes, too", "pipelines/planner/plan_builder.py",
-        "if encoder.is_sequence else None\n    chunks", "if encoder else None\n    chunks",
+        "if encoder.is_sequence else None\n    parts", "if encoder else None\n    parts",
         f"{_LENGTH}::test_a_film_is_not_cut_by_bytes",
     ),
     Mutant(
@@ -2655,8 +2655,39 @@ MUTANTS = (
     ),
     Mutant(
         72, "a part of a film takes the name of the whole", "pipelines/planner/video_planner.py",
-        "if settings.seconds is None or plan.encoder.is_picture:", "if settings.seconds is None or plan.encoder.is_picture or True:",
+        "if settings.seconds is None:\n        return None\n    start", "if settings:\n        return None\n    start",
         f"{_PLANNER}::test_a_range_is_in_the_name_and_one_beyond_the_end_is_said_to_end_there",
+    ),
+    Mutant(
+        72, "a file under the usual name is found after the whole plan", "pipelines/planner/video_planner.py",
+        "    if expected is not None:\n        check(expected)\n", "",
+        "tests/pipelines/run/test_early_refusals.py::test_a_file_under_the_usual_name_is_refused_before_frames_are_looked_at",
+    ),
+    Mutant(
+        72, "two outputs of one name are found when the second begins", "pipelines/run/batch.py",
+        "clashes = dict(_clashes(inputs, settings))", "clashes = dict(_clashes([], settings))",
+        "tests/vsr/cli/test_batch.py::test_a_name_that_two_outputs_would_get_is_said_at_once",
+    ),
+    Mutant(
+        72, "two jobs get one output", "vsr/server/web/job_routes.py",
+        "        services.outputs.refuse_taken(str(film), settings)\n", "",
+        "tests/vsr/server/test_jobs.py::test_a_job_whose_output_another_will_have_is_refused_when_it_is_submitted",
+    ),
+    Mutant(
+        42, "the length of earlier chunks is not named", "pipelines/output/plan_differences.py",
+        "if cut is not None and (seconds", "if False and (seconds",
+        "tests/pipelines/run/test_nothing_lost.py::"
+        "test_the_length_of_an_earlier_run_s_chunks_is_named_as_the_option_that_goes_on_with_it",
+    ),
+    Mutant(
+        101, "a scaler is called a network", "pipelines/plan/events.py",
+        'between = "the network" if is_learned else "scaling"', 'between = "the network"',
+        "tests/vsr/views/test_progress.py::test_without_a_network_none_is_said_to_limit_a_run",
+    ),
+    Mutant(
+        101, "an estimate of a short range costs as much as its run", "pipelines/diagnostics/estimate.py",
+        "most = max(_LEAST_FRAMES, count // _SHARE)", "most = count",
+        "tests/pipelines/diagnostics/test_estimate.py::test_places_lie_inside_the_film_and_not_at_its_beginning",
     ),
     Mutant(
         49, "a disk that may be too small is not spoken of", "pipelines/run/chunk_loop.py",

@@ -119,7 +119,7 @@ def test_a_misspelt_option_is_answered_with_the_closest_alone(
     assert "--codec" not in said
 
 
-@pytest.mark.parametrize("option", ["--cluster", "--workers", "--allow-url"])
+@pytest.mark.parametrize("option", ["--cluster", "--workers", "--summary"])
 def test_an_option_that_only_a_run_has_is_said_to_be_one(
     capsys: pytest.CaptureFixture[str], option: str
 ) -> None:
