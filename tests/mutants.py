@@ -177,6 +177,11 @@ MUTANTS = (
         f"{_DECODER}::test_packed_samples_are_the_same_each_time",
     ),
     Mutant(
+        30, "integers of a TIFF are taken for floats", "pipelines/probe/first_frames.py",
+        "kind == (_FLOAT if bits == 32 else _UNSIGNED)", "True",
+        "tests/pipelines/probe/test_first_frames.py::test_samples_of_a_tiff_are_read_as_what_they_are_or_refused",
+    ),
+    Mutant(
         30, "big-endian packed formats are refused", "pipelines/media/pixel_format.py",
         "_PLANAR.get(little, little)", "_PLANAR.get(pix_fmt, little)", _OWN_SAMPLES,
     ),
@@ -520,7 +525,7 @@ MUTANTS = (
     ),
     Mutant(
         20, "VP9 keeps its size between key frames", "pipelines/probe/probe.py",
-        "    elif resizes:", "    elif False:",
+        "    elif seen.resizes:", "    elif False:",
         f"{_FACTS}::test_a_size_that_vp9_tells_between_key_frames_is_refused_before_work",
     ),
     Mutant(
@@ -787,8 +792,18 @@ MUTANTS = (
         f"{_JOB}::test_frames_an_edit_list_hides_stay_hidden",
     ),
     Mutant(
+        8, "a picture that HEVC shows twice is damage", "pipelines/codec/decoder.py",
+        "data.hidden or content in self._recent", "data.hidden",
+        f"{_FACTS}::test_a_key_frame_of_hevc_that_an_edit_list_shows_twice_is_no_damage",
+    ),
+    Mutant(
+        8, "edit lists that go back are not counted", "pipelines/probe/probe.py",
+        'or (seen.repeats and info.codec == "hevc")', "or False",
+        f"{_FACTS}::test_a_key_frame_of_hevc_that_an_edit_list_shows_twice_is_no_damage",
+    ),
+    Mutant(
         8, "hidden pictures that can't be decoded are damage", "pipelines/codec/decoder.py",
-        " or any(self._hidden)):", "):",
+        "self._excused.append(data.hidden or content in self._recent)", "self._excused.append(content in self._recent)",
         f"{_FACTS}::test_hidden_pictures_that_lack_what_they_refer_to_are_no_damage",
     ),
     Mutant(

@@ -48,6 +48,9 @@ __all__ = [
 _THREADS = 4
 """Threads of the decoder; decoded frames do not depend on it."""
 
+_REPEATED = 256
+"""Packets among which one is known again that an edit list shows twice."""
+
 _HIDES_DAMAGE = frozenset({"hevc"})
 """Decoders that output broken slices without marking the frame as corrupt."""
 
@@ -104,7 +107,10 @@ class _Decoding:
         self._asked = dict(checks or {})
         self._known: dict[str, bytes] = {}
         self._number = 0
-        self._hidden: deque[bool] = deque(maxlen=_THREADS)
+        self._excused: deque[bool] = deque(maxlen=_THREADS)
+        """Of the packets that threads may still be at: whether an edit list lets them fail."""
+        self._recent: deque[int] = deque(maxlen=_REPEATED)
+        self._latest: int | None = None
         self._packet_check = damage_check(setup.codec)
         self._damaged: deque[bool] = deque()
 
@@ -125,7 +131,10 @@ class _Decoding:
                 self._number += 1
 
     def _note(self, data: PacketData) -> None:
-        self._hidden.append(data.hidden)
+        content = hash(data.data)
+        self._excused.append(data.hidden or content in self._recent)
+        self._recent.append(content)
+        self._latest = data.dts if data.pts is None else data.pts
         if self._packet_check is not None:
             self._damaged.append(self._packet_check.is_damaged(data.data))
         if not self._conceal:
@@ -143,13 +152,14 @@ class _Decoding:
             if self._damaged:
                 self._damaged.pop()
             # At the start: a recording that begins between key frames, with nothing to show yet. Where an
-            # edit list jumps, hidden pictures may refer to what is not there; threads tell of it late. A
-            # picture to be shown that is lost by this is missed by whoever counts.
-            if data is not None and (self._conceal or self._number == 0 or any(self._hidden)):
-                return []
+            # edit list jumps, hidden pictures may refer to what is not there, and HEVC's decoder refuses a
+            # picture that it has seen before; threads tell of it late. A picture to be shown that is lost by
+            # this is missed by whoever counts.
+            if any(self._excused) or (data is not None and (self._conceal or self._number == 0)):
+                return [] if data is not None else self._pictures(None)
             if self._conceal:
                 return None  # nothing more can be had from it
-            at = "at its end" if data is None else f"at pts {data.pts if data.pts is not None else data.dts}"
+            at = f"{'behind' if data is None else 'at'} pts {self._latest}"
             raise CorruptError(
                 f"the video can't be decoded {at}: {error.strerror}; --on-corrupt conceal would repair what"
                 " it can"

@@ -51,6 +51,15 @@ class ExpectedFrames:
         at = f"at frame {self.number + place} ({float((pts - first) * tick):.3f} s, pts {pts})"
         return MediaError(f"{what} {at}; {remedy or 'cut the file there and upscale the parts'}")
 
+    def missing_error(self, pts: int) -> IndexMismatchError:
+        """The error for an expected frame that did not come."""
+        first, tick = self.clock
+        number = self.number + self.pts.index(pts)
+        return IndexMismatchError(
+            f"no frame came for frame {number} ({float((pts - first) * tick):.3f} s, pts {pts}), though its"
+            " packet is there"
+        )
+
     def damage_error(self, pts: Iterable[int]) -> CorruptError:
         """The error that lists damaged frames, all of which were expected."""
         place = {p: self.number + n for n, p in enumerate(self.pts)}
@@ -89,14 +98,14 @@ def checked_frames(
             last = frame if not frame.change else last
             continue
         while waiting and frame.pts > waiting[0]:
-            yield from _missing(waiting.popleft(), last or frame, conceal=conceal)
+            yield from _missing(waiting.popleft(), last or frame, expected, conceal=conceal)
         if waiting:
             _refuse_unlike(frame, frames, expected, len(expected.pts) - len(waiting), conceal=conceal)
             waiting.popleft()
             last = frame
             yield frame
     while waiting:
-        yield from _missing(waiting.popleft(), last, conceal=conceal)
+        yield from _missing(waiting.popleft(), last, expected, conceal=conceal)
 
 
 def _not_expected(frame: Frame) -> IndexMismatchError:
@@ -118,9 +127,9 @@ def _refuse_unlike(
         raise expected.damage_error([frame.pts, *(f.pts for _, f in _corrupt(enumerate(coming)))])
 
 
-def _missing(pts: int, last: Frame | None, *, conceal: bool) -> Iterator[Frame]:
+def _missing(pts: int, last: Frame | None, expected: ExpectedFrames, *, conceal: bool) -> Iterator[Frame]:
     if not conceal or last is None or last.change:
-        raise IndexMismatchError(f"no frame came for pts {pts}, though its packet is there")
+        raise expected.missing_error(pts)
     yield Frame(pts=pts, planes=last.planes, corrupt=True, dynamic_hdr=last.dynamic_hdr)
 
 
@@ -147,4 +156,4 @@ def _checked_by_order(frames: Iterable[Frame], expected: ExpectedFrames, *, conc
         last = frame
         yield replace(frame, pts=expected.pts[number - expected.first])
     for place in range(max(number + 1, expected.first), stop):
-        yield from _missing(expected.pts[place - expected.first], last, conceal=conceal)
+        yield from _missing(expected.pts[place - expected.first], last, expected, conceal=conceal)

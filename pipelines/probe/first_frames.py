@@ -31,9 +31,8 @@ __all__ = [
     "ExifFacts",
     "FirstFrames",
     "dynamic_names",
-    "further_pages",
     "read_exif",
-    "unread_exr_channels",
+    "unread_parts",
 ]
 
 
@@ -192,10 +191,30 @@ def read_exif(path: str | os.PathLike[str]) -> ExifFacts:
     return ExifFacts(orientation, describes)
 
 
+def unread_parts(path: str | os.PathLike[str], codec: str) -> set[str]:
+    """What FFmpeg leaves out of a picture file, in words.
+
+    Raises MediaError if it misreads the rest.
+    """
+    if codec == "exr":
+        channels = _unread_exr_channels(path)
+        return {f"channels {', '.join(channels)}"} if channels else set()
+    if codec != "tiff":
+        return set()
+    samples = _misread_samples(path)
+    if samples:
+        raise MediaError(
+            f"{path}: its samples are {samples}, which FFmpeg takes for others; save it as a TIFF or PNG of"
+            " 16 bits, or a TIFF of 32-bit floats"
+        )
+    pages = _further_pages(path)
+    return {f"further pages ({pages})"} if pages else set()
+
+
 _MOST_PAGES = 10_000
 
 
-def further_pages(path: str | os.PathLike[str]) -> int:
+def _further_pages(path: str | os.PathLike[str]) -> int:
     """Pages of a TIFF file behind the first, which is all that FFmpeg reads (TIFF 6.0, section 2)."""
     with open(path, "rb") as file:
         head = file.read(8)
@@ -209,6 +228,39 @@ def further_pages(path: str | os.PathLike[str]) -> int:
             entries = int.from_bytes(_at(file, place, 2), order)
             place = int.from_bytes(_at(file, place + 2 + 12 * entries, 4), order)
     return len(seen) - 1 if seen else 0
+
+
+_UNSIGNED, _SIGNED, _FLOAT = 1, 2, 3
+"""TIFF's tag SampleFormat (TIFF 6.0, section 19)."""
+_BITS_PER_SAMPLE, _SAMPLE_FORMAT = 258, 339
+
+
+def _misread_samples(path: str | os.PathLike[str]) -> str:
+    """What the samples of a TIFF file are, if FFmpeg takes them for something else; empty if it doesn't.
+
+    It looks at their size only: 32 bits are floats, fewer are unsigned integers.
+    """
+    with open(path, "rb") as file:
+        head = file.read(8)
+        order: Literal["little", "big"] = "little" if head[:2] == b"II" else "big"
+        if head[:4] not in {b"II*\0", b"MM\0*"}:
+            return ""
+        place = int.from_bytes(head[4:], order)
+        entries = int.from_bytes(_at(file, place, 2), order)
+        bits, kind = 1, _UNSIGNED
+        for entry in range(entries):
+            field = _at(file, place + 2 + 12 * entry, 12)
+            if int.from_bytes(field[:2], order) in {_BITS_PER_SAMPLE, _SAMPLE_FORMAT}:
+                inside = int.from_bytes(field[4:8], order) <= 2
+                at = field[8:10] if inside else _at(file, int.from_bytes(field[8:], order), 2)
+                number = int.from_bytes(at, order)
+                if int.from_bytes(field[:2], order) == _BITS_PER_SAMPLE:
+                    bits = number
+                else:
+                    kind = number
+    names = {_UNSIGNED: "integers", _SIGNED: "signed integers", _FLOAT: "floats"}
+    is_right = kind not in names or kind == (_FLOAT if bits == 32 else _UNSIGNED)
+    return "" if is_right else f"{names[kind]} of {bits} bits"
 
 
 _MOST_EXIF = 1 << 26
@@ -246,7 +298,7 @@ _EXR_MAGIC = bytes.fromhex("762f3101")
 _MOST_HEADER = 1 << 20
 
 
-def unread_exr_channels(path: str | os.PathLike[str]) -> list[str]:
+def _unread_exr_channels(path: str | os.PathLike[str]) -> list[str]:
     """Names of the channels of an OpenEXR picture that FFmpeg's decoder drops without a word.
 
     It knows R, G, B, A and Y, and takes X, Y, Z and U, V, W for R'G'B'. Raises MediaError if colour is among

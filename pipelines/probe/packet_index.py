@@ -168,6 +168,8 @@ class PacketWalk:
     without lengths; empty if there are too many."""
     resizes: bool = False
     """An inter frame has a new size."""
+    repeats: bool = False
+    """An edit list goes back in the file, to packets that were shown."""
     others: OtherTracks = field(default_factory=OtherTracks)
 
 
@@ -186,6 +188,8 @@ class _Walk:
         self._clock = EpochClock(container)
         self._in_force = CurrentSideData()
         self._header = b""
+        self._place = 0
+        """Of the film's previous packet in the file."""
         self._ends: dict[int, int] = {}
         """Stream -> tick at which its last packet ends."""
         self._epochs: list[tuple[int, int]] = []
@@ -243,6 +247,9 @@ class _Walk:
         if data:
             seen.dynamic_hdr.see(self._codec, data, self._length_size, side)
         seen.resizes = seen.resizes or resizes(self._codec, memoryview(packet))
+        if packet.pos is not None:
+            seen.repeats |= 0 <= packet.pos < self._place
+            self._place = packet.pos
         clean = packet.is_keyframe and is_clean_point(self._codec, data, self._length_size)
         self._keep_tail(packet, side, clean=clean)
         if not look.is_enough:

@@ -39,7 +39,7 @@ from pipelines.probe.film_end import (
     refuse_second_film,
     refuse_unopened_second_film,
 )
-from pipelines.probe.first_frames import dynamic_names, further_pages, read_exif, unread_exr_channels
+from pipelines.probe.first_frames import dynamic_names, read_exif, unread_parts
 from pipelines.probe.frame_times import (
     WILD_TIMES,
     changes_of,
@@ -95,7 +95,7 @@ def probe(
         raise
     try:
         refuse_second_film(path, format_of(container))
-        info, field_order, resizes = _read(container, path, pattern, video_stream)
+        info, field_order, seen = _read(container, path, pattern, video_stream)
     except av.error.FFmpegError as error:
         flaw = flaw_of(path, format_of(container))
         raise MediaError(
@@ -115,9 +115,9 @@ def probe(
         )
     if exact or info.linear:
         info = count(info)
-    elif _is_cut(info):
+    elif _is_cut(info) or (seen.repeats and info.codec == "hevc"):  # which it refuses to decode twice
         info = _confirmed(info)
-    elif resizes:  # what comes of that only the decoder knows
+    elif seen.resizes:  # what comes of that only the decoder knows
         info = replace(info, changes=changes_of(info, counted(info)))
     return replace(info, scan=find_scan(info, field_order))
 
@@ -155,8 +155,8 @@ def fingerprint(path: str | os.PathLike[str]) -> str:
 
 def _read(
     container: InputContainer, path: str | os.PathLike[str], pattern: Pattern | None, video_stream: int | None
-) -> tuple[VideoInfo, int, bool]:
-    """Read (facts about the file, the stream's AVFieldOrder, whether inter frames change size)."""
+) -> tuple[VideoInfo, int, PacketWalk]:
+    """Read (facts about the file, the stream's AVFieldOrder, all that its packets told)."""
     stream = choose_stream(container, video_stream)
     context = _checked_context(stream, path)
     codec = context.codec.canonical_name if hasattr(context.codec, "canonical_name") else context.name
@@ -169,10 +169,7 @@ def _read(
     refuse_joined_fragments(path, format_of(container), seen.index)
     pattern = pattern_of(path)
     first = path if pattern is None else pattern.path(pattern.numbers()[0])
-    if codec == "exr" and (unread := unread_exr_channels(first)):
-        look.lost |= {f"channels {', '.join(unread)}"}
-    if codec == "tiff" and (pages := further_pages(first)):
-        look.lost |= {f"further pages ({pages})"}
+    look.lost |= unread_parts(first, codec)
     _refuse_unseen(seen, path, is_tiff=codec == "tiff")
     pixels = planar_format(look.pix_fmt)
     if photo:
@@ -231,7 +228,7 @@ def _read(
         changes=tuple(_changes(seen, expected, setup, pixels)),
         notes=(*_notes(container, stream, seen, crop), *([f"it {flaw}"] if flaw else []), *said_of_end),
     )
-    return info, context.field_order, seen.resizes
+    return info, context.field_order, seen
 
 
 def _checked_context(stream: VideoStream, path: str | os.PathLike[str]) -> VideoCodecContext:

@@ -665,6 +665,13 @@ def right_or_refused(source: Path, *, changes: bool) -> str:
     return "right"
 
 
+def test_a_key_frame_of_hevc_that_an_edit_list_shows_twice_is_no_damage(tmp_path: Path) -> None:
+    """Case 8: FFmpeg decodes it once, as its number in the sequence is the same."""
+    source = edited(tmp_path, [(18, 8), (25, 3), (5, 9)], 28, codec="libx265", gop=5, b_frames=0, size=(128, 64), options={"x265-params": "open-gop=1"})  # fmt: skip
+    assert len(as_shown(source)[0]) == 19
+    assert right_or_refused(source, changes=False) == "right"
+
+
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + CASES))
 def test_any_edit_list_is_shown_as_ffmpeg_shows_it(tmp_path: Path, seed: int) -> None:
     draw = random.Random(seed)

@@ -11,6 +11,9 @@ import pytest
 from models.errors import MediaError
 from pipelines.probe.probe import probe
 from tests.helpers.exr_file import write_exr
+from tests.helpers.inline import upscaled
+from tests.helpers.tiff_file import write_tiff
+from tests.helpers.view import decoded
 
 _SIZE = (8, 6)
 
@@ -95,3 +98,36 @@ def test_pages_behind_the_first_are_told_of(tmp_path: Path) -> None:
     (tmp_path / "two.tiff").write_bytes(content + directory)
     assert not any("pages" in note for note in probe(single).notes)
     assert "the result will be without its further pages (1)" in probe(tmp_path / "two.tiff").notes
+
+
+@pytest.mark.usefixtures("inline")
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("shape", [(12, 16), (12, 16, 3)])
+@pytest.mark.parametrize("kind", ["u4", "i4", "i2", "i1", "f2", "f4", "u2", "u1"])
+def test_samples_of_a_tiff_are_read_as_what_they_are_or_refused(
+    tmp_path: Path, kind: str, shape: tuple[int, ...], order: str
+) -> None:
+    """Case 30: FFmpeg took integers of 32 bits for floats, and half floats and signed integers for
+    unsigned ones.
+    """
+    shares = np.random.default_rng(3).random(shape)
+    dtype = np.dtype(kind)
+    most = 1.0 if dtype.kind == "f" else np.iinfo(dtype).max
+    source = write_tiff(tmp_path / "in.tiff", (shares * most).astype(dtype), order=order)
+    is_read = kind in {"u1", "u2"} or (kind == "f4" and len(shape) == 3)
+    if is_read:
+        made = tmp_path / "out.tiff"
+        upscaled(source, made)
+        if dtype.kind == "u":
+            (frame,) = decoded(made)
+            wanted = (shares * most).astype(dtype)
+            assert np.array_equal(frame.to_ndarray()[: shape[0], : shape[1]].reshape(shape), wanted)
+        return
+    with pytest.raises(
+        MediaError, match="of (8|16|32) bits, which FFmpeg takes for others; save it|8 or 16 bits"
+    ):
+        probe(source)
+    for way in ("u2", "f4") if len(shape) == 3 else ("u2",):  # the ways on work
+        high = 1.0 if way == "f4" else 65535
+        again = write_tiff(tmp_path / f"{way}.tiff", (shares * high).astype(way), order=order)
+        assert probe(again).frame_count == 1
