@@ -42,7 +42,7 @@ class Compact(BicubicSkip):
 
     @property
     def integer_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Of the tensors that stand for them."""
+        """Shapes of the tensors that hold the integer layers, by name."""
         return layer_shapes(self.integer_layers)
 
     def trunk(self, x: Tensor) -> Tensor:

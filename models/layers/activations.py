@@ -53,7 +53,7 @@ class Prelu(nn.PReLU):
 
 
 def _of_fp32(x: np.ndarray, weight: np.ndarray) -> None:
-    """x: (positions, C)."""
+    """PReLU in place. x: (positions, C)."""
     places, channels = x.shape
     for place in range(places):
         row = x[place]

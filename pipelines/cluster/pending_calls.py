@@ -74,7 +74,7 @@ class Actor:
 
     @property
     def device(self) -> Device:
-        """Its device."""
+        """The device of the actor."""
         return (self.node, *(self.facts or {}).get("devices", ()))
 
     @property

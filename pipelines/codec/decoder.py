@@ -364,10 +364,10 @@ def planes_as(frame: VideoFrame, pixels: PixelFormat) -> list[np.ndarray]:
 
 
 def convert_layout(frame: VideoFrame, pix_fmt: str) -> VideoFrame:
-    """The same samples in another layout, by FFmpeg.
+    """Convert a frame to another layout of the same samples, with FFmpeg.
 
-    In one thread: of two, each writes beyond the end of its rows, and the first row of the other's part would
-    begin with samples that are not its own (packed formats of 10 bits, widths that are no multiple of 32).
+    One thread only: with two, each would write past the end of its rows and overwrite the first samples of
+    the other's part (packed formats of 10 bits, widths that are not a multiple of 32).
     """
     return frame.reformat(format=pix_fmt, threads=1)
 
@@ -388,7 +388,7 @@ def from_linear(light: np.ndarray) -> np.ndarray:
 
 
 def to_linear(values: np.ndarray) -> np.ndarray:
-    """The reverse of `from_linear`."""
+    """Encoded values -> linear light, 1 = white: the reverse of `from_linear`."""
     values = values.astype(np.float64)
     curved = ((np.maximum(values, _SLOPE * _KNEE) + _OFFSET) / (1 + _OFFSET)) ** _GAMMA
     return np.where(values <= _SLOPE * _KNEE, values / _SLOPE, curved).astype(np.float32)

@@ -1,8 +1,8 @@
-"""`weave_frames`: restores the film frames of a telecined source, woven as its plan says.
+"""`weave_frames`: restores the film frames of a telecined source (inverse telecine).
 
-Each is made of one source frame, or of its first field and the second field of the frame before. If the plan
-says that both would comb, it is made of the first field alone, by a deinterlacer that gets the frame and its
-neighbours. So no frame depends on where decoding started.
+The plan says how each film frame is made: from one source frame; from its first field and the second field of
+the frame before; or, if both would show combing, from the first field alone, by a deinterlacer that gets the
+frame and its neighbours. So the result does not depend on where decoding started.
 """
 
 from __future__ import annotations

@@ -138,7 +138,7 @@ it is detail."""
 def dehalo(plane: np.ndarray, bits: int, number: int) -> np.ndarray:
     """Remove bright and dark lines that are weak compared with an edge nearby; (H,W) integers, luma only.
 
-    A line is what a morphological opening or closing (Serra 1982) removes. number: of the plane.
+    A line is what a morphological opening or closing (Serra 1982) removes. number: the plane's number.
     """
     if number:
         return plane

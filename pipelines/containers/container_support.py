@@ -53,9 +53,10 @@ def container_options(
     *,
     covers: bool = False,
 ) -> dict[str, str]:
-    """Muxer options of an output. time_bases: of all its tracks. tags: of the file as a whole.
+    """Muxer options of an output. time_bases: those of all its tracks. tags: those of the file as a whole.
 
-    covers: it gets cover art, which FFmpeg writes only beside iTunes tags, not beside keys of any name.
+    covers: whether it gets cover art, which FFmpeg writes only together with iTunes tags, not with other
+    keys.
     """
     if container not in {"mp4", "mov"}:
         return {}

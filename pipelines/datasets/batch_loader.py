@@ -273,7 +273,7 @@ def _turned(codes: SampleValues, flip: bool, backwards: bool) -> SampleValues:
 
 
 def _stack(clips: list[SampleValues], bits: int) -> Planes:
-    """Clips -> float planes with B·T in front. bits: of the data set's deepest pair.
+    """Clips -> float planes with B·T in front. bits: the largest bit depth of the data set.
 
     8-bit values are shifted to ten bits, which is exact.
     """

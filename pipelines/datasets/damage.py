@@ -35,7 +35,7 @@ _ROUNDING = 1 / 12
 
 @dataclass(frozen=True)
 class Damage:
-    """Of luma, in squared 8-bit values."""
+    """Damage of a clip's luma, in squared 8-bit values."""
 
     error: float
     """Mean squared difference from the clean clip."""

@@ -204,7 +204,7 @@ class Degradation:
 
     @property
     def clean(self) -> bool:
-        """Only scaled down."""
+        """Whether the clip is only scaled down."""
         return self.stages == (DegradationStep(kernel=self.stages[0].kernel),)
 
     @property
@@ -218,7 +218,7 @@ class Degradation:
         return any(s.codec for s in self.stages)
 
     def record(self) -> dict[str, Any]:
-        """As plain values, for the pair's JSON; default values are left out."""
+        """The degradation as JSON values, for the pair; default values are left out."""
         plain = DegradationStep()
         stages = [
             {k: v for k, v in asdict(s).items() if k == "kernel" or v != getattr(plain, k)}

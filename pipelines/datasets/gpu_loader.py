@@ -56,8 +56,8 @@ class _Clips:
     def cut(self, crops: Tensor, frames: int, side: int, factor: int) -> Planes:
         """Cut values, with T as the fastest index.
 
-        crops: (6,B) of the fields of `SampleCrop`. side: of the crop, here. factor: size of this side
-        relative to the low-resolution clip.
+        crops: (6,B), the fields of `SampleCrop`. side: side of the crop in the clips that are cut. factor:
+        how many times as large they are as the low-resolution ones.
         """
         pair, top, left, start, flipped, backwards = crops
         time = torch.arange(frames, device=pair.device)

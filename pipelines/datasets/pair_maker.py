@@ -212,7 +212,7 @@ class PairSetup:
         )
 
     def placed(self, places: dict[str, Path]) -> PairSetup:
-        """The same setup with weights at another path."""
+        """Replace the path of the weights."""
         assert self.teacher is not None
         return replace(self, teacher=replace(self.teacher, path=str(places[file_name(self.teacher)])))
 

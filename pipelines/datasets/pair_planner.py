@@ -53,9 +53,9 @@ class PairPlanner:
         prefix: str,
         taught: bool,
     ) -> None:
-        """held: fingerprints of images that are held out. prefix: of the keys of its pairs.
+        """held: fingerprints of images that are held out. prefix: how the keys of its pairs begin.
 
-        taught: a teacher makes the ground truth, so crops are at the small size.
+        taught: whether a teacher makes the ground truth; crops then have the size of the input.
         """
         self._files, self._settings, self._rng, self._held, self._prefix = files, settings, rng, held, prefix
         self._side = settings.truth_px // settings.scale if taught else settings.truth_px

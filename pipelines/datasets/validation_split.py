@@ -35,8 +35,8 @@ def hold_out(shot_list: list[tuple[int, int]], share: float, fingerprint: str) -
     At least one shot if there are several. The order follows from each shot's own identity, so a larger share
     holds out everything that a smaller one does. Shots of more than `_LONG` of the film come last, those of
     more than `_TOO_LONG` never: a film of one shot, or of only such shots, holds out the end of its longest
-    one, after a gap of the same length. fingerprint: of the film, which together with the first frame
-    identifies a shot.
+    one, after a gap of the same length. fingerprint: the film's; together with the number of its first frame
+    it identifies a shot.
     """
     total = sum(stop - start for start, stop in shot_list)
 

@@ -70,7 +70,7 @@ class Bench:
     decoder, in the network, waiting for the encoder), of the last run."""
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values."""
+        """The results as JSON values."""
         return asdict(self)
 
 
@@ -117,7 +117,7 @@ def estimate_seconds(
 ) -> float:
     """Estimated seconds of a run of a plan, for the frames it lacks. allocation: None means one worker.
 
-    On CUDA workers share cores and devices; each has one decoder and one encoder, which use as many cores as
+    On CUDA, workers share cores and devices; each has one decoder and one encoder, which use as many cores as
     they have threads.
     """
     a_frame = lower_bound_seconds(stages)

@@ -46,9 +46,9 @@ def preview_finished_chunks(
 ) -> Iterator[PreviewMoment | PartialPreview]:
     """Show a frame of each of `shots` finished chunks next to the same source frame (bicubic).
 
-    place: the work directory, or its output. source: None: the recorded one. folder: for images; None:
-    NAME.preview next to the output. Raises UsageError if there is no run, nothing is finished yet, or for
-    another source.
+    place: the work directory, or its output. source: the source file, by default the recorded one. folder:
+    where images are written, by default NAME.preview next to the output. Raises UsageError if there is no
+    run, nothing is finished yet, or for another source.
     """
     job = read_job(place if place.is_dir() else work_folder(place))
     if source is None and not job.input:
@@ -74,7 +74,7 @@ def preview_finished_chunks(
 
 
 def _spread(done: Sequence[int], shots: int) -> list[int]:
-    """So many of them, evenly spread."""
+    """Choose `shots` of the finished chunks, evenly spread."""
     return sorted({done[round(n)] for n in np.linspace(0, len(done) - 1, min(shots, len(done)))})
 
 

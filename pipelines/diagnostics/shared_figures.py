@@ -47,8 +47,8 @@ def shared_figures(
 ) -> dict[str, Any]:
     """The results of `vsr bench`, with machine, settings, and quality and size of outputs.
 
-    source: measured video; None: the synthetic clip. load: of the machine before, as the average number of
-    runnable processes. version: of vsr. Quality is measured on a copy that was scaled down by two and
+    source: the measured video; None: the synthetic clip. load: average number of runnable processes before
+    the measurement. version: vsr's. Quality is measured on a copy that was scaled down by two and
     upscaled again with the same settings. Raises the errors of a run.
     """
     with tempfile.TemporaryDirectory(prefix="vsr-bench-") as name:

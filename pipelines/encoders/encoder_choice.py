@@ -64,10 +64,10 @@ def proven_encoder(
     tags: Callable[[Encoder], ColorTags],
     hdr: HdrMetadata,
 ) -> tuple[Encoder, list[str]]:
-    """(encoder, messages for the user).
+    """Return (encoder, messages for the user); a hardware encoder only if it passes its self-test.
 
-    choose: returns the encoder for settings. vendor: of the hardware to try; empty for none. tags, hdr:
-    expected in its stream. Raises UsageError if named hardware is missing or fails.
+    choose: returns the encoder for settings. vendor: whose hardware is tried; empty for none. tags, hdr: what
+    its stream has to contain. Raises UsageError if named hardware is missing or fails.
     """
     named = settings.encoder in VENDORS
     software = replace(settings, encoder="software")

@@ -61,7 +61,7 @@ def crf_scale(encoder: Encoder) -> CrfScale:
 def with_crf(encoder: Encoder, crf: float, *, preset: str, before: float) -> Encoder:
     """The same encoder at another CRF.
 
-    preset: of the settings. before: the CRF of its current options.
+    preset: the preset in the settings. before: the CRF of its current options.
     """
     if not encoder.vendor:
         return replace(encoder, options={**encoder.options, "crf": f"{crf:g}"})

@@ -1,8 +1,8 @@
 """Options of hardware encoders: a constant quantiser and closed GOPs of fixed shape, nothing adaptive.
 
-So bits repeat and chunks can be joined. Names and values are those of FFmpeg's tables (tests compare them
-with the installed libraries). The quantiser is the rounded CRF of the software encoder for that codec: both
-use the same steps, but distribute bits differently.
+With these options the bits are the same each time, and chunks can be joined. Names and values are those of
+FFmpeg's tables; tests compare them with the installed libraries. The quantiser is the rounded CRF of the
+software encoder for that codec: both use the same steps, but distribute bits differently.
 """
 
 from __future__ import annotations

@@ -76,10 +76,10 @@ def lacks_index(path: str | os.PathLike[str]) -> bool:
 
 
 def appended_film(path: str | os.PathLike[str], *, fragments: bool = False) -> int:
-    """Where a second MP4 or MOV begins behind the first, as where files were joined byte by byte; 0: nowhere.
+    """Position of a second MP4 or MOV in a file, as when files were concatenated; 0 if there is none.
 
-    FFmpeg and players show the first one only. fragments: in a file with fragments, which may repeat their
-    `moov`; else 0 for those.
+    FFmpeg and players show only the first one. fragments: also examine files with fragments, which may repeat
+    their `moov`; without it, the result for them is 0.
     """
     begins, kinds = 0, []
     with open(path, "rb", buffering=0) as handle:

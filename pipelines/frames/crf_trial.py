@@ -72,10 +72,10 @@ def _vmaf(sample: RateSample, plan: Plan, data: bytes) -> float:
 
 
 def _mirrored(pairs: Iterator[list[np.ndarray]]) -> Iterator[list[np.ndarray]]:
-    """Pairs of frames, with the second one repeated before the first, and the last but one after the last.
+    """Mirror a sample at its ends: the second pair comes before the first, the last but one after the last.
 
-    VMAF uses the motion from the previous frame and to the next one, which the ends of a sample have in the
-    film.
+    VMAF also measures motion from the previous frame and to the next one. In the film, the first and the last
+    frame of a sample have such neighbours.
     """
     first, second = next(pairs), next(pairs, None)
     if second is None:

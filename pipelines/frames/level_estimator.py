@@ -97,7 +97,7 @@ def consecutive_pairs(found: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
 
 
 def score_of_pair(tiles: Sequence[np.ndarray]) -> float | None:
-    """Of the tiles of a pair of frames, in 8-bit limited-range codes: 0 to 1; None without tiles."""
+    """Restoration level, 0 to 1, of tiles of a pair of frames (8-bit, limited range); None without tiles."""
     if not tiles:
         return None
     weights = _weights()

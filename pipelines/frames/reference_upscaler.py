@@ -57,9 +57,9 @@ def upscale(
 ) -> Planes:
     """Luma (T,1,H,W), chroma (T,2,H/2,W/2) -> the same at `scale` times the size, float32.
 
-    A recurrent network starts with an empty state. contract: of the network, if the network has none. matrix:
-    of the clip, for networks on R'G'B'. rgb: (T,3,H,W), the R'G'B' before subsampling, if available. bf16:
-    use bf16 if the contract allows it.
+    A recurrent network starts with an empty state. contract: needed if `network` is a
+    module without one. matrix: the clip's, for networks on R'G'B'. rgb: (T,3,H,W), the R'G'B' before
+    subsampling, if available. bf16: use bf16 if the contract allows it.
     """
     outputs = list(upscale_frames(network, planes, contract=contract, bf16=bf16, matrix=matrix, rgb=rgb))
     return torch.cat([o[0] for o in outputs]), torch.cat([o[1] for o in outputs])

@@ -89,8 +89,8 @@ class WorkerAllocation:
 def allocate_workers(settings: ExecutionSettings, plan: Plan | None = None) -> WorkerAllocation:
     """The number of workers: as set, otherwise one, or with CUDA several per device.
 
-    As many per device as its share of the cores can encode for. plan: without one, or with a network that
-    keeps a device busy, it is one per device.
+    On CUDA, each device gets as many workers as its share of the cores can encode for; one if a single
+    worker's network keeps the device busy. plan: None means one worker per device.
     """
     devices = () if settings.device == "cpu" else tuple(cuda_devices())
     if settings.workers or not devices:

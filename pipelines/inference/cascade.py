@@ -300,7 +300,7 @@ class Cascade:
     def run(
         self, network: LoadedNetwork, inputs: list[Tensor], at: tuple[int, int], *, precise: bool = False
     ) -> list[Tensor]:
-        """Run a network on a tile that begins at pixel `at`; precise: in fp32.
+        """Run a network on a tile that begins at pixel `at`. precise: compute in fp32.
 
         inputs: rgb, or luma, chroma and optionally a state. Returns float32 outputs of the same kind.
         """

@@ -87,7 +87,7 @@ available."""
 
 
 def device_kind(device: torch.device) -> str:
-    """One of TRAITS."""
+    """The kind of a device: a key of `DEVICE_TRAITS`."""
     return "hip" if device.type == "cuda" and torch.version.hip else device.type
 
 
@@ -181,7 +181,7 @@ def _is_amd() -> bool:
 def numerics_class(device: torch.device, plan: Plan | None = None) -> dict[str, str]:
     """Everything besides input and settings that affects bits: workers of one job must agree in all of it.
 
-    plan: of the job. If it uses only integers and floats in a fixed order, the CPU model doesn't matter.
+    plan: the job's. If it uses only integers and floats in a fixed order, the CPU model doesn't matter.
     """
     precision = "" if plan is None else plan.precision
     facts = {"torch": str(torch.__version__), "numpy": np.__version__, "numba": _numba(), **encoder_builds()}

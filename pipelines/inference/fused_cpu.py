@@ -95,8 +95,8 @@ class FusedNetwork:
     ) -> tuple[float, Tensor | None]:
         """Process a tile into `result`.
 
-        seen: luma, U and V of the tile with its halo, for each frame. planes: of the whole frame. Returns a
-        sum that is finite if all values are, and the next state of a recurrent network.
+        seen: luma, U and V of the tile with its halo, for each frame. planes: luma, U and V of the whole
+        frame. Returns a sum that is finite if all values are, and the next state of a recurrent network.
         """
         width = getattr(self._module, "width", 0) if self._contract.recurrent else 0
         made: Tensor | tuple[Tensor, Tensor] = self._trunk(self._pack(seen, state, width))
@@ -351,7 +351,7 @@ def _add_at_once(  # noqa: PLR0913 - numba compiles flat arguments
     row_weights: np.ndarray, column_first: np.ndarray, column_weights: np.ndarray, span: np.float32,
     peak: np.float32, out: np.ndarray,
 ) -> None:  # fmt: skip
-    """`_add_by_rows` for arrays."""
+    """Like `_add_by_rows`, with whole arrays instead of loops."""
     height, width = plane.shape
     rows, columns = np.arange(top, bottom), np.arange(left, right)
 

@@ -90,7 +90,7 @@ class ShotUpscaler:
         return self._now.turned(frame)
 
     def _level(self, number: int) -> float | None:
-        """Of a frame of the result; None where the whole film has one."""
+        """Restoration level of a frame of the result; None if the whole film has the same."""
         if not self._starts:
             return None
         return self._plan.restore_levels[max(0, bisect.bisect_right(self._starts, number) - 1)][1]

@@ -78,7 +78,7 @@ def windows(
 ) -> Iterator[Window]:
     """Windows of the frames [first, stop) for a network, in order; the first one starts a shot.
 
-    last: number of the last available frame, at most stop - 1 + future. bits: of the frames' luma.
+    last: number of the last available frame, at most stop - 1 + future. bits: bit depth of luma.
     """
     past, future = contract.past, contract.future
     if not contract.temporal:

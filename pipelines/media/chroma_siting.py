@@ -35,7 +35,8 @@ def chroma_siting(stream: VideoStream, first: bytes = b"") -> int:
     """The chroma siting from the stream's parameters.
 
     UNSPECIFIED if it is unknown, or can't be expressed in Matroska (bottom sitings). first: the first packet
-    of an H.264 broadcast; Matroska refuses its codec tag. For H.264 and HEVC without siting, the result is
+    of an H.264 broadcast; it is read for the siting, because Matroska, which is used to read the stream's
+    parameters, refuses the codec tag of broadcasts. For H.264 and HEVC without siting, the result is
     left, as their standards infer (H.265 clause E.3.1).
     """
     found = _written(stream)

@@ -84,8 +84,8 @@ def equal_within_units(one: HdrMetadata, other: HdrMetadata) -> bool:
 def side_data_of(frame: VideoFrame) -> SideDataContainer:
     """All side data of a decoded frame. Raises ValueError for a kind that PyAV 18 can't name.
 
-    `frame.side_data` would be cached in the frame: both would reference each other, and frames of many
-    megabytes would wait for Python's next full garbage collection.
+    `frame.side_data` is not used: PyAV caches it in the frame, and the two then refer to each other, so that
+    only Python's next full garbage collection would free the frame's megabytes.
     """
     return SideDataContainer(frame)  # type: ignore[call-arg]
 

@@ -118,7 +118,7 @@ def _encoded(whole: VideoFrame) -> bytes:
         context.color_primaries, context.color_trc = whole.color_primaries, whole.color_trc
         context.colorspace, context.color_range = whole.colorspace, whole.color_range
         try:
-            frame = whole.reformat(format=context.pix_fmt) if name in _SAME_SAMPLES else whole
+            frame = whole.reformat(format=context.pix_fmt, threads=1) if name in _SAME_SAMPLES else whole
             frame.pts, frame.time_base = 0, Fraction(1)
             output.mux([*stream.encode(frame), *stream.encode(None)])
         except (av.error.FFmpegError, ValueError) as error:

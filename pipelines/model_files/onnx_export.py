@@ -1,9 +1,9 @@
 """`write_onnx`: writes a network as an ONNX file, for other tools and runtimes.
 
 Inputs and outputs are fp32. A YUV-native network has "luma" (B,1,H,W), 0..1 = nominal black..white, and
-"chroma" (B,2,H/2,W/2), -0.5..0.5, left-sited (H.273 type 0); with neighbours their planes side by side,
-oldest first; a recurrent one also "state", zeros at first and after a scene cut. Others have "rgb" (B,3,H,W),
-R'G'B' 0..1. Outputs are called "…_out" and are not clamped.
+"chroma" (B,2,H/2,W/2), -0.5..0.5, left-sited (H.273 type 0); planes of neighbouring frames are further
+channels, oldest first. A recurrent network also has "state", zero at first and after a scene cut. Other
+networks have "rgb" (B,3,H,W), R'G'B' 0..1. Outputs are called "…_out" and are not clamped.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _CELLS = 12
 
 @dataclass(frozen=True)
 class OnnxExport:
-    """What was written."""
+    """Facts about an ONNX file that was written."""
 
     path: str
     bytes: int

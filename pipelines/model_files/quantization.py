@@ -171,7 +171,7 @@ def code_ranges(*, full: bool) -> tuple[Tensor, Tensor]:
 
 
 def packed_codes(frame: SampleValues) -> Tensor:
-    """(1,6,H/2,W/2) float."""
+    """Luma and chroma of a frame, packed: (1,6,H/2,W/2) float."""
     luma, chroma = (
         torch.from_numpy(np.ascontiguousarray(p)).float() for p in (frame.luma[:, None], frame.chroma)
     )
@@ -179,7 +179,7 @@ def packed_codes(frame: SampleValues) -> Tensor:
 
 
 def _as_full(codes: Tensor) -> Tensor:
-    """The same frames in full range."""
+    """Convert sample values of limited range to full range."""
     offsets, spans = code_ranges(full=False)
     to_offsets, to_spans = code_ranges(full=True)
     values = (codes - offsets[:, None, None]) / spans[:, None, None]

@@ -131,7 +131,8 @@ def copied_packets(
 ) -> Iterator[Packet]:
     """Yield packets of the streams in `passed`, cut to the plan's range and shifted.
 
-    They have the stream and times of the output. packets: of the source, in order.
+    The packets that are yielded belong to the output's streams and have its times. packets: the source's
+    packets, in order.
     """
     return _StreamCopy(source, output, plan, info, passed).packets(packets)
 

@@ -82,7 +82,7 @@ class NetworkStage:
 
 @dataclass(frozen=True)
 class Deinterlacing:
-    """Deinterlacing by bwdif."""
+    """Settings of FFmpeg's deinterlacer bwdif."""
 
     first_field: Literal["top", "bottom"]
     bob: bool
@@ -163,7 +163,7 @@ class Plan:
     """Details for `restore_levels`, if they differ."""
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values, in a fixed order."""
+        """The plan as JSON values, in a fixed order."""
         table = json.loads(json.dumps(dataclasses.asdict(self), default=str))
         # What a stage does not have is left out: ids of plans without it stay.
         table["stages"] = [{k: v for k, v in stage.items() if v is not None} for stage in table["stages"]]

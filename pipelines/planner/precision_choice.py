@@ -40,10 +40,11 @@ _SECONDS = 300.0
 
 
 def with_arithmetic(plan: Plan, settings: RunSettings) -> tuple[Plan, list[str]]:
-    """Return (the plan with the choice, messages for the user).
+    """Try precisions on the device; return (the plan with the chosen one, messages for the user).
 
-    Unchanged for a CPU, with a message on 8-bit integers, and on a cluster. Remembered for a network, GPU,
-    driver and build of torch. Raises UsageError for a device with results that differ from the CPU's.
+    On a CPU and on a cluster the plan stays as it is; a message then says whether 8-bit integers are used.
+    The choice is cached for each combination of networks, GPU, driver and version of torch. Raises UsageError
+    for a device with results that differ from the CPU's.
     """
     if (
         settings.cluster is not None

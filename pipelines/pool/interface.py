@@ -183,10 +183,11 @@ def make_worker(name: str, setup: Any) -> Worker:
 
 
 def to_sendable_error(error: BaseException) -> VsrError | RuntimeError:
-    """An error in the form that is sent: expected ones as they are; others with their traceback.
+    """Convert an error of a worker to one that can be sent.
 
-    Out of memory becomes NoMemoryError, and a corrupted CUDA context ResourceError: both can be retried in a
-    new process.
+    A `VsrError` stays as it is. Out of memory becomes NoMemoryError, and a corrupted CUDA context becomes
+    ResourceError: both can be retried in a new process. Any other error becomes a RuntimeError with its
+    traceback as text.
     """
     if isinstance(error, VsrError):
         return error

@@ -39,8 +39,8 @@ class TaskQueue:
     ) -> Task | None:
         """The next task for a worker that works on `beside`.
 
-        None if there is none, or if this worker has to wait. device: the worker's. devices: of all workers
-        that could run it.
+        None if there is none, or if this worker has to wait. device: this worker's. devices: those of
+        all workers that could run it.
         """
         if not self._waiting:
             return None

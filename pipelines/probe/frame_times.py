@@ -111,7 +111,7 @@ def expected_times(
 
 
 def count(info: VideoInfo) -> VideoInfo:
-    """The same info with its frames counted by decoding the whole film once, in order."""
+    """Decode the whole film once, in order, and return the info with the frames that came."""
     seen = counted(info)
     try:
         pts, moved = _timeline(seen.pts, info)

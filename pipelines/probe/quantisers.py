@@ -87,7 +87,10 @@ class Quantisers:
         return min(1.0, max(0.0, level + slope * (statistics.median(found) - near)))
 
     def _of_headers(self) -> list[float]:
-        """Of slices or frames. One reader sees all packets: parameter sets may come with the first alone."""
+        """Quantisers of slices or frames, from their headers.
+
+        One reader sees all packets, because parameter sets may come with the first one only.
+        """
         with captured_log(av.logging.INFO) as said:
             try:
                 self._reader = self._reader or BitStreamFilterContext("trace_headers", self._stream)

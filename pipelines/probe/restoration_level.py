@@ -118,7 +118,10 @@ class _Film:
         self._has_moved = False
 
     def level(self, looks: Sequence[_Look], enough: int = 1) -> float | None:
-        """Of several places. enough: with fewer tiles than this, the estimate from frames is lowered."""
+        """Level of several places together.
+
+        enough: with fewer tiles than this, the estimate from frames is lowered.
+        """
         seen = median_level([score for look in looks for score in look.scores])
         if seen is None:
             return None
@@ -154,7 +157,10 @@ class _Film:
         return self._look(first, 1.0, chosen or [self._tiles(last)])
 
     def shots(self, start: int, stop: int) -> list[_Look]:
-        """Of the frames [start, stop), one after another; one where frames are not known by their times."""
+        """Look at every shot of the frames [start, stop).
+
+        If frames are not known by their times, all of them count as one shot.
+        """
         detector, found = ShotDetector(), []
         step = max(_LOOKED_AT[0], min(stop - start, _THROUGH) // _SAMPLES)
         first, chosen, last = start, [], None

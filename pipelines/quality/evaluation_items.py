@@ -78,8 +78,8 @@ class EvaluationSource:
     ) -> EvaluationSource:
         """Examine files and shards, without decoding any.
 
-        limit: of images or clips; 0: all. frames: of a video, at most. range_: the part of a video that
-        they are taken from. Raises the errors of probing, and UsageError for a range without frames.
+        limit: most images or clips; 0: all. frames: most frames of a video. range_: the part of a video from
+        which they are taken. Raises the errors of probing, and UsageError for a range without frames.
         """
         if is_dataset(source):
             pairs = Shards([source], "validation")

@@ -41,7 +41,7 @@ class Misaligned:
 
 @dataclass(frozen=True, eq=False)
 class Pairing:
-    """Matched frames."""
+    """Frames of two videos that match."""
 
     pairs: list[tuple[int, int]]
     """Numbers of frames shown at the same time, in the first and the second video, ascending."""

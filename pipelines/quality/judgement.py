@@ -110,7 +110,7 @@ def judge(
 ) -> dict[str, float]:
     """Scores of one result (T,1,H,W) and (T,2,H/2,W/2) by the protocol of `evaluation`.
 
-    matrix: of its colour (H.273).
+    matrix: matrix coefficients of its colour (H.273).
     """
     ours, theirs = (
         metrics.crop_border(luma_codes(result).round(), scale),

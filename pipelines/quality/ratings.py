@@ -124,7 +124,7 @@ def _opinion(name: str, ratings: Sequence[int]) -> Opinion:
 
 
 def _wilson(hits: float, count: int) -> tuple[float, float, float]:
-    """(low, high, share)."""
+    """Wilson score interval of a share: (low, high, share)."""
     share, square = hits / count, _SIGMAS**2
     middle = (share + square / (2 * count)) / (1 + square / count)
     half = (

@@ -173,7 +173,7 @@ class Encoder:
 
     @property
     def vendor(self) -> str:
-        """One of MAKERS; empty for software encoders."""
+        """A key of `VENDORS`; empty for software encoders."""
         word = self.name.rpartition("_")[2]
         return word if word in VENDORS else ""
 

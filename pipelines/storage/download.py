@@ -58,8 +58,8 @@ class _HttpsOnly(urllib.request.HTTPRedirectHandler):
 def download(address: str, path: Path, *, sha256: str, size: int | None = None) -> Iterator[int]:
     """Download a file to `path`, resuming an earlier call; yields the number of bytes so far.
 
-    sha256: in hex, of the whole file. size: in bytes, if known. A file with another hash is never left at
-    `path`. Raises UsageError if the URL is not https, MediaError if the server has another file than
+    sha256: hash of the whole file, in hex. size: in bytes, if known. A file with another hash is never left
+    at `path`. Raises UsageError if the URL is not https, MediaError if the server has another file than
     expected, ResourceError if it can't be reached (the received part is kept), OutputError if `path` can't be
     written.
     """

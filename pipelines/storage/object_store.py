@@ -62,7 +62,7 @@ def url_digest(url: Url) -> str:
 
 
 class RemoteFile:
-    """One remote file."""
+    """A file at a URL, to be read or written."""
 
     def __init__(self, url: Url, *, write: bool = False) -> None:
         """Raise UsageError if its kind can't be read or written, or the package for it is missing."""

@@ -58,7 +58,7 @@ class WorkerSetup:
         return {file_name(s.card): Path(s.card.path) for s in self.plan.stages if s.card.path}
 
     def placed(self, places: dict[str, Path]) -> WorkerSetup:
-        """The same setup with weights at other paths."""
+        """Replace the paths of the weights."""
         stages = tuple(
             replace(s, card=replace(s.card, path=str(places[file_name(s.card)]))) if s.card.path else s
             for s in self.plan.stages

@@ -51,7 +51,7 @@ class PreviewWorker:
     def __init__(self, setup: WorkerSetup) -> None:
         self._plan, self._decoder = setup.plan, setup.decoder
         device = choose_device(setup.device)
-        self._ways = [_Way(p, device) for p in setup.others or (setup.plan,)]
+        self._ways = [_NetworkSample(p, device) for p in setup.others or (setup.plan,)]
         self.facts = numerics_class(device, setup.plan)
         self._cleaned_once = len({(p.prefilter, p.raised_from) for p in setup.others or (setup.plan,)}) == 1
 
@@ -165,8 +165,8 @@ class _Made:
     """Time of a frame of the whole film, wall clock and CPU."""
 
 
-class _Way:
-    """One of the networks: makes only the shown and the encoded parts of its results, if that is possible."""
+class _NetworkSample:
+    """One of the networks; makes only the shown and the encoded parts of its results, if that is possible."""
 
     def __init__(self, plan: Plan, device: torch.device) -> None:
         self.plan, self.upscaler = plan, ShotUpscaler(plan, device)
@@ -189,7 +189,7 @@ class _Way:
                 self._excerpts = box, strips
 
     def moment(self, seen: list[Frame], start: int, wanted: range, place: Place) -> _Made:
-        """Of the wanted ones of frames from number `start` on."""
+        """Upscale the frames `wanted`. seen: consecutive frames, the first of which has number `start`."""
         bits = self.plan.pixels.bits
         contract = self.upscaler.contract
         settling = min(wanted.start - start, self.plan.network_results[0])

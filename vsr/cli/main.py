@@ -165,10 +165,10 @@ _NEARLY = 0.85
 
 
 def _with_closest(error: click.ClickException, given: list[str]) -> click.ClickException:
-    """Of the options that are alike only the closest is offered: click lists all, by the alphabet.
+    """Suggest only the option closest to an unknown one; click would list all similar ones alphabetically.
 
-    For an option of `vsr run` that another command lacks, only one that is nearly the same is (`--models`).
-    For a file called like an option, how to name it is.
+    For an option that `vsr run` has and this command lacks, suggest only one that is nearly the same
+    (`--models`). For a file named like an option, say how to write its name.
     """
     if isinstance(error, click.NoSuchOption):
         files = (a for a in _options(given) if a.startswith(error.option_name) and os.path.exists(a))

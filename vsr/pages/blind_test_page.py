@@ -21,7 +21,7 @@ __all__ = ["blind_page", "opinions_table", "opinions_text"]
 
 
 def blind_page(test: BlindTest) -> str:
-    """The whole page.
+    """The HTML page of a blind test.
 
     Order and sides are chosen at random here and again whenever the page is opened. Which side shows which
     image is stored as the parity of the bits of a random byte per trial, so that it can't be read at a
@@ -58,7 +58,7 @@ def blind_page(test: BlindTest) -> str:
 
 
 def opinions_table(found: Opinions) -> dict[str, Any]:
-    """As plain values."""
+    """Ratings as JSON values."""
     rounded = [
         {"file": o.name, "mos": round(o.mean, 4), "interval": o.interval and round(o.interval, 4)}
         for o in found.opinions

@@ -27,12 +27,12 @@ _MOST_DB = 100.0
 
 
 def finding_table(finding: Misaligned) -> dict[str, Any]:
-    """As plain values."""
+    """A mismatch as JSON values."""
     return {"kind": finding.kind, "file": finding.file, "frames": finding.frames, "text": finding.text}
 
 
 def compare_table(found: Compared) -> dict[str, Any]:
-    """As plain values; null for equal images (infinite decibels)."""
+    """Results of a comparison as JSON values; null for equal images (infinite decibels)."""
     return {
         "reference": found.reference,
         "size": list(found.size),
@@ -93,7 +93,7 @@ def compare_text(found: Compared) -> str:
 
 
 def compare_page(found: Compared) -> str:
-    """The whole page."""
+    """The HTML page of a comparison."""
     files = [f.file for f in found.figures]
     title = f"{' and '.join(files)} against {found.reference}"
     sure = "".join(f"<li>{html.escape(f.text)}</li>" for f in found.findings)

@@ -14,7 +14,7 @@ __all__ = ["clip", "document", "overview", "picture", "slider"]
 
 
 def document(title: str, body: str, *, assets: Sequence[str] = ()) -> str:
-    """A whole page.
+    """A complete HTML page.
 
     title: plain text. body: markup. assets: further style sheets and scripts of `vsr/pages/assets`.
     """

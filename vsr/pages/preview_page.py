@@ -31,7 +31,7 @@ __all__ = [
 
 
 def preview_table(preview: Preview) -> dict[str, Any]:
-    """As plain values."""
+    """A preview as JSON values."""
     return {
         "input": preview.input,
         "models": [
@@ -72,7 +72,7 @@ def preview_text(preview: Preview) -> str:
 
 
 def offer_table(offer: Offer) -> dict[str, Any]:
-    """A network that can be downloaded, as plain values."""
+    """A network that can be downloaded, as JSON values."""
     entry = offer.entry
     return {
         "model": entry.name, "fps": None if offer.fps is None else round(offer.fps, 4),
@@ -101,7 +101,7 @@ def _speed(fps: float) -> str:
 
 
 def page(preview: Preview) -> str:
-    """The whole page, with its images."""
+    """The HTML page of a preview, with its images."""
     names = [c.model for c in preview.choices]
     rows = "".join(
         f'<tr><th scope="row">{html.escape(c.model)}</th><td>{c.size[0]}×{c.size[1]}</td>'
@@ -144,7 +144,7 @@ def unfinished_page(found: PartialPreview) -> str:
 
 
 def unfinished_table(found: PartialPreview) -> dict[str, Any]:
-    """As plain values."""
+    """Finished parts of a run in progress, as JSON values."""
     moments = [{"seconds": m.seconds, "files": list(m.files)} for m in found.moments]
     return {
         "input": found.input,
@@ -155,7 +155,7 @@ def unfinished_table(found: PartialPreview) -> dict[str, Any]:
 
 
 def unfinished_text(found: PartialPreview) -> str:
-    """One line."""
+    """How many chunks of a run in progress are finished, in one line."""
     return f"{found.chunks_done} of {counted(found.chunks, 'chunk')} are done"
 
 

@@ -76,7 +76,7 @@ class Roots:
         return real
 
     def resolve_new(self, path: str) -> Path:
-        """The same for a name that may not exist yet, in an existing folder."""
+        """Resolve the path of a file that may not exist yet, in an existing folder."""
         root, parts = self._parts(path)
         if not parts:
             return root
@@ -135,7 +135,7 @@ class Roots:
         return _ABSOLUTE.sub(lambda found: f"…/{found[1]}", text)
 
     def redacted_page(self, page: str) -> str:
-        """The same for one of our pages; its images, scripts and styles stay as they are."""
+        """Remove absolute paths from one of our pages; its images, scripts and styles are unchanged."""
         parts = _NO_TEXT.split(page)
         return "".join(part if n % 2 else self.redacted(part) for n, part in enumerate(parts))
 

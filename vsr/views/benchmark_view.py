@@ -23,7 +23,7 @@ _WAITS = {
 
 
 def bench_text(bench: Bench) -> str:
-    """The table."""
+    """Results of a benchmark as a table."""
     lines = [f"{'stage alone':<14} {'ms a frame':>10} {'CPU ms':>10}"]
     lines += [
         f"{name:<14} {1e3 * bench.stages[name]:>10.1f} {1e3 * bench.cpu[name]:>10.1f}"

@@ -27,7 +27,7 @@ __all__ = [
 
 
 def plan_table(event: Planned) -> dict[str, Any]:
-    """The planned work, as plain values."""
+    """The planned work as JSON values."""
     plan = event.plan
     return {
         "input": event.input,
@@ -112,7 +112,7 @@ def plan_details(event: Planned) -> list[str]:
 
 
 def estimate_table(found: Estimate | None) -> dict[str, Any]:
-    """The measurements, as plain values."""
+    """An estimate as JSON values."""
     if found is None:
         return {}
     return {
@@ -132,7 +132,8 @@ _BUSY = 0.8
 def busy_line(seconds: float, share: float) -> list[str]:
     """A line if other programs used the machine during the measurement; else none.
 
-    seconds: of a run with the machine to itself. share: share of the machine that was available.
+    seconds: duration of a run that has the machine to itself. share: the part of the machine that was
+    available.
     """
     if share >= _BUSY:
         return []
@@ -143,7 +144,7 @@ def busy_line(seconds: float, share: float) -> list[str]:
 
 
 def estimate_lines(found: Estimate | None) -> list[str]:
-    """The same as lines of text."""
+    """An estimate as lines of text."""
     if found is None:
         return []
     places = f"measured at {counted(found.places, 'place')}"

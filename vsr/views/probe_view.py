@@ -100,7 +100,7 @@ def info_table(info: VideoInfo) -> dict[str, Any]:
 
 
 def info_text(info: VideoInfo) -> str:
-    """The same as text."""
+    """The facts of `vsr probe` as text."""
     table = info_table(info)
     color = table["color"]
     assumed = f" (assumed: {', '.join(color['assumed'])})" if color["assumed"] else ""

@@ -135,7 +135,7 @@ class Summary:
         return ", ".join([f"{done} of {len(results)} done", *more])
 
     def to_json(self) -> list[dict[str, Any]]:
-        """As plain values."""
+        """All rows as JSON values."""
         return [asdict(row) for row in self.rows]
 
     def write(self) -> None:

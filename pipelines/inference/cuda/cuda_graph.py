@@ -71,9 +71,9 @@ class GraphedNetwork:
         """Process a batch of tiles of one shape.
 
         luma: (B,n,H,W) integers of the frames that the network uses, uint8 or int16. chroma: (B,2n,H/2,W/2).
-        state: (B,C,H/2,W/2), for a recurrent network. precise: in fp32. classical: with the network's
-        classical kernel alone. Returns integers (B,1,SH,SW) and (B,2,SH/2,SW/2), (B,HEALTH) float32, and the
-        next state of a recurrent network. The outputs are overwritten by the next call of the same shape.
+        state: (B,C,H/2,W/2), for a recurrent network. precise: compute in fp32. classical: use only the
+        network's classical kernel. Returns integers (B,1,SH,SW) and (B,2,SH/2,SW/2), (B,HEALTH) float32, and
+        the next state of a recurrent network. The outputs are overwritten by the next call of the same shape.
         """
         inputs = [luma, chroma] if state is None else [luma, chroma, state]
         key = (precise, classical, *((tuple(t.shape), t.dtype) for t in inputs))

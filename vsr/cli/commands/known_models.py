@@ -261,7 +261,7 @@ def _unknown(name: str, place: str) -> Exception:
 
 
 def _cost(gflop: float) -> str:
-    """As a multiple of the smallest network's that ships."""
+    """Compute of a network as text, in multiples of the smallest shipped one's."""
     times = gflop / _reference()
     return f"{times:.0f} x" if times >= 1.5 else f"{times:.1f} x"
 

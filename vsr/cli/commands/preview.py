@@ -152,9 +152,10 @@ def _accepted(shown: Any, absent: list[IndexEntry], *, as_json: bool) -> bool:
 
 
 def _tell(events: Iterator[Any], kind: str, views: tuple[Callable[[Any], Any], ...], *, as_json: bool) -> Any:
-    """Every moment as it comes, then the page.
+    """Print each sample frame as it is made, then write the page; return the last event.
 
-    The last event. kind: of the JSON line. views: of the last event, as a page, plain values and text.
+    kind: the name of the JSON line. views: functions that show the last event as a page, JSON values and
+    text.
     """
     from pipelines.diagnostics.preview import PreviewMoment
     from pipelines.plan.events import Note

@@ -77,7 +77,7 @@ class _Refused(Exception):  # noqa: N818 - an answer
 
 
 class AccessControl:
-    """ASGI middleware."""
+    """ASGI middleware that refuses requests without the token, from other sites, or above the limits."""
 
     def __init__(self, app: ASGIApp, access: Access) -> None:
         self._app, self._access = app, access

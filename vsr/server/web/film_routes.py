@@ -48,7 +48,7 @@ _LONGEST_NAME = 200
 
 
 def film_routes(services: Services) -> APIRouter:
-    """Everything but jobs."""
+    """Routes of films, presets, networks, plans, previews and uploads."""
     routes = APIRouter()
     _about_the_machine(routes, services)
     _about_films(routes, services)

@@ -39,7 +39,7 @@ _BINARY = {"schema": {"type": "string", "format": "binary"}}
 
 
 def job_routes(services: Services) -> APIRouter:
-    """Everything below /jobs, and /events."""
+    """Routes below /jobs, and /events."""
     routes = APIRouter()
     _about_the_queue(routes, services)
     _about_one_job(routes, services)

@@ -14,7 +14,7 @@ __all__ = ["job_table", "preview_table"]
 
 
 def job_table(job: QueuedJob, roots: Roots, position: int | None) -> dict[str, Any]:
-    """As `JobAnswer` says."""
+    """A job as the fields of `JobAnswer`."""
     return {
         "id": job.id,
         "state": job.state,
@@ -41,7 +41,7 @@ def _shown(roots: Roots, path: str) -> str:
 
 
 def preview_table(work: PreviewWork) -> dict[str, Any]:
-    """As `PreviewAnswer` says."""
+    """A preview as the fields of `PreviewAnswer`."""
     base = f"/api/v1/previews/{work.id}"
     return {
         "id": work.id,
