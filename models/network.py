@@ -78,7 +78,8 @@ class LoadedNetwork:
     """Hash of the weights file; empty for networks without weights."""
     card: dict[str, object] = field(default_factory=dict)
     int8: Mapping[str, Tensor] = field(default_factory=dict)
-    """Its layers on 8-bit integers, as read by `models.layers.int8.read_layers`; empty if it has none."""
+    """The layers on 8-bit integers, as read by `models.layers.int8.read_layers`; empty if the network has
+    none."""
 
     @property
     def classical(self) -> bool:

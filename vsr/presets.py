@@ -25,7 +25,7 @@ class Preset:
     name: str
     path: Path
     purpose: str
-    """Its first line."""
+    """The first line of its comment."""
     measured: tuple[str, ...] = ()
     """Measurements of `tests.benchmarks.presets`, line by line."""
 

@@ -56,7 +56,7 @@ class Card:
     settings: dict[str, Any] = field(default_factory=dict)
     """The architecture's arguments besides the scale."""
     gflop_per_megapixel: float = 0.0
-    """For one megapixel of input."""
+    """Compute for one megapixel of input."""
     halo_px: int | None = 0
     past: int = 0
     future: int = 0

@@ -60,7 +60,7 @@ class IndexEntry:
     sha256: str
     bytes: int
     gflop_per_megapixel: float
-    """For one megapixel of input; a multiply-add is two."""
+    """Compute for one megapixel of input; a multiply-add is two."""
 
     @property
     def file(self) -> str:

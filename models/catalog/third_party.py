@@ -33,7 +33,7 @@ __all__ = ["FlopCounter", "describe", "load_third_party", "write_tensors"]
 _PROBE_PX = 128
 _LOW_PRECISION_DB = 50.0
 _DEEP_LOW_PRECISION_DB = 60.0
-"""For more than 8 bits: corresponds to an error of one 10-bit value."""
+"""Least PSNR for more than 8 bits: corresponds to an error of one 10-bit value."""
 
 
 class _Foreign(nn.Module):

@@ -30,7 +30,7 @@ __all__ = [
 
 
 CHANNELS = 6
-"""Of packed planes: four of luma, U, V."""
+"""Channels of packed planes: four of luma, U, V."""
 LEFT_SITED = (0.0, -0.25)
 """Vertical and horizontal offset of 4:2:0 chroma co-sited with the left luma sample (H.273 type 0)."""
 

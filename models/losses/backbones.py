@@ -22,7 +22,8 @@ __all__ = ["DEVIATION", "MEAN", "Backbone", "find_backbone", "read_weights"]
 
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of R'G'B' on ImageNet; torchvision's networks expect input normalised by them."""
+"""Mean and standard deviation of R'G'B' on ImageNet; torchvision's networks expect input normalised by
+them."""
 
 _ALEXNET = (((0,), False), ((3,), True), ((6,), True), ((8,), False), ((10,), False))
 _VGG16 = (((0, 2), False), ((5, 7), True), ((10, 12, 14), True), ((17, 19, 21), True), ((24, 26, 28), True))

@@ -29,7 +29,7 @@ _HALVING = frozenset({1, 3, 5, 11})
 _TAPPED = (0, 2, 4, 10)
 """Indices of the blocks with compared outputs, besides the stem: at 1/2, 1/4, 1/8 and 1/16 of the size."""
 _EPSILON = 1e-3
-"""Of its batch normalisations."""
+"""Epsilon of the backbone's batch normalisations."""
 _C = 1e-6
 
 

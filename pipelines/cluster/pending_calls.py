@@ -58,9 +58,9 @@ class Actor:
     silent: float = 0.0
     """Seconds without a report while it had work and its results were fetched."""
     pulse: int = 0
-    """Its worker's progress when it was last asked."""
+    """Progress of the actor's worker when it was last asked."""
     asked: bool = False
-    """Its progress is being asked for."""
+    """Whether the actor is being asked for its progress."""
     facts: dict[str, Any] | None = None
     """Facts that it reported."""
     runs: list[RunningTask] = field(default_factory=list)
@@ -97,7 +97,7 @@ class RunningTask:
     """A task that an actor holds."""
 
     turn: int
-    """Its number among the actor's calls."""
+    """Number of this call among the actor's calls."""
     call: PendingCall
     task: Task
     actor: Actor

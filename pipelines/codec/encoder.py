@@ -53,7 +53,7 @@ os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 writes its settings to standard
 
 
 _PASSED_OVER = re.compile(r"(?:Error parsing option|Unknown option:?|Invalid value for) '?(.*?)'?\.?\s*$")
-"""What FFmpeg logs for a key or a value in x264-params, x265-params and svtav1-params that the library
+"""FFmpeg's log message for a key or value in x264-params, x265-params and svtav1-params that the library
 ignores."""
 _SITED = frozenset({"libx264", "libx265", "libsvtav1", "ffv1"})
 """Encoders that signal chroma siting, or leave it to Matroska."""
@@ -308,7 +308,7 @@ _NO_SESSION = (
     "OpenEncodeSessionEx failed: out of memory",
     "OpenEncodeSessionEx failed: incompatible client key",
 )
-"""What FFmpeg logs if a driver allows no more sessions (libavcodec/nvenc.c)."""
+"""FFmpeg's log message if a driver allows no more sessions (libavcodec/nvenc.c)."""
 _WAITING_SECONDS = 2.0
 _MOST_WAITING_SECONDS = 900.0
 

@@ -38,7 +38,7 @@ class ExpectedFrames:
     linear: bool = False
     """Frames are known by order, counted from the first one decoded."""
     first: int = 0
-    """With `linear`: frames to skip before the first promised one."""
+    """If `linear`: frames to skip before the first expected one."""
     number: int = 0
     """Number of the first expected frame in the whole film, for messages."""
     clock: tuple[int, Fraction] = (0, Fraction(1))

@@ -133,7 +133,8 @@ class DegradeSettings:
     """Measure each pair's damage and record its restoration level (`damage`), for networks with this
     input."""
     restoration: bool = False
-    """For networks that restore: allows any share of clean pairs, 0 to 1."""
+    """Whether the data set is for networks that restore; it then may have any share of clean pairs, 0 to
+    1."""
 
     def __post_init__(self) -> None:
         least = 0.0 if self.restoration else 0.5
@@ -200,7 +201,7 @@ class Degradation:
 
     stages: tuple[DegradationStep, ...] = (DegradationStep(),)
     seed: int = 0
-    """Of the noise."""
+    """Seed of the noise."""
 
     @property
     def clean(self) -> bool:

@@ -86,7 +86,7 @@ class PairOrder:
     source: SampleValues | Tensor
     """A clip, of which the last frames are used; or an image, (1,3,H,W) R'G'B'."""
     side_px: int
-    """Of the ground truth; of the low-resolution clip if a teacher makes the ground truth."""
+    """Side of the ground truth; of the low-resolution clip if a teacher makes the ground truth."""
     shrink: float
     """Factor by which the source is scaled down first; for a clip: to `side_px`."""
     turn: int

@@ -60,7 +60,7 @@ class Bench:
     """From the command to the first report of a finished frame."""
     bus_bytes: int
     gflop: float
-    """Of the networks' convolutions."""
+    """Compute of the networks' convolutions."""
     network_floor_s: float
     """gflop at the speed of the network's own kind of convolution, measured alone."""
     tiles: int

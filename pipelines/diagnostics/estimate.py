@@ -56,7 +56,7 @@ class Estimate:
     """Expected time and disk space of a run."""
 
     seconds: float
-    """With the machine to itself, for the frames that are left."""
+    """Duration of the run for the frames that are left, if it has the machine to itself."""
     fps: float
     output_bytes: int
     disk_bytes: int
@@ -66,7 +66,7 @@ class Estimate:
     places: int
     """Number of places that were tried."""
     share: float = 1.0
-    """Of the machine that was left by other programs while it was measured; see `machine_share`."""
+    """Share of the machine that other programs left during the measurement; see `machine_share`."""
     is_rest: bool = False
     """Some chunks are finished already."""
 

@@ -58,7 +58,7 @@ class PreviewMoment:
 
     number: int
     seconds: float
-    """From the first frame of the film."""
+    """Time from the first frame of the film."""
     pictures: tuple[bytes, ...]
     """PNG files, one per network."""
     files: tuple[str, ...]
@@ -81,13 +81,13 @@ class Choice:
     bytes: int
     """Estimated size of the output."""
     gflop: float = 0.0
-    """Of its networks, per frame; 0 for classical ones."""
+    """Compute of its networks per frame; 0 for classical ones."""
     network_seconds: float = 0.0
     """Time of a frame in the networks, from the samples."""
     terms: str = ""
     """Licence of its networks, if they are third-party ones."""
     share: float = 1.0
-    """Of the machine that other programs left; see `Estimate.share`."""
+    """Share of the machine that other programs left; see `Estimate.share`."""
 
 
 @dataclass(frozen=True)

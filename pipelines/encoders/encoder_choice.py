@@ -34,7 +34,8 @@ __all__ = ["proven_encoder", "self_test", "wanted_vendor"]
 _CHECK = "pipelines.encoders.encoder_check:encoder_flaw"
 _TABLE = "encoders"
 _SECONDS = 120.0
-"""For 48 small frames, or three of any size, encoded twice and decoded; hardware needs one second."""
+"""Time limit for 48 small frames, or three of any size, encoded twice and decoded; hardware needs one
+second."""
 _FRAMES_OF_THE_PLAN = 3
 _BT709 = ColorTags(1, 1, 1, 1, 1)
 _OF_DEVICE = {"cuda": "nvenc", "hip": "amf", "xpu": "qsv", "mps": "videotoolbox"}

@@ -90,9 +90,9 @@ class EncoderTarget:
     container: str
     """FFmpeg's name of the muxer."""
     suffix: str = ""
-    """Of an image file, without the dot."""
+    """Suffix of an image file, without the dot."""
     transfer: int = Transfer.BT709
-    """Of the source; PQ and HLG always have at least 10 bits."""
+    """Transfer characteristics of the source; PQ and HLG always have at least 10 bits."""
     hdr: HdrMetadata = field(default_factory=HdrMetadata)
 
 

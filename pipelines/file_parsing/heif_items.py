@@ -19,7 +19,7 @@ __all__ = ["TiledPhoto", "tiled_photo"]
 
 
 _MOST_BYTES = 1 << 24
-"""Of the box of all items; a phone's photo has a few kilobytes."""
+"""Largest box of all items that is read; a phone's photo has a few kilobytes."""
 _PICTURES = frozenset(
     {b"hvc1", b"hev1", b"av01", b"avc1", b"jpeg", b"grid", b"iovl", b"iden", b"tmap", b"unci"}
 )
@@ -34,7 +34,7 @@ class TiledPhoto:
     rows: int
     width: int
     height: int
-    """Of the whole; what tiles have beyond it is cut off."""
+    """Height of the whole picture; tiles are cut off beyond it."""
     tiles: tuple[int, ...]
     """Item IDs, which FFmpeg makes the IDs of streams."""
     crop: tuple[int, int, int, int] = (0, 0, 0, 0)

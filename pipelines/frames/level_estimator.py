@@ -39,7 +39,7 @@ _TILE_PX = 128
 GRID_PX = 8
 """Tiles begin at multiples of it, like the blocks of codecs."""
 _PLACES = 8
-"""Of a clip, that are looked at."""
+"""Number of places of a clip that are examined."""
 _TILES = 6
 """Number of tiles per frame, those with most content; others say nothing about blocks or noise."""
 _LEAST_ACTIVITY = 1.0

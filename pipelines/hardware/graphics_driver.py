@@ -17,7 +17,7 @@ __all__ = ["encoder_hardware", "first_nvidia", "listed_by_windows", "output_of_t
 
 
 _ASKING_SECONDS = 20.0
-"""For a tool such as nvidia-smi, which may have to wake the driver first."""
+"""Time limit for a tool such as nvidia-smi, which may have to wake the driver first."""
 _PCI = {"0x10de": "nvenc", "0x1002": "amf", "0x8086": "qsv"}
 """Vendor of a PCI device -> its encoder."""
 _WORDS = {"nvidia": "nvenc", "amd": "amf", "radeon": "amf", "intel": "qsv"}

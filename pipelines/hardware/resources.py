@@ -51,7 +51,7 @@ _DEVICE_BYTES_A_WORKER = 1_500_000_000
 """Device memory: 0.3 GB of tensors (`quality` at 1080p, four tiles of 960x544 at a time, on an H200), about
 0.6 GB of CUDA, and a reserve."""
 _LOADING_SECONDS = 180.0
-"""For torch and a driver, from a cold disk."""
+"""Time limit for loading torch and a driver from a cold disk."""
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ class Window:
     starts: bool
     """Whether this is a new shot, without a state."""
     number: int = 0
-    """Of the frame itself, in the film."""
+    """Number of the frame itself in the film."""
 
     @property
     def frame(self) -> Frame:

@@ -64,7 +64,7 @@ def _order(plan: Plan, device: torch.device) -> torch.memory_format:
 
 
 _BANDS = 4
-"""Of a frame at a time, for a classical scaler behind a network on a GPU."""
+"""Number of bands of a frame that a classical scaler after a network on a GPU processes at a time."""
 
 
 class Upscaler:

@@ -57,12 +57,12 @@ _SAME_LIGHT = 2.0
 """Largest difference of the means of the two fields: if one is darker, this is content (scan lines), and
 shows no time."""
 _FADING = 1.25
-"""Except in a fade: from one field to the next it changes at most so many times as much as from frame to
-frame."""
+"""From one field to the next, a block may change at most so many times as much as from frame to frame, except
+in a fade."""
 _HALFWAY = 0.25
 """Phases beyond this are those of fields."""
 _FAINT_CHANGE, _FAINT_ALONG = 0.5, 0.1
-"""As _LEAST_CHANGE and _LEAST_ALONG, for blocks that are pooled."""
+"""Thresholds like _LEAST_CHANGE and _LEAST_ALONG, for blocks that are pooled."""
 _FLAT = 4.0
 """Weaker gradients, in 8-bit values, have a lower weight."""
 

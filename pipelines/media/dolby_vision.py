@@ -40,7 +40,7 @@ class RPU:
     """4, 7 or 8 for HEVC, 10 for AV1; 5, for both: a base layer that only Dolby Vision players show
     correctly; 0: another."""
     is_chained: bool
-    """Its mapping refers to an earlier frame in decoding order."""
+    """Whether its mapping refers to an earlier frame in decoding order."""
     areas: tuple[tuple[int, int, int, int], ...] = ()
     """Margins of the active areas (level 5): left, right, top, bottom, in pixels."""
     places: tuple[int, ...] = field(default=(), repr=False)

@@ -151,7 +151,7 @@ class _Writer:
 
 
 _STRUCT_BYTES, _WINDOW_BYTES, _FIRST_WINDOW, _BEHIND_WINDOWS = 11304, 428, 4, 1288
-"""Of libavutil's AVDynamicHDRPlus, and of an AVHDRPlusColorTransformParams in it."""
+"""Sizes and offsets of libavutil's AVDynamicHDRPlus, and of an AVHDRPlusColorTransformParams in it."""
 
 
 def _message_of(content: bytes) -> bytes:

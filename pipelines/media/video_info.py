@@ -50,7 +50,7 @@ class ScanType:
     pulldown: Literal["", "soft", "hard"] = ""
     """Telecine: soft, film frames with flags that repeat fields; hard, film spread over stored fields."""
     doubt: Literal["", "top", "bottom"] = ""
-    """Of progressive video: the first field according to its flags or to a few frames; not acted upon by
+    """For progressive video: the first field according to its flags or to a few frames; not acted upon by
     default."""
 
 
@@ -68,8 +68,8 @@ class Stream:
     packet_count: int = 0
     is_cover: bool = False
     drift: float = 0.0
-    """Of PCM: the largest difference in seconds between the time of a packet and that of its samples, counted
-    from the first packet."""
+    """For PCM: the largest difference in seconds between the time of a packet and that of its samples,
+    counted from the first packet."""
     longest: float = 0.0
     """Seconds of the longest of its first packets."""
 
@@ -135,7 +135,7 @@ class PacketIndex:
 
 
 NO_PTS = -(1 << 63)
-"""In a PacketIndex: the container gave no timestamp."""
+"""Value in a PacketIndex of a timestamp that the container does not give."""
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ class VideoInfo:
     sar: Fraction
     """Sample aspect ratio; 1 if the file has none."""
     color: ColorTags
-    """As tagged; resolved by `color_tags.resolve`."""
+    """Colour as tagged; `color_tags.resolve_tags` fills in what is missing."""
     time_base: Fraction
     rate: Fraction
     """Average frame rate, for encoders and display; never for timestamps."""
@@ -336,4 +336,4 @@ class Frame:
     change: str = ""
     """How it differs from the film's first frame, if this can't be handled; such a frame has no planes."""
     dynamic_hdr: DynamicHdr | None = None
-    """Its HDR10+ and Dolby Vision metadata, if the plan keeps it."""
+    """The frame's HDR10+ and Dolby Vision metadata, if the plan keeps it."""

@@ -45,7 +45,7 @@ class Fetched:
 
     card: Card
     new: bool
-    """It was not installed before."""
+    """Whether it was not installed before."""
 
 
 def download_folder() -> Path:

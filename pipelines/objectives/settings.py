@@ -22,7 +22,7 @@ class OptimizerSettings:
     """Maximum, after the warm-up; then it decreases to a thousandth along a half cosine."""
     warmup_steps: int = 300
     betas: tuple[float, ...] = (0.9, 0.99)
-    """Of Adam; the second one is also RMSprop's smoothing."""
+    """Coefficients of Adam; the second one is also RMSprop's smoothing."""
     clip_norm: float = 1.0
     """Longer gradients are shortened to it."""
 
@@ -68,7 +68,7 @@ class ObjectiveSettings:
     kl: float = 0.0
     """β: weight of the divergence of latents from the normal distribution."""
     teacher: str = ""
-    """For a distillation: name or file of a diffusion network."""
+    """Name or file of a diffusion network that is distilled."""
     keep: Literal["best", "last"] = "best"
     """Which average weights become the result: those with the highest PSNR, or the last ones, if PSNR is not
     the aim."""
@@ -104,7 +104,7 @@ class TrainSettings:
     """A network and its training."""
 
     name: str
-    """Of the result: FAMILY-xSCALE."""
+    """Name of the resulting network: FAMILY-xSCALE."""
     scale: int
     architecture: str = "compact"
     network: dict[str, Any] = field(default_factory=dict)

@@ -29,7 +29,7 @@ class ChunkRecord:
     index: int
     path: Path
     pts: array[int]
-    """In decode order."""
+    """Timestamps of its packets in decode order."""
     sha256: str
     header_sha256: str
     corrupt: int

@@ -307,7 +307,7 @@ class WorkFolderPlan:
     id: str
     asked: str
     target: CrfTarget | None = None
-    """With the CRF found for it, if one was requested."""
+    """The requested size or VMAF, with the CRF found for it; None if none was requested."""
 
 
 def work_folder_plan(folder: Path) -> WorkFolderPlan | None:

@@ -43,7 +43,7 @@ class Planned:
     dropped: tuple[str, ...] = ()
     """Dropped streams, in words."""
     left_out: frozenset[int] = frozenset()
-    """Their stream indexes."""
+    """Indexes of the streams that are left out."""
 
 
 @dataclass(frozen=True)

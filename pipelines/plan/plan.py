@@ -39,7 +39,7 @@ FORMAT_VERSION = 3
 
 
 BETWEEN_STAGES = "integers, 6 bits finer"
-"""In plans with a classical scaler behind their only network: how samples are rounded between the two."""
+"""How samples are rounded between the only network of a plan and the classical scaler after it."""
 
 
 LARGEST_CHUNK_BYTES = 128 << 20
@@ -76,8 +76,8 @@ class NetworkStage:
     restore: float | None = None
     """Restoration level given to its network, 0 to 1, unless `Plan.restore_levels` has others."""
     detail: float | None = None
-    """From its faithful weights, 0, to its crisp ones, 1, unless `Plan.detail_levels` has others; None if it
-    has one set."""
+    """From the network's faithful weights, 0, to its crisp ones, 1, unless `Plan.detail_levels` has others;
+    None if the network has only one set of weights."""
 
 
 @dataclass(frozen=True)
@@ -106,15 +106,17 @@ class Plan:
     """Planar format of decoded frames."""
     out_pix_fmt: str
     color: ColorTags
-    """Of the source, resolved."""
+    """Colour tags of the source, complete."""
     out_color: ColorTags
-    """Of the output; the same, unless its pixel format requires others (R'G'B' to YUV, JPEG)."""
+    """Colour tags of the output; the source's, unless its pixel format requires others (R'G'B' to YUV,
+    JPEG)."""
     stages: tuple[NetworkStage, ...]
     encoder: Encoder
     time_base: Fraction
-    """Of the output; half the source's if every field becomes a frame, a fourth if fields are woven."""
+    """Time base of the output; half the source's if every field becomes a frame, a fourth if fields are
+    woven."""
     rate: Fraction
-    """Of the output, for encoders."""
+    """Frame rate of the output, for encoders."""
     start_frame: int
     """First source frame of the range."""
     stop_frame: int

@@ -56,7 +56,7 @@ class OutputLocation:
     """Location of an output, as far as it is known before the plan."""
 
     output: Path | None
-    """As requested."""
+    """The output as requested."""
     folder: Path | None
     """Folder in which the output gets a generated name; None if it was named."""
     suffix: str

@@ -49,7 +49,7 @@ class Choices:
     cards: Sequence[Sequence[Card]]
     """Cards of the named networks."""
     encoder: Encoder
-    """For the target."""
+    """The encoder for the target."""
     part: tuple[int, int]
     """Frames [start, stop) of the source that are wanted."""
     decoded: PixelFormat
@@ -63,9 +63,9 @@ class Choices:
     bars: PixelCrop = field(default_factory=PixelCrop)
     """Black bars of the stored frame that are kept, but not processed by networks."""
     grain: tuple[tuple[float, ...], ...] = ()
-    """For each plane of the output."""
+    """Grain to be synthesised, for each plane of the output."""
     restore: RestoreLevels = ()
-    """For networks that take a level; the first one's frame is the first that is wanted."""
+    """Restoration levels for networks that take one; they begin with the first wanted frame."""
 
 
 def make_plan(info: VideoInfo, settings: RunSettings, chosen: Choices) -> Plan:

@@ -36,7 +36,7 @@ _VNNI = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
 _TRY = "pipelines.inference.arithmetic_trial:try_arithmetic"
 _TABLE = "arithmetic"
 _SECONDS = 300.0
-"""For torch, a driver that compiles, and six variants of a tile."""
+"""Time limit for loading torch, compiling in the driver, and six variants of a tile."""
 
 
 def with_arithmetic(plan: Plan, settings: RunSettings) -> tuple[Plan, list[str]]:

@@ -30,7 +30,7 @@ _PRORES = {"yuv422": 7.0, "yuv444": 10.0}
 constant quantiser may take twice as many."""
 _PICTURES = {"mjpeg": 6.0, "libwebp": 4.0}
 _HEADERS = 1.02
-"""For uncompressed images."""
+"""Factor for the headers of uncompressed images."""
 
 
 def most_disk_bytes(info: VideoInfo, plan: Plan) -> int:

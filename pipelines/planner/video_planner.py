@@ -102,7 +102,7 @@ class _Source:
     format: PixelFormat
     color: ColorTags
     assumed: tuple[str, ...]
-    """What its tags leave open, in words."""
+    """What had to be assumed because the tags do not say it, in words."""
     still: bool
     """A single image."""
 

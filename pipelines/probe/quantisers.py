@@ -38,7 +38,7 @@ _LEVELS = {
 }
 """By codec: a quantiser, its level, and the increase per step; 0.05 lower than measured."""
 _NAMED = re.compile(r"\s(init_qp_minus26|slice_qp_delta|base_q_idx)\s.*= (-?\d+)\s*$")
-"""Their names in FFmpeg's `trace_headers`."""
+"""Names of the quantisers in FFmpeg's `trace_headers`."""
 
 
 class Quantisers:

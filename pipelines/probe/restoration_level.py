@@ -40,20 +40,21 @@ __all__ = ["estimate_levels"]
 _PLACES, _MOST_PLACES, _PLACE_SECONDS = 8, 32, 15
 """Where a film is looked at: at so many places, one more every so many seconds, and at most so many."""
 _LOOKED_AT = (4, 7)
-"""Which frames there, counted from a key frame, which has a higher quality than the following ones."""
+"""Which frames are examined at a place, counted from a key frame; key frames have a higher quality than the
+frames after them."""
 _THROUGH, _MOST_THROUGH = 250, 500
 """Frames that are read one after another; the second where key frames are so far apart that few places can be
 looked at."""
 _SAMPLES = 16
 """Frames that are looked at of what is read through, and two of each shot besides."""
 _WEIGHT_FRAMES = 12
-"""So many frames of what is read through count as much as one place."""
+"""Number of frames that count as much as one place, where a whole part of the film is read."""
 _CHANGE = 0.3
 """Cost of one change of the level, beside the sum over places of their distances from their level."""
 _LEAST_WEIGHT = 1.5
 """Places with a level of their own."""
 _LEAST_STEP = 0.2
-"""From one level to the next; less than the estimate's own error is no change."""
+"""Smallest change from one level to the next; a smaller one is within the estimate's own error."""
 _ENOUGH_TILES = 6
 """With fewer tiles the film's level is lowered in proportion: neighbouring frames of one game, 320x180 with
 two tiles each, were estimated at 0.06 to 0.51, and too low costs less than too high."""
@@ -90,13 +91,13 @@ class _Look:
     """What was seen at a place of a film, or of a shot."""
 
     frame: int
-    """Its first one."""
+    """Number of its first frame."""
     weight: float
     scores: list[float]
-    """Of pairs of its frames, by their looks."""
+    """Scores of pairs of its frames, from decoded samples."""
     quantisers: list[float]
     tiles: int = 0
-    """Of its frames, that the scores are based on."""
+    """Number of tiles of its frames that the scores are based on."""
 
 
 class _Film:

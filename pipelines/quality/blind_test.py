@@ -51,7 +51,7 @@ class BlindTest:
     """The last event of `blind_test`: the complete test."""
 
     id: str
-    """The same for the same images."""
+    """Identifies the test: equal for the same images."""
     names: tuple[str, str]
     trials: tuple[BlindTrial, ...]
     findings: tuple[Misaligned, ...]

@@ -111,7 +111,7 @@ class WorstMoment:
     pictures: tuple[bytes, ...]
     """PNG files of one place in the reference, then in each result."""
     scores: tuple[dict[str, float], ...]
-    """Of each result."""
+    """Scores of each result."""
     overview: bytes = b""
     """PNG file of the whole reference, scaled down, with that place marked."""
 
@@ -124,10 +124,10 @@ class Compared:
     size: tuple[int, int]
     """Width and height of the measurement."""
     model: str
-    """Of VMAF."""
+    """The model of VMAF."""
     figures: tuple[Figures, ...]
     seconds: np.ndarray
-    """Of each moment, from the reference's first frame."""
+    """Time of each moment, from the reference's first frame."""
     findings: tuple[Misaligned, ...]
     notes: tuple[str, ...]
     moments: tuple[WorstMoment, ...] = field(default_factory=tuple)

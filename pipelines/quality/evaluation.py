@@ -60,7 +60,7 @@ class Judging:
     """Event: progress of the work."""
 
     frames: int
-    """Of all networks, weighted by their cost, so that the remaining time can be estimated."""
+    """Frames of all networks, weighted by their cost, so that the remaining time can be estimated."""
     total: int
     text: str
     """The current step."""

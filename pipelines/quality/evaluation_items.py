@@ -66,7 +66,7 @@ class EvaluationSource:
     films: list[tuple[VideoInfo, int, int]] = field(default_factory=list)
     """Images and videos, and which frames [start, stop) of them."""
     pairs: Shards | None = None
-    """Of a data set."""
+    """The pairs of a data set."""
     count: int = 0
     """Number of pairs that are used."""
     notes: tuple[str, ...] = ()

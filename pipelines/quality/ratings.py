@@ -19,7 +19,7 @@ __all__ = ["FORMAT", "Opinion", "Opinions", "merge_ratings"]
 FORMAT = "vsr-blind-1"
 """Format name in files saved by the page."""
 _SIGMAS = 1.96
-"""Of a normal distribution, on either side: 95 %."""
+"""Half the width of the 95 % interval of a normal distribution, in standard deviations."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Opinions:
     """Preference rate of the first: how often it was rated higher, ties counted half."""
     low: float
     high: float
-    """Of the 95 % confidence interval of `rate` (Wilson 1927)."""
+    """Upper end of the 95 % confidence interval of `rate` (Wilson 1927)."""
 
 
 def merge_ratings(paths: Sequence[Path]) -> Opinions:

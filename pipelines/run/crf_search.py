@@ -55,7 +55,7 @@ SAMPLES = "samples"
 """Folder of samples in the work directory."""
 _TRIAL = "pipelines.frames.crf_trial:crf_trial"
 _TRIAL_SECONDS = 6 * 3600.0
-"""For one sample at all CRFs of a ladder."""
+"""Time limit for one sample at all CRFs of a ladder."""
 _BELOW = 0.985
 """Share of the requested size that is aimed at, so that the output does not exceed it."""
 _MOST_LADDERS = 6

@@ -26,7 +26,7 @@ _UNITS = {
     "ti": 1 << 40,
 }
 _SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,6})?) ?(?:([kmgt]i?)b?|b)", re.ASCII)
-"""With a unit: 8 alone is rarely meant to be bytes."""
+"""A size with its unit: 8 alone is rarely meant to be bytes."""
 
 
 def parse_bytes(text: str) -> int:
@@ -65,7 +65,7 @@ class CrfTarget:
     wanted: float
     """Bytes of the whole output, or its mean VMAF."""
     crf: float | None = None
-    """In the scale of the codec's software encoder."""
+    """The CRF that was found, in the scale of the codec's software encoder."""
     expected: float = 0.0
     """Predicted size or VMAF at that CRF, from the samples."""
     spread: float = 0.0

@@ -186,8 +186,8 @@ class ExecutionSettings:
     """
 
     model: str = "auto"
-    """As in `RunSettings`. If only classical scalers are used, threads sleep while they wait for each
-    other."""
+    """The model, as in `RunSettings`. If only classical scalers are used, threads sleep while they wait for
+    each other."""
     device: str = "auto"
     workers: int | None = None
     cluster: str | None = None

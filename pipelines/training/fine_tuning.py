@@ -50,7 +50,7 @@ class FineTuningResult:
     """Event: the tuned network was compared with the original."""
 
     weights: str
-    """Of the tuned network; empty if it was not kept."""
+    """Path of the tuned network's weights; empty if it was not kept."""
     gain_db: float
     """PSNR-Y on held-out shots, tuned minus original."""
     kept: bool

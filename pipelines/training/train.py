@@ -41,7 +41,7 @@ class TrainOptions(TypedDict, total=False):
     """Time of the whole training instead of the settings' steps: timing a few gives their number, which is
     corrected while it trains. Resumed, it keeps what it began with, unless it is given more."""
     more_pairs: str
-    """What gives more pairs, for the note that there are few."""
+    """How to get more pairs, for the note that there are few."""
 
 
 def train(

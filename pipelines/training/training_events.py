@@ -32,7 +32,7 @@ class Validated:
     scores: dict[str, float]
     """PSNR-Y in dB of all pairs ("psnr"), and gains over Lanczos: "gain", "gain_clean", "gain_degraded"."""
     best: bool
-    """These weights are the best so far."""
+    """Whether these weights are the best so far."""
     shipped: str = ""
     """The shipped network of this architecture and size; empty if there is none."""
     over_shipped: float | None = None
@@ -49,7 +49,7 @@ class Trained:
     seconds: float
     shipped: str = ""
     over_shipped: float | None = None
-    """As in `Validated`."""
+    """Gain over the shipped network, as in `Validated`."""
     init: str = ""
     """The network that training started from; empty for random weights."""
 

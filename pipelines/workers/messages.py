@@ -71,7 +71,7 @@ class SpanTask:
     """One run of the decoder, and the chunks to make from it."""
 
     chunks: tuple[Chunk, ...]
-    """In order; finished ones are left out, their frames are skipped."""
+    """Unfinished chunks in order; frames of finished ones are skipped."""
     pts: Sequence[int]
     """Expected timestamps from the first of `chunks` to the end of the last, in order, with the plan's
     context on both sides."""
@@ -148,7 +148,7 @@ class HardwareFacts:
 
     cores: int
     capability: str
-    """Of the CPU, by torch's name, such as AVX512."""
+    """Instruction set of the CPU, by torch's name, such as AVX512."""
     amx: bool
     avx512_bf16: bool
     dtype: str
@@ -175,7 +175,7 @@ class PreviewSample:
     overview: bytes
     """PNG file of the whole source frame, scaled down, with that place marked."""
     key_bytes: tuple[float, ...]
-    """Of the first encoded frame."""
+    """Bytes of the first encoded frame."""
     bytes_a_frame: tuple[float, ...]
-    """Of the others, on average."""
+    """Mean bytes of the other encoded frames."""
     stages: tuple[StageSeconds, ...]

@@ -121,7 +121,7 @@ class DownloadedResult:
     """A downloaded result."""
 
     ticket: Any
-    """As given to `put`."""
+    """The ticket that was given to `put`."""
     arrays: list[np.ndarray]
     """Owned by the caller."""
 

@@ -42,7 +42,7 @@ class Commands:
     """How commands are started."""
 
     folder: Path
-    """Their working directory, which is empty."""
+    """Working directory of the commands; it is empty."""
     cluster: str | None = None
     lock: int | None = None
     """A descriptor that they keep open while they run; the next server waits until all are closed."""

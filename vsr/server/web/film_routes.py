@@ -43,7 +43,7 @@ __all__ = ["film_routes"]
 
 _Path = Annotated[str, Query(max_length=4096, description="ROOT/relative/path", examples=["films/a.mp4"])]
 _SPARE_BYTES = 1 << 30
-"""What an upload leaves free on a disk."""
+"""Free disk space that an upload must leave."""
 _LONGEST_NAME = 200
 
 
