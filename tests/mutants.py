@@ -2871,6 +2871,26 @@ MUTANTS = (
         "tests/vsr/cli/test_containers_and_tags.py::test_a_plan_and_the_report_name_what_is_lost",
     ),
     Mutant(
+        60, "side data that PyAV can't name hide all others", "pipelines/media/hdr_metadata.py",
+        "SideData._missing_ = classmethod(_further_kind)", "_ = classmethod(_further_kind)",
+        f"{_JOB}::test_side_data_that_pyav_can_not_name_hides_no_captions_and_no_hdr_metadata",
+    ),
+    Mutant(
+        60, "captions are lost in AV1", "pipelines/codec/encoder.py",
+        '    elif frame.captions and codec == "av1":', "    elif False:",
+        f"{_JOB}::test_captions_inside_the_video_stay_in_it",
+    ),
+    Mutant(
+        60, "every MPEG-2 film is said to lose a window", "pipelines/probe/first_frames.py",
+        "        if kind is SideData.PANSCAN and not", "        if False and not",
+        f"{_FIRST_FRAMES}::test_a_pan_and_scan_window_is_told_of_where_it_is_less_than_the_frame",
+    ),
+    Mutant(
+        60, "captions that begin late are not told of", "pipelines/probe/dynamic_hdr_look.py",
+        "self.captions or any(mark in data for mark in _CAPTIONS)", "self.captions",
+        f"{_FIRST_FRAMES}::test_captions_that_begin_late_are_told_of",
+    ),
+    Mutant(
         85, "a result replaces a pipe or a device", "pipelines/plan/output_names.py",
         '    if kind:\n        raise UsageError(f"{target}: is {kind}', '    if False:\n        raise UsageError(f"{target}: is {kind}',
         f"{_PLACES}::test_pipes_devices_and_sockets_are_never_replaced_by_a_file",

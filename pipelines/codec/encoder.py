@@ -22,10 +22,10 @@ from pipelines.codec.decoder import convert_layout, picture_planes, to_linear
 from pipelines.codec.encoder_builds import repeatable_options
 from pipelines.codec.ffmpeg_log import captured_log
 from pipelines.codec.stream_tags import with_tags
-from pipelines.media.bitstream import insert_captions, insert_hdr
+from pipelines.media.bitstream import caption_message, insert_captions, insert_hdr
 from pipelines.media.cicp import HdrMetadata, Siting
 from pipelines.media.demuxer import open_memory
-from pipelines.media.dynamic_hdr import insert_dynamic_hdr
+from pipelines.media.dynamic_hdr import insert_dynamic_hdr, insert_t35_obus
 from pipelines.media.image_sequence import pack, unpack
 
 if TYPE_CHECKING:
@@ -347,6 +347,8 @@ def _with_carried(codec: str, data: bytes, frame: Frame) -> bytes:
     """Add the captions and dynamic HDR metadata of a frame to its packet, if the codec supports them."""
     if frame.captions and codec in {"h264", "hevc"}:
         data = insert_captions(codec, data, frame.captions)
+    elif frame.captions and codec == "av1":
+        data = insert_t35_obus(data, [caption_message(frame.captions)])
     return insert_dynamic_hdr(codec, data, frame.dynamic_hdr) if frame.dynamic_hdr else data
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pipelines.media.cicp import HdrMetadata
 
 __all__ = [
+    "CAPTIONS",
+    "caption_message",
     "caption_nal",
     "captions_of",
     "escaped",
@@ -41,6 +43,8 @@ __all__ = [
 
 _H264_IDR, _H264_SEI = 5, 6
 _HEVC_IRAP = range(16, 22)
+CAPTIONS = b"GA94\x03"
+"""Before the triplets, in user data of every codec (ATSC A/53 part 4)."""
 _SEI_T35, _SEI_RECOVERY_POINT, _SEI_MASTERING_DISPLAY, _SEI_LIGHT_LEVEL = 4, 6, 137, 144
 _MPEG2_SEQUENCE_HEADER = b"\x00\x00\x01\xb3"
 
@@ -292,9 +296,13 @@ def caption_nal(codec: str, cc_data: bytes) -> bytes:
 
     codec: "h264" or "hevc". cc_data: whole triplets, at most 31.
     """
+    return sei_unit(codec, [(_SEI_T35, caption_message(cc_data))])
+
+
+def caption_message(cc_data: bytes) -> bytes:
+    """A T.35 message of CEA-608/708 triplets, from its country code on; of at most 31."""
     count = min(len(cc_data) // 3, 31)
-    message = b"\xb5\x00\x31GA94\x03" + bytes([0x40 | count, 0xFF]) + cc_data[: 3 * count] + b"\xff"
-    return sei_unit(codec, [(_SEI_T35, message)])
+    return b"\xb5\x00\x31" + CAPTIONS + bytes([0x40 | count, 0xFF]) + cc_data[: 3 * count] + b"\xff"
 
 
 def sei_unit(codec: str, messages: Iterable[tuple[int, bytes]]) -> bytes:

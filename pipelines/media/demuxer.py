@@ -98,6 +98,8 @@ DECODERS = frozenset(
             "vp6f",
         ),
         *(
+            "rv10",
+            "rv20",
             "rv30",
             "rv40",
             "dirac",

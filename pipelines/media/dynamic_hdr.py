@@ -18,7 +18,7 @@ from pipelines.media.bitstream import metadata_obu, nal_units, obus_at, sei_mess
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["DynamicHdr", "dynamic_hdr_of", "hdr10_plus_windows", "insert_dynamic_hdr"]
+__all__ = ["DynamicHdr", "dynamic_hdr_of", "hdr10_plus_windows", "insert_dynamic_hdr", "insert_t35_obus"]
 
 
 HDR10_PLUS = b"\xb5\x00\x3c\x00\x01\x04"
@@ -108,14 +108,17 @@ def insert_dynamic_hdr(codec: str, data: bytes, metadata: DynamicHdr) -> bytes:
         return _with_rpu(data, metadata.dolby_vision) if metadata.dolby_vision else data
     if codec != "av1":
         return data
+    return insert_t35_obus(data, (metadata.hdr10_plus, metadata.dolby_vision))
+
+
+def insert_t35_obus(data: bytes, messages: Iterable[bytes]) -> bytes:
+    """Write T.35 messages into an AV1 packet, before the header of its shown frame; empty ones are none."""
     begin = at = 0
     for kind, _, end in obus_at(data):
         if kind in {_AV1_FRAME, _AV1_FRAME_HEADER}:
             at = begin
         begin = end
-    units = b"".join(
-        metadata_obu(_T35, message) for message in (metadata.hdr10_plus, metadata.dolby_vision) if message
-    )
+    units = b"".join(metadata_obu(_T35, message) for message in messages if message)
     return data[:at] + units + data[at:]
 
 

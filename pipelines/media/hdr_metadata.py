@@ -81,8 +81,22 @@ def equal_within_units(one: HdrMetadata, other: HdrMetadata) -> bool:
     return all(abs(a - b) <= s for a, b, s in zip(one.display, other.display, steps, strict=False))
 
 
+def _further_kind(kinds: type[SideData], value: object) -> SideData:
+    """A member of PyAV's enumeration for a kind of FFmpeg that PyAV 18 can't name, such as LCEVC or Exif.
+
+    Without it, a frame with such a kind would seem to have no side data: no captions, no HDR metadata.
+    """
+    made = object.__new__(kinds)
+    made._name_, made._value_ = f"KIND_{value}", value  # type: ignore[assignment]
+    kinds._value2member_map_[value] = made
+    return made
+
+
+SideData._missing_ = classmethod(_further_kind)  # type: ignore[assignment, method-assign]
+
+
 def side_data_of(frame: VideoFrame) -> SideDataContainer:
-    """All side data of a decoded frame. Raises ValueError for a kind that PyAV 18 can't name.
+    """All side data of a decoded frame.
 
     `frame.side_data` is not used: PyAV caches it in the frame, and the two then refer to each other, so that
     only Python's next full garbage collection would free the frame's megabytes.
@@ -91,11 +105,8 @@ def side_data_of(frame: VideoFrame) -> SideDataContainer:
 
 
 def frame_side_data(frame: VideoFrame, kind: SideData) -> bytes | None:
-    """Side data of a decoded frame; None if there is none, or of a kind that PyAV 18 can't name."""
-    try:
-        data = side_data_of(frame).get(kind)  # type: ignore[call-overload]
-    except (ValueError, KeyError):
-        return None
+    """Side data of a decoded frame; None if there is none."""
+    data = side_data_of(frame).get(kind)  # type: ignore[call-overload]
     return None if data is None else bytes(data)
 
 

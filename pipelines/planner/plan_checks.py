@@ -188,7 +188,9 @@ def plan_warnings(info: VideoInfo, plan: Plan, *, moved: bool = False) -> list[s
     becomes_limited = plan.color.range == Range.FULL and plan.out_color.range == Range.LIMITED
     rate = "they vary here" if info.vfr else f"this is {float(plan.rate):.6g} frames a second"
     side = f"{beside} beside it (alpha, depth, a thumbnail) are left out"
-    captions = f"closed captions inside the video can't be kept in {encoder.codec}; use --codec hevc or h264"
+    captions = (
+        f"closed captions inside the video can't be kept in {encoder.codec}; use --codec hevc, h264 or av1"
+    )
     lost = lost_bits(encoder, plan.pixels)
     checks: tuple[tuple[object, str], ...] = (
         (plan.full_chroma, _FULL_CHROMA),
@@ -210,7 +212,7 @@ def plan_warnings(info: VideoInfo, plan: Plan, *, moved: bool = False) -> list[s
         *((True, note) for note in licence_notes(plan)),
         (beside, f"the result is made of its main picture; {side}"),
         (info.hdr and encoder.is_picture, "a picture can't hold the mastering display metadata"),
-        (info.captions and encoder.codec not in {"h264", "hevc"}, captions),
+        (info.captions and encoder.codec not in {"h264", "hevc", "av1"}, captions),
     )
     return [*_of_times(info, plan, moved=moved), *(text for applies, text in checks if applies)]
 

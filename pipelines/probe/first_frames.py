@@ -130,17 +130,30 @@ _LOST = {
     SideData.ICC_PROFILE: "ICC profile",
 }
 """Side data of frames that the output will not have; dynamic metadata describes pixels that have changed."""
-_VIEW_ID = 29
-"""AV_FRAME_DATA_VIEW_ID, unknown to PyAV 18: one of the views of MV-HEVC."""
+_FURTHER_KINDS = {
+    28: "enhancement layer (LCEVC)",
+    29: "second view (MV-HEVC)",
+    30: "reference displays of its 3D",
+}
+"""Kinds of FFmpeg that PyAV 18 can't name, by AVFrameSideDataType."""
 
 
 def _lost_side_data(frame: VideoFrame) -> set[str]:
     """Side data of a frame that the output will not have."""
-    try:
-        found = side_data_of(frame)
-        return {name for kind, name in _LOST.items() if found.get(kind) is not None}  # type: ignore[call-overload]
-    except (ValueError, KeyError) as error:
-        return {"second view (MV-HEVC)"} if str(error).startswith(str(_VIEW_ID)) else set()
+    names: dict[SideData, str] = {}
+    found: Any = side_data_of(frame)
+    for data in found:  # as PyAV iterates them: by number, not by kind
+        kind = data.type
+        names[kind] = _LOST.get(kind) or _FURTHER_KINDS.get(kind.value, "")
+        if kind is SideData.PANSCAN and not _is_window(bytes(data), frame.width, frame.height):
+            del names[kind]
+    return {name for name in names.values() if name}
+
+
+def _is_window(pan_scan: bytes, width: int, height: int) -> bool:
+    """Whether an AVPanScan is less than the frame: FFmpeg gives every MPEG-2 frame one, mostly whole."""
+    shown: tuple[int, int] = struct.unpack_from("<2i", pan_scan, 4)
+    return 0 < shown[0] < 16 * width or 0 < shown[1] < 16 * height
 
 
 def dynamic_names(found: DynamicHdrFacts) -> set[str]:

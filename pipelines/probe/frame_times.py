@@ -48,7 +48,9 @@ _CHECKED = 250
 WILD_TIMES = "its timestamps are farther apart than any film is long; it is damaged"
 
 
-_UNRELIABLE_CODECS = frozenset({"mpeg4", "msmpeg4v2", "msmpeg4v3", "vp8", "h263", "flv1", "rv30", "rv40"})
+_UNRELIABLE_CODECS = frozenset(
+    {"mpeg4", "msmpeg4v2", "msmpeg4v3", "vp8", "h263", "flv1", "rv10", "rv20", "rv30", "rv40"}
+)
 """Packets of these may contain no frame (alt-ref, N-VOP) or two (packed B)."""
 
 

@@ -218,7 +218,7 @@ def _read(
         streams=other_streams(container, stream, seen),
         samples=seen.others.kept(),
         chapters=len(container.chapters()),
-        captions=look.captions,
+        captions=look.captions or seen.dynamic_hdr.captions,
         hdr=look.hdr,
         dynamic_hdr=seen.dynamic_hdr.facts,
         timecode=look.timecodes.get(expected[0], look.timecodes.get(None, "")) if expected else "",

@@ -7,9 +7,12 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from PIL import Image, ImageCms
 
 from models.errors import MediaError
+from pipelines.media.bitstream import caption_nal
 from pipelines.probe.probe import probe
+from tests import media
 from tests.helpers.exr_file import write_exr
 from tests.helpers.inline import upscaled
 from tests.helpers.tiff_file import write_tiff
@@ -131,3 +134,34 @@ def test_samples_of_a_tiff_are_read_as_what_they_are_or_refused(
         high = 1.0 if way == "f4" else 65535
         again = write_tiff(tmp_path / f"{way}.tiff", (shares * high).astype(way), order=order)
         assert probe(again).frame_count == 1
+
+
+def test_exif_data_hide_no_other_data_of_a_picture(tmp_path: Path) -> None:
+    """PyAV 18 can't name Exif data, and told of nothing else where there were some."""
+    profile, exif = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(), Image.Exif()
+    exif[0x010F] = "maker"
+    Image.new("RGB", (32, 24), "red").save(tmp_path / "a.jpg", icc_profile=profile, exif=exif)
+    (note,) = (n for n in probe(tmp_path / "a.jpg").notes if "without" in n)
+    assert "ICC profile" in note
+    assert "Exif data" in note
+
+
+def test_a_pan_and_scan_window_is_told_of_where_it_is_less_than_the_frame(tmp_path: Path) -> None:
+    """FFmpeg gives every MPEG-2 frame one (ISO/IEC 13818-2 clause 6.2.2.4)."""
+    whole = media.write(tmp_path / "a.m2v", media.Film(frames=3, codec="mpeg2video"), container="mpeg2video")
+    assert not any("pan-and-scan" in n for n in probe(whole).notes)
+    data = bytearray(whole.read_bytes())
+    at = data.index(b"\x00\x00\x01\xb5\x2b") + 8
+    assert int.from_bytes(data[at : at + 4], "big") >> 18 == 64
+    data[at : at + 4] = (48 << 18 | 1 << 17 | 48 << 3).to_bytes(4, "big")
+    (tmp_path / "b.m2v").write_bytes(data)
+    assert any("pan-and-scan" in n for n in probe(tmp_path / "b.m2v").notes)
+
+
+def test_captions_that_begin_late_are_told_of(tmp_path: Path) -> None:
+    def late(number: int) -> bytes:
+        unit = caption_nal("hevc", media.caption_of(number))
+        return b"\0\0\0\1" + unit if number >= 16 else b""
+
+    assert probe(media.hdr10(tmp_path / "a.mkv", frames=24, prefix=late)).captions
+    assert not probe(media.hdr10(tmp_path / "b.mkv", frames=24)).captions

@@ -12,6 +12,7 @@ import av
 import pytest
 
 from models.errors import CorruptError, MediaError, UsageError
+from pipelines.media.bitstream import caption_nal, sei_unit
 from pipelines.plan.events import AlreadyDone, Note
 from pipelines.probe.probe import probe
 from tests import media
@@ -460,10 +461,32 @@ def test_damage_is_refused_and_nothing_is_left_under_the_final_name(tmp_path: Pa
 
 def test_captions_inside_the_video_stay_in_it(tmp_path: Path) -> None:
     source = media.captioned(tmp_path / "in.mp4")
-    for codec in ("h264", "hevc"):
+    expected = [media.caption_of(n) for n in range(16)]
+    for codec, preset in (("h264", "ultrafast"), ("hevc", "ultrafast"), ("av1", "12")):
         output = tmp_path / f"{codec}.mp4"
-        upscaled(source, output, **{**H264, "codec": codec, "chunk_seconds": MANY})
-        assert [f.captions for f in frames(output)] == [media.caption_of(n) for n in range(16)]
+        upscaled(source, output, **{**H264, "codec": codec, "preset": preset, "chunk_seconds": MANY})
+        assert [f.captions for f in frames(output)] == expected
+    again = tmp_path / "again.mkv"
+    upscaled(tmp_path / "av1.mp4", again, **{**H264, "chunk_seconds": MANY})
+    assert [f.captions for f in frames(again)] == expected
+
+
+def test_side_data_that_pyav_can_not_name_hides_no_captions_and_no_hdr_metadata(tmp_path: Path) -> None:
+    """LCEVC, which FFmpeg 8 passes on (as user data of V-Nova) and PyAV 18 can't name."""
+    layer = sei_unit("hevc", [(4, b"\xb4\x00\x50\x00" + b"\x01" * 20)])
+
+    def units(number: int) -> bytes:
+        own = (layer, caption_nal("hevc", media.caption_of(number)))
+        return b"".join(b"\0\0\0\1" + unit for unit in own)
+
+    source = media.hdr10(tmp_path / "in.mkv", prefix=units)
+    found = probe(source)
+    assert any("without its enhancement layer (LCEVC)" in note for note in found.notes)
+    assert found.hdr.light == media.HDR_LIGHT
+    output = tmp_path / "out.mkv"
+    upscaled(source, output, **{**H264, "codec": "hevc", "chunk_seconds": MANY})
+    assert [f.captions for f in frames(output)] == [media.caption_of(n) for n in range(16)]
+    assert probe(output).hdr == found.hdr
 
 
 def test_sound_is_passed_on_bit_for_bit_while_the_picture_is_cut_into_chunks(tmp_path: Path) -> None:

@@ -51,3 +51,23 @@ def test_an_animated_webp_is_refused_with_what_to_do(here, tmp_path: Path) -> No
     frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:])
     for command in ("probe", "plan"):
         here(command, tmp_path / "a.webp").refused(3, "is an animated WebP", "numbered pictures")
+
+
+@pytest.mark.parametrize("codec", ["rv10", "rv20"])
+def test_films_of_realvideo_s_first_years_are_read(here, tmp_path: Path, codec: str) -> None:
+    source = tmp_path / "in.rm"
+    with av.open(str(source), "w", format="rm") as output:
+        stream = output.add_stream(codec, rate=25, options={"g": "5", "q:v": "2", "flags": "+qscale"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for number in range(12):
+            frame = media.picture(number, 64, 48)
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    outcome = here("run", source, "-o", tmp_path / "out.mkv", *IDENTITY, "--chunk-seconds", "0.1")
+    assert outcome.code == 0, outcome.err
+    with av.open(str(source)) as before, av.open(str(tmp_path / "out.mkv")) as after:
+        pairs = list(zip(before.decode(video=0), after.decode(video=0), strict=True))
+    assert len(pairs) == 12
+    for shown, made in pairs:
+        assert (shown.to_ndarray(format="yuv420p") == made.to_ndarray(format="yuv420p")).all()
