@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pipelines.plan.plan import Plan
     from pipelines.settings.run_settings import ExecutionSettings
 
-__all__ = ["Estimate", "TriedFrames", "estimate", "estimated", "estimating", "measure"]
+__all__ = ["Estimate", "TriedFrames", "estimate", "estimated", "estimating", "trying"]
 
 
 _PLACES = 3
@@ -92,7 +92,7 @@ def estimating(planned: Planned, settings: ExecutionSettings) -> Iterator[Note |
         " networks, encoder"
     )
     places: list[TriedFrames] = []
-    for place in _tried(planned, settings):
+    for place in trying(planned, settings):
         places.append(place)
         if len(places) < len(chunks):
             fps = estimated(planned, places, allocation).fps
@@ -107,13 +107,11 @@ def estimate(planned: Planned, settings: ExecutionSettings) -> Estimate:
     return next(event for event in estimating(planned, settings) if isinstance(event, Estimate))
 
 
-def measure(planned: Planned, settings: ExecutionSettings) -> list[TriedFrames]:
-    """Time each stage of a run alone, on frames of several places. Raises the errors of a run."""
-    return list(_tried(planned, settings))
+def trying(planned: Planned, settings: ExecutionSettings) -> Iterator[TriedFrames]:
+    """Time each stage of a run alone, on frames of several places; yields each place when it is tried.
 
-
-def _tried(planned: Planned, settings: ExecutionSettings) -> Iterator[TriedFrames]:
-    """Places of the film, as they are tried."""
+    Raises the errors of a run.
+    """
     plan, info = planned.plan, planned.info
     chunks = _chunks(plan)
     # Each place by itself: of places that share a decoder only the first would be tried.

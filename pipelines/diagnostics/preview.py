@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from models.catalog.lookup import restoring_model
-from models.errors import UsageError
-from pipelines.diagnostics.estimate import TriedFrames, estimated, measure
+from models.errors import UsageError, counted
+from pipelines.diagnostics.estimate import TriedFrames, estimated, trying
 from pipelines.diagnostics.preview_frames import (
     SAMPLE_FRAMES,
     chosen_frames,
@@ -154,6 +154,7 @@ def _preview(
     plans = [p.plan for p in planned]
     starts = frames_within(wanted, plans[0]) if wanted else chosen_frames(info, shots, plans[0])
     make_folder(folder)
+    yield Note(f"upscaling {counted(len(starts), 'moment')} with {' and '.join(names)}")
     few = [_of_moments(plan, info, starts) for plan in plans]
     widest = max(few, key=lambda p: sum(p.context))  # what it looks at is decoded for all of them
     sampled: list[PreviewSample] = []
@@ -167,8 +168,12 @@ def _preview(
                 sampled.append(outcome.value)
                 moments.append(_write(outcome.value, names, info, starts, folder))
                 yield moments[-1]
-    yield Note("estimating time and size")
-    choices = tuple(_choices(names, planned, asked, sampled))
+    yield Note("estimating time and size, at several places of the film")
+    places: list[TriedFrames] = []
+    for place in trying(planned[-1], asked.execution):
+        places.append(place)
+        yield Note(f"{counted(len(places), 'place')} tried")
+    choices = tuple(_choices(names, planned, asked, sampled, places))
     yield Preview(
         str(source), str(folder), planned[0], choices, tuple(sorted(moments, key=lambda m: m.number))
     )
@@ -273,15 +278,18 @@ def _labels(models: Sequence[str]) -> list[str]:
 
 
 def _choices(
-    names: Sequence[str], planned: Sequence[Planned], asked: RunSettings, sampled: Sequence[PreviewSample]
+    names: Sequence[str],
+    planned: Sequence[Planned],
+    asked: RunSettings,
+    sampled: Sequence[PreviewSample],
+    places: Sequence[TriedFrames],
 ) -> Iterator[Choice]:
-    """Estimates for each network, as in `vsr plan --measure`, which runs for one of them.
+    """Estimates for each network, as in `vsr plan --measure`, for whose places the last one was tried.
 
     The others differ from it by the time of their networks and the size of their encoded frames, which the
     samples show.
     """
     tried = len(names) - 1
-    places = measure(planned[tried], asked.execution)
 
     def of(number: int) -> tuple[float, float, float, float]:
         stages = [s.stages[number] for s in sampled]
