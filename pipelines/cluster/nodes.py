@@ -199,7 +199,7 @@ class NodeActors:
         return self.benched.get(actor.node, "")
 
     def has_started(self, actor: Actor) -> None:
-        """Record that an actor is ready, so others can start on its node."""
+        """Record that an actor is ready: reset the count of failed starts on its node."""
         self._starts.pop(actor.node, None)
 
     def devices(self, call: PendingCall) -> Iterator[Device]:

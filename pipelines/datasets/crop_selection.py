@@ -1,4 +1,4 @@
-"""`choose_crops`: selects crops of a frame that are detailed, sharp, inside the image, and new."""
+"""`choose_crops`: selects crops of a frame: detailed, sharp, outside black bars, unlike earlier ones."""
 
 from __future__ import annotations
 

@@ -1,15 +1,15 @@
 """Decoded frames as sample values, in memory.
 
 color_conversion.py    YUV <-> R'G'B', range and bit depth, in float
-crf_trial.py           upscaled samples encoded at several CRFs: bytes and VMAF
+crf_trial.py           size and VMAF of upscaled excerpts, encoded at several CRFs
 ffmpeg_metrics.py      VMAF, XPSNR and SSIM by FFmpeg, frame by frame
-film_frames.py         frames from some places of a film
+film_frames.py         decodes frames at selected positions of a film
 images.py              PNG and JPEG files, contact sheets
-level_estimator.py     estimates the restoration level of frames, by a network
+level_estimator.py     estimates how degraded frames are, 0 to 1 (the restoration level)
 plane_resizer.py       integer planes resized by a classical kernel (numba)
 reference_upscaler.py  a short clip through a network in plain fp32: for training, judging and tests
 sample_values.py       sample values: integers, floats, planes, R'G'B'
 shot_detection.py      cuts between shots
 thumbnail.py           downscaled luma, to compare frames
-video_reader.py        random access to decoded frames of a video or picture
+video_reader.py        decoded frames of a video or image, in order
 """

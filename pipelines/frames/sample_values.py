@@ -142,5 +142,5 @@ def samples_to_planes(planes: Sequence[np.ndarray], pixels: PixelFormat, tags: C
 
 
 def siting_offset(pixels: PixelFormat, tags: ColorTags) -> tuple[float, float]:
-    """Siting of chroma in chroma samples, for whichever axes are subsampled."""
+    """(vertical, horizontal) offset of chroma in chroma samples; 0 along an axis without subsampling."""
     return chroma_offset(SITING_OFFSETS[Siting(tags.siting)], (1 << pixels.sub_y, 1 << pixels.sub_x))

@@ -127,7 +127,7 @@ class Journal:
     def remove(self) -> None:
         """Delete the files of runs, and the directory unless it contains other files; unlock.
 
-        If interrupted, it leaves enough for `is_over`.
+        `plan.json` and the lock are deleted last, so that `is_over` is right after an interruption.
         """
         for path in sorted(self._ours(), key=lambda p: (p.name in {"plan.json", "lock"}, p.name == "lock")):
             if path.name == "lock" and not REMOVES_OPEN_FILES:

@@ -46,7 +46,7 @@ class Pulldown:
     letters: str
 
     def letter(self, frame: int) -> str:
-        """Letter of a source frame."""
+        """How output is made from a source frame, as a letter; "W", progressive, outside `letters`."""
         place = frame - self.first_frame
         return self.letters[place] if 0 <= place < len(self.letters) else "W"
 

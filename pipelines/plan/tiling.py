@@ -50,7 +50,7 @@ class Tile:
         )
 
     def kept(self, scale: int, by: int = 1) -> tuple[slice, slice]:
-        """Position of the valid part in the network's output for the part that is read."""
+        """Slices that crop the halo off the network's output and leave the valid part."""
         top, left = self.halo_top, self.halo_left
         return (
             slice((self.top - top) * scale // by, (self.bottom - top) * scale // by),

@@ -297,9 +297,9 @@ class _Search:
 
 
 def search_alone(planned: Planned, settings: RunSettings) -> Iterator[Note | Planned]:
-    """Search without a run: yields notes, and finally the plan with its CRF.
+    """Find the CRF for a plan's target without a run: yields notes, then the plan with that CRF.
 
-    Raises as `find_crf`.
+    Raises the same errors as `find_crf`.
     """
     with tempfile.TemporaryDirectory(prefix="vsr-samples-") as folder:
         execution = Execution(settings.execution)

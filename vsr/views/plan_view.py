@@ -92,7 +92,7 @@ def _frames(done: AlreadyDone) -> str:
 
 
 def plan_details(event: Planned) -> list[str]:
-    """Further facts of a plan, line by line."""
+    """Lines that verbose output adds about a plan: networks, tiles, encoder, chunks, output, id."""
     plan = event.plan
     sizes = [f"{s.card.label} to {s.width}x{s.height}" for s in plan.stages]
     options = [f"{k}={v}" for k, v in plan.encoder.options.items()]

@@ -183,5 +183,5 @@ def _color_words(color: dict[str, Any]) -> str:
 
 
 def info_words(info: VideoInfo) -> list[str]:
-    """The lines of `info_text` below the file name, each beginning with its kind."""
+    """The lines of `info_text` without the file name, each beginning with its label (video, colour …)."""
     return [line.strip() for line in info_text(info).split("\n")[1:]]

@@ -56,7 +56,7 @@ class Access:
     """Ends the connection of a client, by its address."""
 
     def is_token(self, given: str) -> bool:
-        """Whether it is the token, compared in constant time."""
+        """Whether `given` equals the token, compared in constant time."""
         return hmac.compare_digest(given.encode(errors="replace"), self.token.encode())
 
     def is_our_host(self, header: str) -> bool:
