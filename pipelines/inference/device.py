@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from models.errors import UsageError
+from models.errors import UsageError, counted
 from models.layers.int8 import int8_is_exact
 from pipelines.codec.encoder_builds import encoder_builds
 from pipelines.settings.run_settings import missing_device
@@ -226,4 +226,4 @@ def device_name(device: torch.device) -> str:
         return str(torch.xpu.get_device_name(device))
     if device.type == "mps":
         return f"Apple GPU, macOS {platform.mac_ver()[0]}"
-    return f"CPU, {torch.get_num_threads()} thread(s), {torch.backends.cpu.get_cpu_capability()}"
+    return f"CPU, {counted(torch.get_num_threads(), 'thread')}, {torch.backends.cpu.get_cpu_capability()}"

@@ -81,7 +81,7 @@ def tune(
     if not options.get("resume", False):
         refuse_existing_training(target / "run")  # before minutes are spent on its data
     data = target / "data"
-    minutes = f"{options['minutes']:g} minutes" if options.get("minutes") else "as long as it began with"
+    minutes = f"{options['minutes']:g} min" if options.get("minutes") else "as long as it began with"
     yield Note(f"first pairs are made of the whole film; after that it trains for {minutes}")
     stop = options.get("stop")
     for made in make_dataset([video], data, _data_settings(video, card)):

@@ -67,7 +67,7 @@ class Length:
         if left <= 0:
             done = math.ceil(self.elapsed / 6) / 10
             raise UsageError(
-                f"it has trained for {done:g} minutes already; --minutes is the time of the whole training:"
+                f"it has trained for {done:g} min already; --minutes is the time of the whole training:"
                 f" give more, such as --minutes {max(1, math.ceil(2 * done))}"
             )
         self.minutes = minutes

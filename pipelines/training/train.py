@@ -90,7 +90,7 @@ def train(
     )
     begun = None
     if minutes is not None and not checkpoint.is_file():
-        yield Note(f"times some steps, to see how many {minutes:g} minutes are")
+        yield Note(f"times some steps, to see how many fit into {minutes:g} min")
         steps = max(LEAST_STEPS, round(minutes * 60 / seconds_a_step(settings, data, device)))
         begun = Length(settings.steps, minutes, [[0, steps]])
         settings = replace(settings, steps=steps)

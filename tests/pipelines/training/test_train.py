@@ -189,7 +189,7 @@ def test_a_training_that_ended_goes_on_with_more_minutes(
     assert any("goes on after step 30 of 30" in e.text for e in events if isinstance(e, Note))
     assert _parts(events[-1]) == [[0, 30], [30, 60]]
     assert events[-1].seconds == pytest.approx(12.0)
-    with pytest.raises(UsageError, match=r"for 0\.2 minutes already.*--minutes 1$"):
+    with pytest.raises(UsageError, match=r"for 0\.2 min already.*--minutes 1$"):
         list(train(TINY, [pairs], tmp_path, minutes=0.15, resume=True))
 
 
