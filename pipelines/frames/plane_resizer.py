@@ -21,7 +21,9 @@ __all__ = ["PlaneResizer"]
 
 
 _FINER_BITS = 6
-"""Bits that samples between a network and a classical scaler have beyond those of the source."""
+"""Bits that samples between a network and a classical scaler have beyond those of the source. Measured on six
+frames, tripled by `real-fast-x2,lanczos`, against the same without rounding between the two: none costs up to
+0.22 dB and changes up to 19 % of the samples of the result, six cost 0.0005 dB at most and change 0.3 %."""
 _BAND = 256
 """Rows of the result that one call makes; bits do not depend on it."""
 

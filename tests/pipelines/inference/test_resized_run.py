@@ -82,7 +82,7 @@ def test_integers_between_the_stages_are_the_long_way_in_floats(
 
 
 def test_a_dark_gradient_has_no_more_steps_than_by_the_long_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Five codes over the whole width: rounded twice, their steps would move and grow a ripple."""
+    """Five codes over the whole width, whose steps stay where they are."""
     luma = np.rint(np.linspace(18, 23, 128)[None] + np.linspace(0, 0.9, 64)[:, None]).astype(np.uint8)
     frame = Frame(0, [luma, *(np.full((32, 64), 128, np.uint8) for _ in range(2))])
     plan = chain("fast-x2", (128, 64), (384, 192))
