@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from models.layers.resampling import resample, upscale_plane
 from pipelines.frames.color_conversion import rgb_to_yuv, to_codes, to_float, yuv_to_rgb
-from pipelines.inference.output_checks import Health, bad_output_error, diagnose, health_of_values
+from pipelines.inference.output_checks import TileStatistics, bad_output_error, find_fault, value_statistics
 from pipelines.inference.stage_tiles import tiles_of
 from pipelines.media.cicp import SITING_OFFSETS, Matrix, Range, Siting
 from pipelines.plan.color_tags import chroma_offset
@@ -38,7 +38,7 @@ EVEN = 4 / 255
 
 
 @dataclass
-class Picture:
+class FrameBatch:
     """A batch of frames in processing.
 
     Luma (B,1,H,W), chroma (B,2,h,w) or None for grey, alpha (B,1,H,W) or None.
@@ -110,11 +110,11 @@ class Cascade:
             before = self._state
             made = self._through(network, picture, neighbours)
             if not network.classical:
-                trouble = diagnose([_health(picture, made)])
+                trouble = find_fault([_statistics(picture, made)])
                 if trouble:
                     self._state = before
                     made = self._through(network, picture, neighbours, precise=True)
-                    still = diagnose([_health(picture, made)])
+                    still = find_fault([_statistics(picture, made)])
                     if still:
                         raise bad_output_error(network.name, still)
                     self._notes.append(f"{network.name} gave {trouble}; the frame was computed again in fp32")
@@ -122,7 +122,7 @@ class Cascade:
             neighbours = picture
         return self._store(picture)[0]
 
-    def _load(self, batch: Sequence[Sequence[np.ndarray]]) -> Picture:
+    def _load(self, batch: Sequence[Sequence[np.ndarray]]) -> FrameBatch:
         """Convert planes to values: luma and chroma; R'G'B' sources by BT.709's weights."""
         fmt, full = self._source, self._plan.color.range == Range.FULL
 
@@ -134,13 +134,13 @@ class Cascade:
 
         alpha = stack(fmt.plane_count - 1, is_full=True) if fmt.alpha and self._target.alpha else None
         if fmt.family == "gray":
-            return Picture(stack(0), None, alpha)
+            return FrameBatch(stack(0), None, alpha)
         if fmt.family == "rgb":
             green, blue, red = stack(0), stack(1), stack(2)
             luma, chroma = rgb_to_yuv(torch.cat([red, green, blue], 1), self._matrix)
-            return Picture(luma, chroma, alpha)
+            return FrameBatch(luma, chroma, alpha)
         chroma = torch.cat([stack(1, chroma=True), stack(2, chroma=True)], 1)
-        return Picture(stack(0), chroma, alpha, self._plan.source_offset, self._source_sub)
+        return FrameBatch(stack(0), chroma, alpha, self._plan.source_offset, self._source_sub)
 
     @property
     def _source_sub(self) -> tuple[int, int]:
@@ -153,8 +153,8 @@ class Cascade:
         return Matrix.BT709 if self._plan.color.matrix == Matrix.RGB else self._plan.color.matrix
 
     def _through(
-        self, network: LoadedNetwork, picture: Picture, neighbours: Picture, *, precise: bool = False
-    ) -> Picture:
+        self, network: LoadedNetwork, picture: FrameBatch, neighbours: FrameBatch, *, precise: bool = False
+    ) -> FrameBatch:
         """Run one stage.
 
         Planes that the network doesn't process (full-size chroma, alpha) are resized by its classical kernel.
@@ -169,7 +169,7 @@ class Cascade:
             )
             (out,) = self._tiled(network, [rgb], precise=precise)
             luma, chroma = rgb_to_yuv(out, self._matrix)
-            return Picture(
+            return FrameBatch(
                 luma,
                 chroma if picture.chroma is not None else None,
                 self._resized_alpha(picture, luma, contract.kernel),
@@ -184,7 +184,7 @@ class Cascade:
         luma, chroma = self._tiled(network, around, precise=precise)
         alpha = self._resized_alpha(picture, luma, contract.kernel)
         if picture.sub == (2, 2):
-            return Picture(luma, chroma, alpha, _LEFT, (2, 2))
+            return FrameBatch(luma, chroma, alpha, _LEFT, (2, 2))
         if self._plan.full_chroma and picture.chroma is not None and not contract.temporal:
             return replace(
                 picture,
@@ -208,7 +208,7 @@ class Cascade:
         ]
         return torch.cat(made, dim=1)
 
-    def _resized(self, network: LoadedNetwork, picture: Picture) -> Picture:
+    def _resized(self, network: LoadedNetwork, picture: FrameBatch) -> FrameBatch:
         """Apply a classical scaler to every plane separately."""
         kernel = network.contract.kernel
         height, width = network.module.reaches(picture.size)  # type: ignore[attr-defined]
@@ -219,7 +219,7 @@ class Cascade:
         )
         return replace(picture, luma=luma, chroma=chroma, alpha=alpha)
 
-    def _softened(self, before: Picture, made: Picture, kernel: str) -> Picture:
+    def _softened(self, before: FrameBatch, made: FrameBatch, kernel: str) -> FrameBatch:
         """Blend the network's output with that of a classical filter at the same size (`Plan.strength`)."""
         strength = self._plan.strength
         if strength == 1:
@@ -238,7 +238,7 @@ class Cascade:
         assert plane is not None
         return replace(made, luma=luma, chroma=torch.lerp(plane, made.chroma, strength))
 
-    def _resized_chroma(self, picture: Picture, like: Tensor, kernel: str) -> Tensor | None:
+    def _resized_chroma(self, picture: FrameBatch, like: Tensor, kernel: str) -> Tensor | None:
         if picture.chroma is None:
             return None
         return upscale_plane(
@@ -250,7 +250,7 @@ class Cascade:
             picture.sub,
         )
 
-    def _resized_alpha(self, picture: Picture, like: Tensor, kernel: str) -> Tensor | None:
+    def _resized_alpha(self, picture: FrameBatch, like: Tensor, kernel: str) -> Tensor | None:
         return (
             None if picture.alpha is None else resample(picture.alpha, like.shape[-2], like.shape[-1], kernel)
         )
@@ -322,7 +322,7 @@ class Cascade:
             luma, chroma = network.module(planes, **where)
             return [luma.float(), chroma.float()]
 
-    def _store(self, picture: Picture) -> list[list[np.ndarray]]:
+    def _store(self, picture: FrameBatch) -> list[list[np.ndarray]]:
         """Convert values to planes of the target format, one list per frame."""
         fmt, color = self._target, self._plan.out_color
         height, width = picture.size
@@ -331,7 +331,7 @@ class Cascade:
                 picture.luma, picture.chroma_at(height, width, (0.0, 0.0), "bicubic"), self._matrix
             )
             luma, chroma = rgb_to_yuv(rgb, color.matrix)
-            picture = Picture(luma, chroma, picture.alpha)
+            picture = FrameBatch(luma, chroma, picture.alpha)
         if fmt.family == "rgb":
             rgb = yuv_to_rgb(
                 picture.luma, picture.chroma_at(height, width, (0.0, 0.0), "bicubic"), self._matrix
@@ -383,5 +383,5 @@ def _reflect_to(plane: Tensor, height: int, width: int) -> Tensor:
     return _reflect(plane, height - plane.shape[-2], width - plane.shape[-1])
 
 
-def _health(seen: Picture, made: Picture) -> Health:
-    return health_of_values(seen.luma, made.luma, made.chroma)
+def _statistics(seen: FrameBatch, made: FrameBatch) -> TileStatistics:
+    return value_statistics(seen.luma, made.luma, made.chroma)

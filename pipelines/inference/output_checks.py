@@ -1,4 +1,4 @@
-"""`Health`: checks by a few numbers per tile whether a network's output can be the upscaled input.
+"""`TileStatistics`: checks by a few numbers per tile whether a network's output can be the upscaled input.
 
 A network with unsuitable weights, or one that overflows in 16 bits, returns non-finite values, black frames,
 or another brightness. Such a frame is computed again in fp32. If that does not help, the run ends.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-__all__ = ["Health", "bad_output_error", "diagnose", "health_of_codes", "health_of_values"]
+__all__ = ["TileStatistics", "bad_output_error", "find_fault", "sample_statistics", "value_statistics"]
 
 
 _EVERY = 8
@@ -35,7 +35,7 @@ than a hundredth."""
 
 
 @dataclass(frozen=True)
-class Health:
+class TileStatistics:
     """Check values of one tile; luma 0..1 from black to white."""
 
     checksum: float
@@ -48,7 +48,7 @@ class Health:
     """Largest luma sample of the output."""
 
 
-def diagnose(tiles: list[Health]) -> str:
+def find_fault(tiles: list[TileStatistics]) -> str:
     """Describe what is wrong with a frame; empty if nothing is."""
     if not all(math.isfinite(t.before) for t in tiles):
         return ""
@@ -68,7 +68,7 @@ def bad_output_error(name: str, trouble: str) -> VerificationError:
     )
 
 
-def health_of_values(seen: Tensor, made: Tensor, chroma: Tensor | None) -> Health:
+def value_statistics(seen: Tensor, made: Tensor, chroma: Tensor | None) -> TileStatistics:
     """Check values from luma (B,1,H,W) before and after, and from the output's chroma.
 
     Values beyond black and white are clipped.
@@ -79,16 +79,16 @@ def health_of_values(seen: Tensor, made: Tensor, chroma: Tensor | None) -> Healt
     # its mean.
     before = seen[..., ::_EVERY, :].clamp(0, 1).mean() + 0 * seen.sum()
     numbers = torch.stack([checksum, before, some.mean(), some.amax()])
-    return Health(*numbers.tolist())
+    return TileStatistics(*numbers.tolist())
 
 
-def health_of_codes(
+def sample_statistics(
     checksum: float, seen: np.ndarray, made: np.ndarray, bits: int, *, full: bool, finer: int = 0
-) -> Health:
+) -> TileStatistics:
     """Check values from integer luma before and after, which has `finer` bits more."""
     offset, span = code_values(bits, full, chroma=False)
     some = made[::_EVERY] >> finer
-    return Health(
+    return TileStatistics(
         checksum,
         (float(seen[::_EVERY].mean()) - offset) / span,
         (float(some.mean()) - offset) / span,

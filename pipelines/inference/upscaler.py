@@ -26,7 +26,7 @@ from pipelines.inference.cuda.transfer_ring import StreamAccelerator
 from pipelines.inference.device import computing_dtype, device_traits
 from pipelines.inference.fused_cpu import FusedNetwork
 from pipelines.inference.grain_synthesis import GrainMaker
-from pipelines.inference.output_checks import bad_output_error, diagnose, health_of_codes
+from pipelines.inference.output_checks import bad_output_error, find_fault, sample_statistics
 from pipelines.inference.stage_tiles import resizer_of, tiles_of
 from pipelines.inference.temporal_windows import Window, single_frame_window
 from pipelines.inference.tile_cache import TileCache
@@ -355,8 +355,8 @@ class Upscaler:
                     seen, remembered, part, result, is_black=is_black, precise=precise
                 )
             seen_luma, made = frames[now][0][part.written(1)], result[0][part.written(scale)]
-            found = diagnose(
-                [health_of_codes(checksum, seen_luma, made, bits, full=self._full, finer=self._finer)]
+            found = find_fault(
+                [sample_statistics(checksum, seen_luma, made, bits, full=self._full, finer=self._finer)]
             )
             if not found:
                 break

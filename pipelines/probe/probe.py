@@ -167,7 +167,6 @@ def _read(
     seen = walk_packets(container, stream, codec)
     look, photo = seen.look, photo_of(container)
     refuse_joined_fragments(path, format_of(container), seen.index)
-    pattern = pattern_of(path)
     first = path if pattern is None else pattern.path(pattern.numbers()[0])
     look.lost |= unread_parts(first, codec)
     _refuse_unseen(seen, path, is_tiff=codec == "tiff")

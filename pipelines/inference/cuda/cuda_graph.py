@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     from models.network import LoadedNetwork
 
-__all__ = ["HEALTH", "GraphedNetwork", "record_cuda_graph"]
+__all__ = ["STATISTICS_PER_TILE", "GraphedNetwork", "record_cuda_graph"]
 
 
-HEALTH = 4
+STATISTICS_PER_TILE = 4
 """Number of values by which a tile is checked: a sum that is finite if all values are; mean of luma before;
 mean and maximum after."""
 _WARM_UP = 3
@@ -72,8 +72,9 @@ class GraphedNetwork:
 
         luma: (B,n,H,W) integers of the frames that the network uses, uint8 or int16. chroma: (B,2n,H/2,W/2).
         state: (B,C,H/2,W/2), for a recurrent network. precise: compute in fp32. classical: use only the
-        network's classical kernel. Returns integers (B,1,SH,SW) and (B,2,SH/2,SW/2), (B,HEALTH) float32, and
-        the next state of a recurrent network. The outputs are overwritten by the next call of the same shape.
+        network's classical kernel. Returns integers (B,1,SH,SW) and (B,2,SH/2,SW/2), (B,STATISTICS_PER_TILE)
+        float32, and the next state of a recurrent network. The outputs are overwritten by the next call of
+        the same shape.
         """
         inputs = [luma, chroma] if state is None else [luma, chroma, state]
         key = (precise, classical, *((tuple(t.shape), t.dtype) for t in inputs))
@@ -127,7 +128,7 @@ class GraphedNetwork:
         )
         shown = values_to_codes(values[0], bits, full, chroma=False) if self._finer else codes[0]
         after = codes_to_values(shown, bits, full, chroma=False)
-        health = torch.stack(
+        statistics = torch.stack(
             [
                 values[0].sum((1, 2, 3)) + values[1].sum((1, 2, 3)),
                 seen[:, now].mean((1, 2)),
@@ -136,7 +137,7 @@ class GraphedNetwork:
             ],
             1,
         )
-        return (*codes, health, *left)
+        return (*codes, statistics, *left)
 
 
 def record_cuda_graph(

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 
 from models.errors import NoMemoryError
-from pipelines.inference.cuda.cuda_graph import HEALTH
+from pipelines.inference.cuda.cuda_graph import STATISTICS_PER_TILE
 from pipelines.inference.cuda.transfer_ring import TransferRing
-from pipelines.inference.output_checks import Health, bad_output_error, diagnose
+from pipelines.inference.output_checks import TileStatistics, bad_output_error, find_fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -146,7 +146,7 @@ class CudaPipeline:
             ((p.shape[0] * scale, p.shape[1] * scale), torch.int16 if self.finer else dtype(p))
             for p in view.frames[view.now]
         ]
-        return TransferRing(self.accelerator, up, [*down, ((len(parts), HEALTH), torch.float32)])
+        return TransferRing(self.accelerator, up, [*down, ((len(parts), STATISTICS_PER_TILE), torch.float32)])
 
     @torch.inference_mode()
     def _work(
@@ -229,7 +229,7 @@ class CudaPipeline:
 
         Otherwise compute them again, with everything that depends on them.
         """
-        trouble = diagnose([Health(*map(float, row)) for row in landed.arrays[3]])
+        trouble = find_fault([TileStatistics(*map(float, row)) for row in landed.arrays[3]])
         if not trouble:
             yield landed.ticket.view.ticket, landed.arrays[:3]
             return
@@ -241,7 +241,7 @@ class CudaPipeline:
         after = self._state
         self._put(flight.view, precise=True, state=flight.state)
         (again,) = self._ring.drain()
-        still = diagnose([Health(*map(float, row)) for row in again.arrays[3]])
+        still = find_fault([TileStatistics(*map(float, row)) for row in again.arrays[3]])
         if still:
             raise bad_output_error(self.network.name, still)
         self.stills.forget()

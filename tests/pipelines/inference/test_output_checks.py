@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from models.errors import VerificationError
-from pipelines.inference.output_checks import Health, diagnose, health_of_codes, health_of_values
+from pipelines.inference.output_checks import TileStatistics, find_fault, sample_statistics, value_statistics
 from pipelines.inference.upscaler import Upscaler
 from pipelines.media.video_info import Frame
 from tests.pipelines.inference.test_upscaler import CPU, card, picture, plan_of
@@ -94,23 +94,23 @@ def test_black_white_and_what_lies_beyond_are_no_illness(pix_fmt: str, code: int
 def test_a_source_that_is_ill_itself_is_not_the_networks_fault() -> None:
     seen = torch.rand(1, 1, 32, 32)
     seen[0, 0, 3, 3] = float("nan")
-    assert diagnose([health_of_values(seen, seen.repeat_interleave(2, 2), None)]) == ""
+    assert find_fault([value_statistics(seen, seen.repeat_interleave(2, 2), None)]) == ""
     bright = torch.rand(1, 1, 32, 32) * 1e4
-    assert diagnose([health_of_values(bright, bright.repeat_interleave(2, 2) * 1.01, None)]) == ""
+    assert find_fault([value_statistics(bright, bright.repeat_interleave(2, 2) * 1.01, None)]) == ""
 
 
 def test_codes_and_values_are_judged_alike() -> None:
     seen, made = (picture("yuv420p", *size).planes[0] for size in ((64, 48), (128, 96)))
-    codes = health_of_codes(0.0, seen, made, 8, full=False)
+    codes = sample_statistics(0.0, seen, made, 8, full=False)
     a, b = ((torch.from_numpy(p.copy()).float() - 16)[None, None] / 219 for p in (seen, made))
-    values = health_of_values(a, b, None)
+    values = value_statistics(a, b, None)
     assert (codes.before, codes.after) == pytest.approx((values.before, values.after), abs=0.01)
 
 
 def test_one_sick_tile_among_sound_ones_is_enough() -> None:
-    sound, black = Health(1.0, 0.4, 0.41, 0.9), Health(1.0, 0.4, 0.0, 0.0)
-    assert diagnose([sound, sound]) == ""
-    assert diagnose([sound, black]).startswith("black")
+    sound, black = TileStatistics(1.0, 0.4, 0.41, 0.9), TileStatistics(1.0, 0.4, 0.0, 0.0)
+    assert find_fault([sound, sound]) == ""
+    assert find_fault([sound, black]).startswith("black")
 
 
 @pytest.mark.usefixtures("inline")
