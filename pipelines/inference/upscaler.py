@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.catalog.loader import load_network
 from models.errors import UsageError
 from models.network import Contract
 from pipelines.frames.color_conversion import to_codes, to_float
@@ -27,6 +26,7 @@ from pipelines.inference.device import computing_dtype, device_traits
 from pipelines.inference.fused_cpu import FusedNetwork
 from pipelines.inference.grain_synthesis import GrainMaker
 from pipelines.inference.output_checks import bad_output_error, find_fault, sample_statistics
+from pipelines.inference.stage_loading import load_stage, memory_format
 from pipelines.inference.stage_tiles import resizer_of, tiles_of
 from pipelines.inference.temporal_windows import Window, single_frame_window
 from pipelines.inference.tile_cache import TileCache
@@ -40,27 +40,9 @@ if TYPE_CHECKING:
 
     from models.network import LoadedNetwork
     from pipelines.inference.cuda.transfer_ring import Accelerator
-    from pipelines.plan.plan import NetworkStage, Plan
+    from pipelines.plan.plan import Plan
 
 __all__ = ["Upscaler"]
-
-
-def _loaded(stage: NetworkStage, chroma_offset: tuple[float, float]) -> LoadedNetwork:
-    """The network of a stage; a restoring one as the plain network at the stage's level."""
-    return load_network(
-        stage.card,
-        height=stage.height,
-        width=stage.width,
-        chroma_offset=chroma_offset,
-        restore=stage.restore,
-        detail=stage.detail or 0.0,
-    )
-
-
-def _order(plan: Plan, device: torch.device) -> torch.memory_format:
-    """In which order networks have the values of their maps: the plan's, else what the device likes."""
-    last = plan.memory_format == "nhwc" if plan.memory_format else device_traits(device).channels_last
-    return torch.channels_last if last else torch.contiguous_format
 
 
 _BANDS = 4
@@ -90,13 +72,13 @@ class Upscaler:
         """Messages for the user; the reader empties the list."""
         self._source, self._target = plan.pixels, plan.out_pixels
         self._offset = SITING_OFFSETS[Siting(plan.color.siting)]
-        stages = [(s, _loaded(s, self._offset)) for s in plan.stages]
+        stages = [(s, load_stage(s, self._offset)) for s in plan.stages]
         self._networks = [n for s, n in stages if s.card.name != "identity"]
         self._layers = 0
         for network in self._networks:
             if network.contract.pixels == "rgb":
                 self._count_layers(network)
-            network.module.to(device, memory_format=_order(plan, device))  # type: ignore[attr-defined]
+            network.module.to(device, memory_format=memory_format(plan, device))  # type: ignore[attr-defined]
             if hasattr(network.module, "prepare"):
                 self.notes += network.module.prepare(device)
         if device.type == "cuda":

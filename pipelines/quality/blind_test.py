@@ -15,7 +15,7 @@ from models.errors import UsageError
 from pipelines.frames.images import to_pixels
 from pipelines.frames.sample_values import to_values
 from pipelines.media.cicp import Matrix, Range
-from pipelines.quality.comparison import cut_out, differing_place, fitted_frames
+from pipelines.quality.image_differences import cut_out, differing_place, fitted_frames
 from pipelines.quality.paired_reader import PairedReader, fit_size, open_video
 
 if TYPE_CHECKING:

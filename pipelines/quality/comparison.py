@@ -19,14 +19,13 @@ import numpy as np
 
 from models.errors import UsageError, counted
 from pipelines.frames.ffmpeg_metrics import MetricsProcess, pooled
-from pipelines.frames.images import SHOWN_PX, marked, most_detailed_crop, png, to_pixels
-from pipelines.frames.sample_values import to_values
 from pipelines.frames.thumbnail import grid_for, thumbnail
 from pipelines.hardware.resources import usable_cores
 from pipelines.media.cicp import ColorTags, Range
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.plan.timeline import clock_text
 from pipelines.quality.frame_alignment import LagFinder, Misaligned
+from pipelines.quality.image_differences import cut_out
 from pipelines.quality.paired_reader import PairedReader, fit_size, open_video, upright_size
 
 if TYPE_CHECKING:
@@ -46,9 +45,6 @@ __all__ = [
     "Metric",
     "WorstMoment",
     "compare",
-    "cut_out",
-    "differing_place",
-    "fitted_frames",
 ]
 
 
@@ -366,35 +362,3 @@ def _show(matched: PairedReader, places: Sequence[int], figures: Sequence[Figure
         )
         pictures, overview = cut_out(matched, frames[: len(names)])
         yield WorstMoment(matched.seconds(place), names, pictures, scores, overview)
-
-
-def cut_out(
-    matched: PairedReader, frames: Sequence[SampleValues], most_px: tuple[int, int] = SHOWN_PX
-) -> tuple[tuple[bytes, ...], bytes]:
-    """PNG files of the place where frames differ most from the first, and of the first with it marked.
-
-    At the pixels of the largest video. most_px: height and width of the place, or all of a smaller image.
-    """
-    fitted = fitted_frames(matched, frames)
-    box = differing_place(fitted, most_px)
-    cut = (
-        to_pixels(to_values(c.crop(*box)), 0, f.tags.matrix)
-        for c, f in zip(fitted, matched.films, strict=False)
-    )
-    return tuple(map(png, cut)), png(
-        marked(to_pixels(to_values(fitted[0]), 0, matched.films[0].tags.matrix), *box)
-    )
-
-
-def fitted_frames(matched: PairedReader, frames: Sequence[SampleValues]) -> list[SampleValues]:
-    """Frames at the size of the largest video, all at one bit depth."""
-    bits = max(c.bits for c in frames)
-    return [fit_size(c, *matched.largest, bits) for c in frames]
-
-
-def differing_place(fitted: Sequence[SampleValues], most_px: tuple[int, int]) -> tuple[int, int, int, int]:
-    """(top, left, height, width) of the place where frames of one size differ most from the first."""
-    truth = fitted[0].luma[0].astype(np.float32)
-    error = sum((np.square(c.luma[0] - truth) for c in fitted[1:]), start=np.zeros_like(truth))
-    rows, columns = (min(most, side) for most, side in zip(most_px, truth.shape, strict=True))
-    return *most_detailed_crop(error, rows, columns), rows, columns

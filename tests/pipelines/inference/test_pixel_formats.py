@@ -88,7 +88,7 @@ def _learned(name: str) -> LoadedNetwork:
 def _plain(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """In fp32, and in one thread: on such small pictures others only wait for each other."""
     monkeypatch.setattr("pipelines.inference.upscaler.computing_dtype", lambda *_: torch.float32)
-    monkeypatch.setattr("pipelines.inference.upscaler.load_network", load)
+    monkeypatch.setattr("pipelines.inference.stage_loading.load_network", load)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
