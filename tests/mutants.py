@@ -209,6 +209,11 @@ MUTANTS = (
         f"{_FIRST_FRAMES}::test_pages_behind_the_first_are_told_of",
     ),
     Mutant(
+        15, "small frames may have fields", "pipelines/interlacing/scan_detection.py",
+        "if small and not hard else", "if False else",
+        "tests/pipelines/interlacing/test_scan_detection.py::test_fine_patterns_of_small_frames_are_no_fields",
+    ),
+    Mutant(
         15, "fields are sought at the start where clocks jump", "pipelines/interlacing/scan_detection.py",
         "in film.in_order(rows)]", "in film.in_order(rows[:1])]",
         "tests/pipelines/interlacing/test_scan_detection.py"

@@ -27,6 +27,7 @@ __all__ = [
     "hints_at_fields",
     "legible",
     "order_shown",
+    "plainly_shows_fields",
     "shows_fields",
     "shows_whole_frames",
     "together",
@@ -57,6 +58,8 @@ that must have it."""
 _PHASE, _CELL_PHASE = 0.25, 0.15
 """Phase of all blocks together, and of one cell: fields have 1/2, progressive frames 0; coarse compression
 brings them closer."""
+_PLAIN_SHARE, _PLAIN_PHASE = 0.8, 0.42
+"""Share of the moving blocks, and phase of all blocks, where nearly everything must show fields."""
 _SURE = 4.0
 """Standard deviations from 0 of the pooled phase."""
 _LEAST_POOLED = 10_000.0
@@ -178,6 +181,13 @@ def shows_fields(film: InterlaceSample, order: Order, share: float, *, strictnes
         _votes_show_fields(film, order, share, strictness)
         or _pool_shows_fields(film, order, strictness)
         or _both_lean_to_fields(film, order, strictness)
+    )
+
+
+def plainly_shows_fields(film: InterlaceSample, order: Order) -> bool:
+    """Whether nearly all moving blocks show fields in that order, singly and together."""
+    return _votes_show_fields(film, order, _PLAIN_SHARE, 1) and _pool_shows_fields(
+        film, order, 1, _PLAIN_PHASE
     )
 
 

@@ -24,6 +24,7 @@ from pipelines.interlacing.field_evidence import (
     hints_at_fields,
     legible,
     order_shown,
+    plainly_shows_fields,
     shows_fields,
     shows_whole_frames,
     together,
@@ -49,6 +50,9 @@ _FRAMES = 12
 long."""
 _TALLEST, _FASTEST = 1152, Fraction(31)
 """No interlaced format has more lines or frames per second; other video is examined only if flagged."""
+_SHORTEST = 240
+"""No interlaced format has fewer lines. In such frames fine patterns are as large as their motion, and alias:
+without a flag, nearly everything must show fields."""
 _LEAST_OF_TWO_CYCLES = 8
 """Frames out of ten that match pulldown, if the others show nothing."""
 _FLAGGED = {2: "top", 3: "bottom", 4: "bottom", 5: "top"}
@@ -68,7 +72,8 @@ def find_scan(info: VideoInfo, field_order: int) -> ScanType:
         return ScanType(pulldown="soft" if soft else "")
     looks = _looks(info)
     # HEVC keeps each field as a picture of its own: what is whole there is a field.
-    return judge(looks, _FLAGGED.get(field_order, ""), soft=soft, apart=info.codec == "hevc")
+    flag, small = _FLAGGED.get(field_order, ""), info.height < _SHORTEST
+    return judge(looks, flag, soft=soft, apart=info.codec == "hevc", small=small)
 
 
 def _is_beyond(info: VideoInfo) -> bool:
@@ -76,14 +81,19 @@ def _is_beyond(info: VideoInfo) -> bool:
 
 
 def judge(
-    looks: Sequence[InterlaceSample], stream_flag: str, *, soft: bool = False, apart: bool = False
+    looks: Sequence[InterlaceSample],
+    stream_flag: str,
+    *,
+    soft: bool = False,
+    apart: bool = False,
+    small: bool = False,
 ) -> ScanType:
     """The verdict over all segments.
 
     Flags are believed unless the frames clearly show otherwise: another order, or progressive frames. Without
     flags, frames must clearly show fields in one order. stream_flag: first field according to the stream's
     header, or "". soft: timestamps are those of soft telecine. apart: flagged frames are single fields, which
-    have no other field to be compared with.
+    have no other field to be compared with. small: frames are smaller than those of any interlaced format.
     """
     looks = legible(looks)
     film = together(looks)
@@ -103,7 +113,7 @@ def judge(
         if not hard and shows_whole_frames(looks):
             return ScanType("progressive", "pictures", pulldown, doubt=flag)
         return ScanType(flag, "flags", telecine)
-    if shows_fields(film, shown, share):
+    if plainly_shows_fields(film, shown) if small and not hard else shows_fields(film, shown, share):
         return ScanType(shown, "pictures", telecine)
     return ScanType(pulldown=pulldown, doubt=shown if hints_at_fields(film, shown) else "")
 

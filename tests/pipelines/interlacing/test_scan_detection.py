@@ -7,6 +7,7 @@ from collections import Counter
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -18,7 +19,7 @@ from pipelines.media.video_info import ScanType
 from pipelines.probe.probe import probe
 from tests import media
 from tests.benchmarks.interlacing import verdict
-from tests.benchmarks.interlacing_clips import corpus
+from tests.benchmarks.interlacing_clips import corpus, generated
 
 
 def look(
@@ -149,6 +150,23 @@ def test_whole_frames_that_roll_by_lines_are_no_fields(lines: int) -> None:
 def test_pictures_too_small_to_tell_are_not_asked() -> None:
     assert sample_of(np.zeros((16, 64), np.uint8)) is None
     assert sample_of(np.zeros((64, 8), np.uint8)) is None
+
+
+@pytest.mark.parametrize("size", [(96, 64), (128, 96), (160, 120), (176, 144), (320, 180), (320, 240)])
+@pytest.mark.parametrize("frames", [10, 50])
+def test_fine_patterns_of_small_frames_are_no_fields(
+    tmp_path: Path, size: tuple[int, int], frames: int
+) -> None:
+    """Case 15: FFmpeg's test pattern, without loss, moves by as much as its squares are large."""
+    moments = generated("testsrc2")(np.random.default_rng(0), size)
+    with av.open(str(tmp_path / "in.mkv"), "w") as output:
+        stream = output.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = *size, "gray"
+        for number in range(frames):
+            frame = av.VideoFrame.from_ndarray(np.rint(moments(number)).astype(np.uint8), format="gray")
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    assert probe(tmp_path / "in.mkv").scan.order == "progressive"
 
 
 def test_it_takes_many_blocks_all_over_the_picture_in_one_order() -> None:
