@@ -848,7 +848,7 @@ MUTANTS = (
     ),
     Mutant(
         15, "flags alone tell what is interlaced", "pipelines/interlacing/scan_detection.py",
-        "    if shows_fields(film, shown, share):\n", "    if False:\n",
+        "    if plainly_shows_fields(film, shown) if small", "    if False and not shown if small",
         f"{_SCAN}::test_without_flags_pictures_tell_it",
     ),
     Mutant(
