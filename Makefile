@@ -88,6 +88,7 @@ $(VENV)/.peers: $(READY)
 
 peers: $(VENV)/.peers
 	$(BIN)/python -m tests.benchmarks.peers $(ARGS)
+	$(BIN)/python -m tests.benchmarks.integer_peers $(ARGS)
 
 gpu: $(READY)
 	$(BIN)/python -m tests.benchmarks.gpu $(ARGS)

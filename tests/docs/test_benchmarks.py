@@ -36,6 +36,7 @@ def test_a_table_goes_to_its_place_on_the_page_and_replaces_the_one_before(tmp_p
     [
         *(("benchmarks", section) for section in SECTIONS),
         ("benchmarks", "peers"),
+        ("benchmarks", "integer peers"),
         ("benchmarks", "gpu"),
         ("server", "server"),
         ("color", "interlacing"),
