@@ -1,8 +1,8 @@
 """`without_network` and `with_bounded_memory`: restrictions of a process that parses untrusted input.
 
-Linux on x86-64 and 64-bit ARM, by seccomp(2) and setrlimit(2); elsewhere there are no restrictions, and the
-return values say so. This is in the lowest package because workers and the loaders of untrusted weights both
-need it.
+They use seccomp(2) and setrlimit(2), on Linux on x86-64 and 64-bit ARM; elsewhere there are no restrictions,
+and the return values say so. This is in the lowest package because workers and the loaders of untrusted
+weights both need it.
 """
 
 from __future__ import annotations

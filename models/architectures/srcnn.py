@@ -54,7 +54,7 @@ class Srcnn(BicubicSkip):
     def forward(self, planes: Planes) -> Planes:
         """Luma (B,1,H,W), chroma (B,2,H/2,W/2) -> (B,1,SH,SW), (B,2,SH/2,SW/2).
 
-        The sum in the input's dtype.
+        The sum is in the input's dtype.
         """
         luma, chroma = bicubic(planes, self.scale)
         more_luma, more_chroma = unpack(self._of_upscaled((luma, chroma)))

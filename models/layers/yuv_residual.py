@@ -87,7 +87,7 @@ class BicubicSkip(nn.Module):
     def forward(self, planes: Planes) -> Planes:
         """Luma (B,1,H,W), chroma (B,2,H/2,W/2) -> (B,1,SH,SW), (B,2,SH/2,SW/2).
 
-        The sum in the input's dtype.
+        The sum is in the input's dtype.
         """
         return self.added(planes, self.residual(*planes))
 

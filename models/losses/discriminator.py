@@ -21,7 +21,7 @@ __all__ = ["DISCRIMINATORS", "Discriminator", "UNetDiscriminator"]
 class Discriminator(nn.Module):
     """Planes -> one logit for every patch: 6 -> width -> 2·width -> 4·width, halved twice.
 
-    Positive for real ones.
+    It is positive for real images.
     """
 
     def __init__(self, *, width: int = 32) -> None:
@@ -59,7 +59,7 @@ class UNetDiscriminator(nn.Module):
     def __init__(self, *, width: int = 32) -> None:
         """width: channels at chroma resolution, doubled at each of two halvings.
 
-        With spectral normalisation, as in Real-ESRGAN.
+        Convolutions have spectral normalisation, as in Real-ESRGAN.
         """
         super().__init__()
         self.first = nn.Conv2d(CHANNELS, width, 3, padding=1)

@@ -39,7 +39,7 @@ __all__ = [
 def mse(x: Tensor, y: Tensor) -> Tensor:
     """Mean squared error, 0 or more: the basis of PSNR.
 
-    Favours soft images (Zhao et al. 2017, arXiv:1511.08861).
+    The loss favours soft images (Zhao et al. 2017, arXiv:1511.08861).
     """
     return (x - y).square().mean()
 
@@ -47,7 +47,8 @@ def mse(x: Tensor, y: Tensor) -> Tensor:
 def l1(x: Tensor, y: Tensor) -> Tensor:
     """Mean absolute error, 0 or more.
 
-    Sharper than MSE, and better PSNR too in practice (Lim et al. 2017, arXiv:1707.02921).
+    Results are sharper than with MSE and, in practice, have a better PSNR too (Lim et al. 2017,
+    arXiv:1707.02921).
     """
     return (x - y).abs().mean()
 

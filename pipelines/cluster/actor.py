@@ -35,7 +35,7 @@ _FED = 2
 class _Turns:
     """Lets calls begin in the order of their numbers, whatever order they arrive in.
 
-    Each begins when the one before has ended, or has allowed it.
+    A call begins when the one before it has ended, or has let it begin.
     """
 
     def __init__(self) -> None:

@@ -83,7 +83,7 @@ def cleaned(frames: Iterable[Frame], plan: Plan) -> Iterator[Frame]:
 def _run_planes(frames: Iterable[Frame], filters: tuple[str, ...], pixels: PixelFormat) -> Iterator[Frame]:
     """Run each plane except alpha through a separate graph.
 
-    For filters that support more grey than colour formats.
+    This is for filters that support more grey than colour formats.
     """
     grey = PixelFormat.parse("gray" if pixels.bits == 8 else f"gray{pixels.bits}le")
     graphs: list[_Graph] = []

@@ -84,7 +84,7 @@ def lost_keys(
 def lost_tags(info: VideoInfo, container: str, left_out: Container[int] = ()) -> list[str]:
     """Tags of the source that the container can't hold, in words.
 
-    The keys of the file, and those of each track. left_out: indexes of streams.
+    They are named by key, for the file and for each track. left_out: indexes of streams.
     """
     found = []
     covers = any(s.is_cover and s.index not in left_out for s in info.streams)
@@ -152,7 +152,8 @@ def _renamed(tags: Mapping[str, str]) -> dict[str, str]:
 def film_timecode(source: InputContainer, info: VideoInfo) -> str:
     """HH:MM:SS:FF of the first frame; empty if unknown.
 
-    From tags of the film, of the file, or of a track that no film refers to, else from the bitstream.
+    It is taken from the tags of the film, of the file, or of a track that no film refers to, else from the
+    bitstream.
     """
     tagged = [
         source.streams[info.stream_index].metadata,

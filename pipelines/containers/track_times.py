@@ -59,7 +59,7 @@ def with_decode_times(packets: Iterable[Packet], films: Container[int]) -> Itera
 def _counted_back(packets: list[Packet]) -> list[Packet]:
     """Give decode times to packets of which at most the last has one.
 
-    One step before the next for each, or by the order of their presentation times.
+    Each one gets a time one step before the next one's, or the times follow the order of presentation.
     """
     steps = [packet.duration or 1 for packet in packets]
     if packets[-1].dts is not None:

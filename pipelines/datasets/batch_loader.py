@@ -224,7 +224,7 @@ class BatchLoader:
     def batches(self, start: int, stop: int, prepare: Callable[[Batch], Batch]) -> Iterator[Batch]:
         """Batches of steps `start` to `stop`, prepared.
 
-        Cut on the device, or a few steps ahead in a thread.
+        They are cut on the device, or a few steps ahead in a thread.
         """
         if self._resident is None:
             yield from self._prefetched(start, stop, prepare)

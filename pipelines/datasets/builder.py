@@ -119,7 +119,7 @@ def _pair_makers(
 ) -> Iterator[_Make]:
     """Make pairs from tasks, in order.
 
-    By threads here, or by a cluster for the duration of the context.
+    Threads make them here, or a cluster for the duration of the context.
     """
     if cluster is None:
         network = load_network(teacher).module if teacher is not None else None

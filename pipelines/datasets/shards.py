@@ -205,9 +205,10 @@ class Shards:
     """
 
     def __init__(self, folders: Sequence[Path], split: Split) -> None:
-        """Raise UsageError for folders that are not data sets, have different scales or no pairs.
+        """Open the data sets of some folders.
 
-        MediaError for damage.
+        Raises UsageError if a folder is not a data set or has no pairs, or if scales differ, and MediaError
+        for damage.
         """
         manifests = [read_manifest(f) for f in folders]
         scales = {int(m["settings"]["scale"]) for m in manifests}

@@ -69,8 +69,8 @@ def hold_out(shot_list: list[tuple[int, int]], share: float, fingerprint: str) -
 def held_out_images(fingerprints: Iterable[str], share: float, *, alone: bool) -> frozenset[str]:
     """The images (SHA-256 in hex) that are held out.
 
-    Each by its own fingerprint, about `share` of many. alone: there is no other validation data, so of
-    several images one is always held out.
+    Whether an image is held out depends only on its own fingerprint; of many, it is about `share`. alone:
+    there is no other validation data, so at least one of several images is held out.
     """
     pictures = frozenset(fingerprints)
     held = frozenset(f for f in pictures if int(f[:16], 16) < share * 2**64)

@@ -37,7 +37,7 @@ _SHOWN_WIDTH = 1920
 def still_frame(path: Path, seconds: float, width: int) -> bytes:
     """The frame shown at a time, in seconds from the first frame, as a JPEG of that width in pixels.
 
-    The last one after the end. Raises MediaError if there is no frame.
+    A time after the end gives the last frame. Raises MediaError if there is no frame.
     """
     with open_source(path) as container:
         stream = _film(container, path)

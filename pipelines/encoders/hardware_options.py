@@ -51,7 +51,7 @@ def largest_side(codec: str) -> int:
 def hardware_formats(codec: str, vendor: str) -> set[str]:
     """Planar formats that a vendor's encoder for that codec supports.
 
-    All possible ones if this FFmpeg lacks the encoder.
+    If this FFmpeg lacks the encoder, all formats that the vendor's encoder can have.
     """
     formats = dict(VENDORS[vendor])
     if codec == "av1" or (vendor, codec) == ("qsv", "h264"):

@@ -47,7 +47,7 @@ def detects_truncation(format_name: str) -> bool:
 def header_bytes(path: str | os.PathLike[str]) -> int:
     """Size of the largest part of an MP4 or Matroska file that is read into memory when opened.
 
-    Such as its index or tags.
+    This may be its index or its tags.
     """
     with open(path, "rb", buffering=0) as handle:
         file = FileBytes(handle.fileno())

@@ -51,7 +51,8 @@ def to_float(
 def to_codes(values: Tensor, bits: int, full: bool, *, chroma: bool, finer: int = 0) -> np.ndarray:
     """(H,W) values -> (H,W) integers, rounded to nearest, clipped to 0..2ⁿ-1.
 
-    uint8 up to 8 bits, else uint16; for 32 bits, values as they are, float32. finer: see `values_to_codes`.
+    The result is uint8 up to 8 bits, else uint16; for 32 bits it is the values themselves, float32. finer:
+    see `values_to_codes`.
     """
     codes = values_to_codes(values, bits, full, chroma=chroma, finer=finer).cpu().numpy()
     return codes.view(np.uint16) if codes.dtype == np.int16 else codes
@@ -70,7 +71,8 @@ def codes_to_values(codes: Tensor, bits: int, full: bool, *, chroma: bool) -> Te
 def values_to_codes(values: Tensor, bits: int, full: bool, *, chroma: bool, finer: int = 0) -> Tensor:
     """Values of any shape -> integers, rounded to nearest and clipped.
 
-    uint8, or int16 with the bits of uint16. finer: bits of a fraction that the integers have at their end.
+    The result is uint8, or int16 that holds the bits of uint16. finer: number of bits at the end of the
+    integers that are a fraction.
     """
     if bits == 32:
         return values.float()
@@ -90,7 +92,7 @@ def _unsigned(codes: Tensor) -> Tensor:
 def as_tensor(array: np.ndarray) -> Tensor:
     """An array as a tensor that shares its memory.
 
-    16-bit integers as int16, which torch supports everywhere.
+    16-bit integers become int16, which torch supports everywhere.
     """
     array = np.ascontiguousarray(array)
     if not array.flags.writeable:

@@ -44,7 +44,8 @@ def crf_trial(
 ) -> list[tuple[int, float]]:
     """(bytes of its packets, mean VMAF of its frames) of a sample, for each encoder.
 
-    Without `vmaf`, 0 instead. Raises ResourceError if an encoder fails, MediaError if FFmpeg's filter does.
+    Without `vmaf`, the second value is 0. Raises ResourceError if an encoder fails, MediaError if FFmpeg's
+    filter does.
     """
     found = []
     for encoder in encoders:

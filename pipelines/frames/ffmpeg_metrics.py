@@ -42,8 +42,8 @@ def vmaf_model(width: int, height: int) -> str:
 def pooled(name: str, values: np.ndarray) -> float:
     """The score of a clip: the mean over its frames.
 
-    For XPSNR the level of the mean distortion, as in FFmpeg's filter. Infinite if all frames equal the
-    reference.
+    For XPSNR it is the level of the mean distortion, as in FFmpeg's filter. It is infinite if all frames
+    equal the reference.
     """
     if name != "xpsnr":
         return float(np.mean(values))

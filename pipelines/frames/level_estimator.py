@@ -193,7 +193,7 @@ _MEANS = _means()
 def _borders(steps: np.ndarray) -> list[Any]:
     """How much differences of neighbours, (lines, places), stand out at borders of 4x4 and 8x8 blocks.
 
-    Over all places, and over smooth ones.
+    There is one value over all places, and one over smooth ones.
     """
     found = []
     for period in (4, 8):

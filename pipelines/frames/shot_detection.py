@@ -40,7 +40,8 @@ class ShotDetector:
     def starts_shot(self, luma: np.ndarray, bits: int = 8) -> bool:
         """Whether this frame begins a shot.
 
-        The first frame, and the first after a hard cut or a fade through black. luma: (H,W) integers.
+        The first frame does, and the first one after a hard cut or a fade through black. luma: (H,W)
+        integers.
         """
         thumbnail = _thumbnail(luma) / (1 << (bits - 8))
         last, self._last = self._last, thumbnail

@@ -111,7 +111,7 @@ def _means(
 ) -> np.ndarray:
     """The mean over each cell, scaled so that black to white spans 255.
 
-    For floats only the scaling. chroma: 0 is neutral.
+    Floats are only scaled. chroma: 0 is neutral.
     """
     rows, columns = (np.linspace(0, size, count + 1) for size, count in zip(plane.shape, grid, strict=True))
     whole = rows.astype(int)

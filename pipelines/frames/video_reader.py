@@ -104,7 +104,7 @@ class VideoReader:
     def values(self, frame: Frame) -> Planes:
         """One frame as luma (1,1,H,W) and left-sited chroma (1,2,H/2,W/2), float32.
 
-        In the matrix of the video (R'G'B': BT.601).
+        Values have the matrix of the video; R'G'B' is converted with BT.601.
         """
         size = (slice(None), slice(None), slice(self.height), slice(self.width))
         if self.pixels.family == "rgb":

@@ -126,9 +126,9 @@ def _of_macos() -> str:
 
 
 def _of_linux(vendor: str) -> str:
-    """Find it in the kernel's list of graphics cards.
+    """Describe the vendor's card from the kernel's list of graphics cards.
 
-    Device number and kernel driver, with the libraries that the encoder loads.
+    The text has device number, kernel driver, and the libraries that the encoder loads.
     """
     for card in sorted(_DRM.glob("card[0-9]*/device")):
         try:

@@ -189,7 +189,7 @@ class Upscaler:
     def _keeps_samples(self) -> bool:
         """Whether planes that no network processes keep their format.
 
-        Same kind and siting, also after rotation.
+        They do if source and output have the same kind of planes and the same siting, also after rotation.
         """
         plan, fmt = self._plan, self._source
         turned = plan.orientation and (

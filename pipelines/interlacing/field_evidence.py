@@ -227,7 +227,7 @@ def _both_lean_to_fields(film: InterlaceSample, order: Order, strictness: float)
 def _pool_shows_fields(film: InterlaceSample, order: Order, strictness: float, least: float = _PHASE) -> bool:
     """Whether all blocks together show a phase of fields in that order.
 
-    Far from chance, and in most of the moving cells.
+    The phase must be far from chance, and found in most of the moving cells.
     """
     apart = film.apart if order == "top" else -film.apart
     alike = float(film.alike.sum())
@@ -250,7 +250,7 @@ def _all_over(shows: np.ndarray, moves: np.ndarray) -> bool:
 def shows_whole_frames(looks: Sequence[InterlaceSample]) -> bool:
     """Whether the frames are certainly progressive, whatever their flags.
 
-    Neither order outweighs the other, in votes or together.
+    They are if neither order outweighs the other, neither in votes nor in all blocks together.
     """
     film = together(looks)
     is_even = abs(int(film.top.sum()) - int(film.bottom.sum())) <= _EVEN * max(int(film.moving.sum()), 1)

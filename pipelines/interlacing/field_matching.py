@@ -4,9 +4,9 @@ Fields f and f + 1, woven, comb where something moved between them. Combing is m
 across lines; texture, noise and dot crawl increase them, but equally for all weaves of a place. So a block
 votes only if one weave has more than twice the combing of the weaves before and after it. In film, no three
 neighbouring fields were taken at three times, so there is always one that does not comb. A repeated field
-equals the one two before it, where its neighbours don't.
+equals the field two before it; the fields next to it don't.
 
-Columns are averaged (noise, dot crawl); no line is left out.
+Columns are averaged, against noise and dot crawl. Every line is examined.
 """
 
 from __future__ import annotations

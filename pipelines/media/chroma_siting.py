@@ -72,7 +72,7 @@ _VISUAL_ENTRY_BYTES = 86
 def _clap(header: bytes, stream: VideoStream) -> PixelCrop:
     """The crop in a MOV header (ISO/IEC 14496-12 clause 12.1.4).
 
-    Sizes and offset of the centre, as fractions.
+    The box holds sizes and the offset of the centre, as fractions.
     """
     try:
         entry = sample_entry(header)[-1]

@@ -118,7 +118,7 @@ HDR_TRANSFERS = frozenset({Transfer.PQ, Transfer.HLG})
 class HdrMetadata:
     """Static HDR metadata for all frames of a film; either part may be missing.
 
-    In the integers of H.265 clauses D.3.28 and D.3.35.
+    Values are the integers of H.265 clauses D.3.28 and D.3.35.
     """
 
     display: tuple[int, ...] = ()

@@ -335,8 +335,8 @@ def open_decoder(
 ) -> VideoCodecContext:
     """Return the decoder of a stream, or a new one of that name, with the limits of `GUARDS`.
 
-    All decoders are opened here. most_pixels: per frame. options: further options of the decoder. It opens
-    with the first packet.
+    All decoders are opened here. most_pixels: limit per frame. options: further options of the decoder. The
+    decoder opens with its first packet.
     """
     decoder: VideoCodecContext = av.CodecContext.create(of, "r") if isinstance(of, str) else of.codec_context  # type: ignore[assignment]
     if not decoder.is_open:

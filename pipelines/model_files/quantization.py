@@ -1,9 +1,9 @@
 """`quantize`: converts a plain network to 8-bit integers, using activations for given frames.
 
-No training. Each activation channel gets a unit in which its highest value fits. Weights are rounded one
-input at a time, and the effect of each rounding is compensated by the remaining inputs (Frantar et al. 2022,
-arXiv:2210.17323, there for language models). Layers are not fitted to the float network's sums on rounded
-inputs: noise in the inputs would attenuate the fit and soften the frames.
+The network is not trained again. Each activation channel gets a unit in which its highest value fits. Weights
+are rounded one input at a time, and the effect of each rounding is compensated by the remaining inputs
+(Frantar et al. 2022, arXiv:2210.17323, there for language models). Layers are not fitted to the float
+network's sums on rounded inputs: noise in the inputs would attenuate the fit and soften the frames.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`DiffusionObjective` and `Distillation`: objectives of a diffusion network.
 
-To predict the noise in an image; to do in one step what took several.
+The first learns to predict the noise in an image; the second, to do in one step what took several.
 """
 
 from __future__ import annotations

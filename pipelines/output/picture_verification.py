@@ -1,6 +1,6 @@
 """Compares decoded frames of an output with their source.
 
-Image files, and frames of a film.
+Outputs are image files, or frames of a film.
 """
 
 from __future__ import annotations

@@ -348,7 +348,7 @@ def is_filler(packet: Packet) -> bool:
 def _payload(packet: Packet) -> bytes:
     """The part of a packet that is written to the file.
 
-    AAC of a broadcast loses its ADTS header there (ISO/IEC 13818-7, clause 6.2).
+    For AAC of a broadcast, this is the packet without its ADTS header (ISO/IEC 13818-7, clause 6.2).
     """
     data = bytes(packet)
     if (

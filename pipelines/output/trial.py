@@ -163,10 +163,10 @@ _SMALL = 1280 * 720
 
 
 def _in_small(plan: Plan) -> Plan:
-    """The plan with frames of at most 720p where its encoder is slow; all settings stay.
+    """The plan with frames of at most 720p if its encoder is slow; other settings are unchanged.
 
-    Containers and players take a track by its headers, which differ in size and level alone. That the encoder
-    opens at the full size is tried apart (`codec.encoder.try_encoder`).
+    Whether containers and players accept a track depends on its headers, in which only size and level then
+    differ. `codec.encoder.try_encoder` tests separately whether the encoder opens at the full size.
     """
     encoder = plan.encoder
     by = math.isqrt((encoder.width * encoder.height - 1) // _SMALL) + 1

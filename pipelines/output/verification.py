@@ -239,7 +239,7 @@ def _drain(decoder: VideoCodecContext) -> list[VideoFrame]:
 class _Pictures:
     """Checks the frames of one chunk while they are decoded.
 
-    Complete, of the right format, and with the right content. No frame is kept.
+    They must be complete, have the right format and show what the source shows. No frame is kept.
     """
 
     def __init__(self, record: ChunkRecord, plan: Plan, seen: OutputContents) -> None:

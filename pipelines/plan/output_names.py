@@ -113,7 +113,7 @@ def _time_text(seconds: Fraction) -> str:
 def same_name_key(path: Path) -> str:
     """A key that is equal for all names of one file.
 
-    Without links, and without case on case-insensitive systems.
+    Links are resolved, and case is ignored on case-insensitive systems.
     """
     real = os.path.normcase(os.path.realpath(path))
     return real.casefold() if sys.platform in {"win32", "darwin"} else real

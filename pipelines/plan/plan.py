@@ -263,8 +263,8 @@ class Plan:
     def takes_int8(self) -> bool:
         """Whether its network can run on 8-bit integers.
 
-        It has such layers, is the only one, alone or before a classical scaler, and goes from 8-bit or 10-bit
-        samples to the same.
+        The network must have such layers and be the plan's only network; a classical scaler may follow. Input
+        and output must have the same samples, of 8 or 10 bits.
         """
         cards = self.computed
         return (
@@ -285,7 +285,7 @@ class Plan:
     def luma_matrix(self) -> int:
         """Matrix of the luma by which source and output are compared: the source's own.
 
-        For R'G'B' the output's.
+        For R'G'B' it is the output's.
         """
         return self.out_color.matrix if self.color.matrix == Matrix.RGB else self.color.matrix
 
@@ -305,7 +305,7 @@ class Plan:
     def network_context(self) -> tuple[int, int]:
         """Context of the networks alone.
 
-        Source frames before and after a chunk that contain the input of its first network.
+        These source frames before and after a chunk contain the input of its first network.
         """
         before, after = self.network_results
         if self.pulldown is not None:

@@ -21,7 +21,7 @@ YUV_TILE_PX = (544, 960)
 class Tile:
     """A rectangle that a network is run on, and the valid part of its output.
 
-    All in input pixels, half-open.
+    All positions are in input pixels; intervals are half-open.
     """
 
     top: int
@@ -90,9 +90,9 @@ def cut_tiles(
 def _lengths(
     total: int, most: int, multiple: int, before: int, after: int
 ) -> Iterator[tuple[int, int, bool]]:
-    """Start and end of every segment, and whether it is in the first `before` or the last `after`.
+    """Start and end of every segment, and whether it is in the first `before` or the last `after` pixels.
 
-    As far as `multiple` allows.
+    Both are rounded down to multiples of `multiple`.
     """
     first = max(0, before) // multiple * multiple
     last = total - max(0, after) // multiple * multiple if total % multiple == 0 else total

@@ -136,7 +136,7 @@ def _products(choice: Sequence[Card], depth: int) -> Iterator[list[Card]]:
 def _followers(first: Card) -> tuple[Card, ...]:
     """Networks for the stages after a temporal or restoring one.
 
-    Those for clean single frames, of the same size if possible.
+    They are for clean single frames, and of the same size if possible.
     """
     from models.catalog.lookup import cards
 

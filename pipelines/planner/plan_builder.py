@@ -159,7 +159,7 @@ _MOSTLY = 0.5
 def _with_results(chunks: Sequence[Chunk], pulldown: Pulldown) -> tuple[Chunk, ...]:
     """Join chunks without output frames to the ones before them.
 
-    The first one to the next.
+    If the first chunk has none, it is joined to the next.
     """
     bounds = [chunks[0].start_frame]
     for chunk in chunks:

@@ -342,7 +342,7 @@ def _fit(
 def _part(info: VideoInfo, settings: RunSettings) -> tuple[Fraction, Fraction] | None:
     """Seconds of the film in a `--range`, for the output's name; image sequences show it by their numbers.
 
-    None without one.
+    None without a `--range`.
     """
     if settings.seconds is None:
         return None

@@ -228,7 +228,8 @@ def changes_of(info: VideoInfo, seen: _Counted) -> tuple[tuple[int, str], ...]:
 def _timeline(seen: array[int], info: VideoInfo) -> tuple[array[int], int]:
     """(strictly ascending timestamps for frames known by order, how many of the decoder's were moved).
 
-    Their own, else the packets', else their own with a few put forward, else those of the frame rate.
+    Frames keep their own timestamps if possible. Otherwise they get those of the packets, else their own with
+    a few moved later, else those of the frame rate.
     """
     ascending = all(map(operator.lt, seen, islice(seen, 1, None)))
     if seen[0] != NO_PTS and ascending:

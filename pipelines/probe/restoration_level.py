@@ -295,7 +295,7 @@ def _parts(looks: list[_Look], film: _Film) -> list[list[_Look]]:
 def changes(levels: Sequence[float], weights: Sequence[float]) -> list[int]:
     """Where a level that is constant in between changes, so that levels lie near it and changes are few.
 
-    The best of all ways, by dynamic programming (Jackson et al. 2005, doi:10.1109/LSP.2001.838216).
+    Finds the best of all divisions by dynamic programming (Jackson et al. 2005, doi:10.1109/LSP.2001.838216).
     """
     count = len(levels)
     best: list[tuple[float, list[int]]] = [(-_CHANGE, [])]

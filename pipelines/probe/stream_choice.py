@@ -83,7 +83,7 @@ def other_streams(container: InputContainer, film: VideoStream, seen: PacketWalk
 def _own_names(container: InputContainer) -> dict[int, str]:
     """The container's names of formats that FFmpeg does not know, by index of stream.
 
-    Empty for a Matroska file in which FFmpeg found other tracks.
+    The result is empty for a Matroska file in which FFmpeg found other tracks.
     """
     tracks = [s for s in container.streams if not s.disposition & Disposition.attached_pic]
     unknown = {s.index for s in tracks if getattr(s, "codec_context", None) is None}

@@ -149,7 +149,7 @@ class LagFinder:
     def stretches(self) -> list[tuple[int, int, int]]:
         """(first pair, one past the last, frames by which the second video is late: negative if early).
 
-        Over the whole clip.
+        This is measured over the whole clip.
         """
         if self._counts[_LAGS] >= _LEAST_WINDOW:
             self._judge()

@@ -24,7 +24,8 @@ def cut_out(
 ) -> tuple[tuple[bytes, ...], bytes]:
     """PNG files of the place where frames differ most from the first, and of the first with it marked.
 
-    At the pixels of the largest video. most_px: height and width of the place, or all of a smaller image.
+    They have the pixels of the largest video. most_px: height and width of the place; a smaller image is
+    shown whole.
     """
     fitted = fitted_frames(matched, frames)
     box = differing_place(fitted, most_px)

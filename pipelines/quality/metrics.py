@@ -90,8 +90,8 @@ def gradient_energy(result: Tensor, truth: Tensor) -> float:
 def flicker(result: Tensor, truth: Tensor) -> float:
     """How much a clip's change from frame to frame differs from that of the ground truth.
 
-    Mean absolute difference, in 8-bit values. result, truth: (T,H,W) luma, T of 2 or more. 0 means no
-    flicker.
+    This is a mean absolute difference, in 8-bit values. result, truth: (T,H,W) luma, T of 2 or more. 0 means
+    no flicker.
     """
     if result.shape[0] < 2:
         raise UsageError(f"flicker is between frames; a clip of {result.shape[0]} frame(s) has none")

@@ -248,7 +248,7 @@ class PairedReader:
     def frames(self, places: Sequence[int] | None = None) -> Iterator[list[SampleValues]]:
         """For each moment (or those at `places`, ascending), yield one frame of every video, upright.
 
-        At its own size and bit depth.
+        Each frame has its own size and bit depth.
         """
         moments = self.moments if places is None else [self.moments[p] for p in places]
         yield from map(

@@ -80,7 +80,7 @@ def rounding_cost(network: LoadedNetwork, sources: Iterable[Path], *, limit: int
 def ramps_db(network: LoadedNetwork) -> float:
     """PSNR of the integer result against the fp32 result on smooth ramps of 10 bits, the least of several.
 
-    At most 99. Raises UsageError if this CPU has no exact integer sums.
+    The result is at most 99. Raises UsageError if this CPU has no exact integer sums.
     """
     _refuse_inexact()
     y, x = np.mgrid[0:_RAMP_PX, 0:_RAMP_PX] / _RAMP_PX

@@ -59,7 +59,7 @@ def as_table(rows: Sequence[EvaluationRow], style: str) -> str:
 def as_grid(rows: Sequence[EvaluationRow], style: str, metric: str = "psnr") -> str:
     """Data sets by degradations: a line for each model and set, a column for each case.
 
-    PSNR with its gain.
+    PSNR is shown with its gain.
     """
     cases = list(dict.fromkeys(r.case for r in rows))
     found = {(r.set, r.scale, r.model, r.case): r for r in rows}

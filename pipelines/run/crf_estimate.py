@@ -74,7 +74,7 @@ def choose_samples(chunks: Sequence[Chunk]) -> list[int]:
 def sample_chunk(chunk: Chunk, kind: str, per_frame: int) -> Chunk:
     """The part of a chunk that is tried.
 
-    All of it for a size, because of key frames and lookahead; its first 48 frames for VMAF.
+    For a size it is the whole chunk, because of key frames and lookahead; for VMAF its first 48 frames.
     """
     most = max(1, _VMAF_FRAMES // per_frame) if kind == "vmaf" else chunk.frame_count
     return Chunk(chunk.index, chunk.start_frame, min(chunk.stop_frame, chunk.start_frame + most))

@@ -59,7 +59,8 @@ def prepare(
 ) -> PlannedInput:
     """Plan a video in advance, so that the input is read only once.
 
-    may_replace: a file in the place of the output. Raises as `plan_video` does.
+    may_replace: whether an existing file at the output's path may be replaced. Raises the errors of
+    `plan_video`.
     """
     seen, check = _state(source), functools.partial(refuse_foreign, may_replace=may_replace)
     return PlannedInput(plan_video(source, output, settings, check=check), seen)

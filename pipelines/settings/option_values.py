@@ -96,7 +96,8 @@ _MOST_LOCAL_WORKERS = 1024
 def local_workers(address: str) -> int | None:
     """The number of workers in "local:N".
 
-    None for "local" without a number, and for other clusters. Raises UsageError if N is not a number.
+    The result is None for "local" without a number, and for other clusters. Raises UsageError if N is not a
+    number.
     """
     kind, _, count = address.partition(":")
     if kind != "local" or not count:

@@ -40,7 +40,7 @@ class Validation:
     def __call__(self, network: nn.Module) -> dict[str, float]:
         """PSNR-Y in dB ("psnr"), and the gain over Lanczos: of all ("gain"), of the clean, of the degraded.
 
-        In fp32, whatever the precision of training.
+        They are computed in fp32, whatever the precision of training.
         """
         device = next(network.parameters()).device
         results: list[tuple[float, float, bool]] = []

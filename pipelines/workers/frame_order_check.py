@@ -20,8 +20,9 @@ class FrameOrderCheck:
     """Compares thumbnails of every frame before and after the networks, to detect exchanged frames.
 
     A result must be more similar to its own source frame than to the one before or after; counts and
-    timestamps can't reveal a swapped or duplicated frame. Mean brightness is removed, or in a fade a network
-    that changes it slightly would seem to show a neighbour; only as much as no network changes it counts.
+    timestamps can't reveal a swapped or duplicated frame. Thumbnails are compared without their mean
+    brightness: in a fade, a frame that a network made slightly brighter would otherwise look like its
+    neighbour. A difference of means counts only if no network causes such a large one.
     """
 
     _NOTICEABLE = 0.25

@@ -270,10 +270,10 @@ def _share(plan: Plan) -> int:
 
 
 def _strips(plan: Plan) -> list[Place]:
-    """The encoded part of a result.
+    """The part of a result that is encoded.
 
-    All of it, or two strips around a quarter and three quarters of its width. From top to bottom, as sky,
-    ground and black bars differ most.
+    This is the whole result, or two strips around a quarter and three quarters of its width. Strips have the
+    full height, because sky, ground and black bars differ most.
     """
     share = _share(plan)
     if share == 1:

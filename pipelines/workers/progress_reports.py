@@ -62,7 +62,7 @@ def advance_buffer(
 ) -> Iterator[ChunkProgress]:
     """Advance the buffer to a frame, which may need only decoding for a long time.
 
-    Pre-roll, or chunks that are already finished.
+    The frames before it are pre-roll, or belong to chunks that are already finished.
     """
     while buffer.next <= number:
         while not ahead.is_there(_REPORT_SECONDS):

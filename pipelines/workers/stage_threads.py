@@ -144,10 +144,10 @@ class ChunkInProgress:
         return not self.encoding.thread.is_alive()
 
     def finish(self) -> EncodedChunk:
-        """The chunk, as soon as the encoder has finished. Raises its errors.
+        """The chunk, as soon as the encoder has finished. Raises the encoder's errors.
 
-        For other timestamps or dynamic HDR metadata than those of the input: VerificationError, for hardware
-        ResourceError.
+        Raises VerificationError, for a hardware encoder ResourceError, if timestamps or dynamic HDR metadata
+        differ from those of the input.
         """
         try:
             encoded = self.encoding.outcome()

@@ -78,7 +78,8 @@ class _Stopwatch:
 def _queued_seconds(tasks: Path = Path("/proc/self/task")) -> float:
     """Seconds that the threads of this process have waited for a core while they were ready to run.
 
-    tasks: with a folder a thread. 0 where the system does not tell; see sched-stats.rst of Linux.
+    tasks: a folder that has one folder per thread. 0 if the system does not report it; see sched-stats.rst of
+    Linux.
     """
     waited = 0
     for stat in tasks.glob("*/schedstat"):

@@ -59,7 +59,7 @@ def run_options(
 ) -> Callable[..., Any]:
     """Add the options that affect the output; shared by `run`, `plan`, `bench` and `preview`.
 
-    one_model: with --model; `preview` has --models instead.
+    one_model: whether to add --model; `preview` has --models instead.
     output: help text of -o.
     """
     model = click.option(

@@ -1,6 +1,6 @@
 """A `BlindTest` as a page: pairs of images on random sides, ratings from 1 to 5, saved as JSON.
 
-Also the summary of the ratings.
+The module also formats the summary of the ratings.
 """
 
 from __future__ import annotations

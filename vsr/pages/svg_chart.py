@@ -23,7 +23,7 @@ _WIDTH, _HEIGHT = 600, 200
 class Binned:
     """Values over time, binned to the number of steps that a screen can show.
 
-    The mean of each step, and its lowest and highest value.
+    Each step has the mean of its values, the lowest and the highest one.
     """
 
     at: np.ndarray

@@ -1,7 +1,7 @@
 """A child that looks into films, so that no parser of untrusted files runs in the server itself.
 
-One JSON object a line on standard input asks, one on standard output answers. Sockets and other processes are
-out of its reach, and it ends when the server does.
+Requests come as JSON objects on standard input, one per line; answers go to standard output. Sockets and
+other processes are out of its reach, and it ends when the server does.
 """
 
 from __future__ import annotations
