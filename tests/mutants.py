@@ -182,6 +182,16 @@ MUTANTS = (
         "tests/pipelines/probe/test_first_frames.py::test_samples_of_a_tiff_are_read_as_what_they_are_or_refused",
     ),
     Mutant(
+        30, "alpha in a layer of HEVC is lost without a word", "pipelines/probe/first_frames.py",
+        "is_there = any(kind ==", "is_there = all(kind ==",
+        "tests/pipelines/probe/test_first_frames.py::test_alpha_in_a_layer_of_hevc_is_said_to_be_left_out",
+    ),
+    Mutant(
+        30, "alpha of VP9 is lost without a word", "pipelines/probe/probe.py",
+        'if stream.metadata.get("alpha_mode") == "1":', "if False:",
+        "tests/pipelines/probe/test_first_frames.py::test_alpha_of_vp8_and_vp9_is_said_to_be_left_out",
+    ),
+    Mutant(
         30, "big-endian packed formats are refused", "pipelines/media/pixel_format.py",
         "_PLANAR.get(little, little)", "_PLANAR.get(pix_fmt, little)", _OWN_SAMPLES,
     ),

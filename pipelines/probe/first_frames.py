@@ -11,7 +11,7 @@ from av.sidedata.sidedata import Type as SideData
 
 from models.errors import MediaError
 from pipelines.codec.mid_stream_changes import orientation_of
-from pipelines.media.bitstream import captions_of
+from pipelines.media.bitstream import captions_of, nal_length_size, nal_units, sei_messages
 from pipelines.media.cicp import ColorTags, HdrMetadata, Range
 from pipelines.media.hdr_metadata import is_dolby_vision_only, side_data_of, static_metadata
 from pipelines.media.pixel_format import Orientation
@@ -32,6 +32,7 @@ __all__ = [
     "FirstFrames",
     "dynamic_names",
     "read_exif",
+    "unread_layers",
     "unread_parts",
 ]
 
@@ -202,6 +203,37 @@ def read_exif(path: str | os.PathLike[str]) -> ExifFacts:
         if tag == 0x0112:
             orientation = _EXIF_TURNS.get(int.from_bytes(tiff[at + 8 : at + 10], order))
     return ExifFacts(orientation, describes)
+
+
+_SEI, _ALPHA_CHANNEL_INFO = 39, 165
+"""HEVC's prefix SEI unit, and its message about alpha in a layer of its own (H.265, clause F.14.2.8)."""
+_HVCC_ARRAYS = 22
+"""Offset of the number of arrays of units in an hvcC box (ISO/IEC 14496-15 clause 8.3.3.1)."""
+
+
+def unread_layers(codec: str, extradata: bytes | None, first: bytes) -> set[str]:
+    """What FFmpeg leaves out of HEVC with alpha, in words. first: the first packet."""
+    if codec != "hevc":
+        return set()
+    length_size = nal_length_size(codec, extradata)
+    units = [*nal_units(first, length_size)]
+    units += _hvcc_units(extradata or b"") if length_size else nal_units(extradata or b"", 0)
+    messages = (m for unit in units if unit[0] >> 1 == _SEI for m in sei_messages(unit[2:]))
+    # the first bit of the message cancels it
+    is_there = any(kind == _ALPHA_CHANNEL_INFO and payload[:1] < b"\x80" for kind, payload in messages)
+    return {"alpha (a second layer of HEVC)"} if is_there else set()
+
+
+def _hvcc_units(box: bytes) -> list[bytes]:
+    """The units in an hvcC box, as far as it is valid."""
+    found, at = [], _HVCC_ARRAYS + 1
+    for _ in range(box[_HVCC_ARRAYS] if len(box) > _HVCC_ARRAYS else 0):
+        count, at = int.from_bytes(box[at + 1 : at + 3], "big"), at + 3
+        for _ in range(count):
+            length = int.from_bytes(box[at : at + 2], "big")
+            found.append(box[at + 2 : at + 2 + length])
+            at += 2 + length
+    return [unit for unit in found if len(unit) > 2]
 
 
 def unread_parts(path: str | os.PathLike[str], codec: str) -> set[str]:

@@ -39,7 +39,7 @@ from pipelines.probe.film_end import (
     refuse_second_film,
     refuse_unopened_second_film,
 )
-from pipelines.probe.first_frames import dynamic_names, read_exif, unread_parts
+from pipelines.probe.first_frames import dynamic_names, read_exif, unread_layers, unread_parts
 from pipelines.probe.frame_times import (
     WILD_TIMES,
     changes_of,
@@ -168,7 +168,7 @@ def _read(
     look, photo = seen.look, photo_of(container)
     refuse_joined_fragments(path, format_of(container), seen.index)
     first = path if pattern is None else pattern.path(pattern.numbers()[0])
-    look.lost |= unread_parts(first, codec)
+    look.lost |= unread_parts(first, codec) | unread_layers(codec, context.extradata, look.first)
     _refuse_unseen(seen, path, is_tiff=codec == "tiff")
     pixels = planar_format(look.pix_fmt)
     if photo:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import av
+import imageio_ffmpeg
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
@@ -165,3 +167,55 @@ def test_captions_that_begin_late_are_told_of(tmp_path: Path) -> None:
 
     assert probe(media.hdr10(tmp_path / "a.mkv", frames=24, prefix=late)).captions
     assert not probe(media.hdr10(tmp_path / "b.mkv", frames=24)).captions
+
+
+def _film_with_alpha(path: Path, codec: str, pix_fmt: str = "yuva420p", **options: str) -> Path:
+    rng = np.random.default_rng(2)
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream(codec, rate=25, options=options)
+        stream.width, stream.height, stream.pix_fmt = 128, 96, pix_fmt
+        for _ in range(3):
+            frame = av.VideoFrame(128, 96, pix_fmt)
+            for plane in frame.planes:
+                plane.update(rng.integers(40, 200, plane.buffer_size).astype(np.uint8).tobytes())
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "options"),
+    [
+        ("in.webm", "libvpx-vp9", {}),
+        ("in.mkv", "libvpx-vp9", {}),
+        ("in.webm", "libvpx", {"auto-alt-ref": "0"}),
+    ],
+)
+def test_alpha_of_vp8_and_vp9_is_said_to_be_left_out(
+    tmp_path: Path, name: str, codec: str, options: dict[str, str]
+) -> None:
+    """Case 30: it is a second picture beside each one."""
+    notes = " ".join(probe(_film_with_alpha(tmp_path / name, codec, **options)).notes)
+    assert "alpha" in notes, notes
+    plain = probe(_film_with_alpha(tmp_path / f"plain-{name}", codec, "yuv420p", **options))
+    assert "alpha" not in " ".join(plain.notes)
+
+
+@pytest.mark.parametrize("name", ["in.mp4", "in.mov", "in.mkv", "in.ts", "in.hevc"])
+def test_alpha_in_a_layer_of_hevc_is_said_to_be_left_out(tmp_path: Path, name: str) -> None:
+    """Case 30."""
+    for pix_fmt in ("yuva420p", "yuv420p"):
+        made = tmp_path / f"{pix_fmt}-{name}"
+        command = [
+            imageio_ffmpeg.get_ffmpeg_exe(),
+            "-v",
+            "error",
+            "-f",
+            "lavfi",
+            "-i",
+            "testsrc2=size=128x96:rate=25:duration=0.2",
+        ]
+        command += ["-c:v", "libx265", "-x265-params", "log-level=none:pools=none", "-pix_fmt", pix_fmt]
+        if subprocess.run([*command, str(made)], capture_output=True, check=False).returncode:
+            pytest.skip("FFmpeg's program writes no HEVC with alpha")
+        assert ("alpha (a second layer of HEVC)" in " ".join(probe(made).notes)) == (pix_fmt == "yuva420p")
