@@ -2906,6 +2906,11 @@ MUTANTS = (
         f"{_FIRST_FRAMES}::test_captions_that_begin_late_are_told_of",
     ),
     Mutant(
+        23, "teletext is called unknown", "pipelines/probe/stream_choice.py",
+        "    return str(known or _name_by_muxer(stream) or", "    return str(known or",
+        "tests/pipelines/output/test_other_tracks.py::test_teletext_is_called_by_its_name",
+    ),
+    Mutant(
         85, "a result replaces a pipe or a device", "pipelines/plan/output_names.py",
         '    if kind:\n        raise UsageError(f"{target}: is {kind}', '    if False:\n        raise UsageError(f"{target}: is {kind}',
         f"{_PLACES}::test_pipes_devices_and_sockets_are_never_replaced_by_a_file",

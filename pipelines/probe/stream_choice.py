@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import contextlib
+import io
+import re
+from typing import TYPE_CHECKING, Any
 
+import av
+from av.bitstream import BitStreamFilterContext
 from av.stream import Disposition
 
 from models.errors import MediaError, UsageError
+from pipelines.codec.ffmpeg_log import captured_log
 from pipelines.file_parsing.file_bytes import movie_tracks, sample_format
 from pipelines.file_parsing.matroska import codec_ids
 from pipelines.media.video_info import Stream
@@ -100,4 +106,27 @@ def _own_names(container: InputContainer) -> dict[int, str]:
 def _codec_name(stream: object, own_name: str) -> str:
     """own_name: the container's name, for codecs that FFmpeg does not know."""
     context = getattr(stream, "codec_context", None)
-    return str(getattr(context, "name", "") or own_name or getattr(stream, "name", "") or "unknown")
+    known = getattr(context, "name", "") or own_name or getattr(stream, "name", "")
+    return str(known or _name_by_muxer(stream) or "unknown")
+
+
+def _name_by_muxer(stream: Any) -> str:
+    """FFmpeg's name of a codec without a decoder here, such as dvb_teletext; empty if it has none.
+
+    PyAV doesn't tell it; the muxer of MP4 does when it refuses the codec.
+    """
+    beside = {"audio": "aac", "video": "h264", "subtitle": "mov_text"}.get(stream.type)
+    if beside is None:
+        return ""
+    with (
+        captured_log(av.logging.ERROR) as logged,
+        contextlib.suppress(av.error.FFmpegError, ValueError),
+        av.open(io.BytesIO(), "w", format="mp4") as trial,
+    ):
+        BitStreamFilterContext("null", in_stream=stream, out_stream=trial.add_mux_stream(beside))
+        trial.start_encoding()
+    found = (_REFUSED_CODEC.search(text) for _, _, text in logged)
+    return next((match[1] for match in found if match), "")
+
+
+_REFUSED_CODEC = re.compile(r"Could not find tag for codec (\w+) in stream")

@@ -36,6 +36,7 @@ from pipelines.probe.probe import probe
 from pipelines.settings.encoder_spec import Encoder
 from tests import media
 from tests.helpers.inline import H264, QUICK, planned_of, upscaled
+from tests.helpers.mlp import access_unit
 from tests.helpers.view import frames, view
 from vsr.api import run_settings
 
@@ -490,6 +491,69 @@ def test_sound_that_has_no_decoder_here_is_passed_on_or_refused_before_work(
         else:
             before, after = view(source).of("audio")[0], view(Path(planned_of(events).output)).of("audio")[0]
             assert after.payloads == before.payloads
+
+
+def with_packets(path: Path, codec: str, packets: list[tuple[int, int, bytes]], container: str) -> Path:
+    """A film beside a track of a codec without an encoder. packets: (ms, ms, data)."""
+    output = media._open(path, container)
+    film = media._add_film(output, replace(SMALL, b_frames=0))
+    track = output.add_mux_stream(codec, **({"rate": 48000} if codec in {"truehd", "mlp"} else {}))
+    track.time_base = Fraction(1, 48000)
+    output.start_encoding()
+    others = []
+    for pts, duration, data in packets:
+        packet = av.Packet(len(data))
+        packet.update(data)
+        packet.stream, packet.time_base, packet.is_keyframe = track, track.time_base, True
+        packet.pts = packet.dts = pts * 48
+        packet.duration = duration * 48
+        others.append(packet)
+    media._mux(output, [*media.packets_of(film, replace(SMALL, b_frames=0)), *others])
+    output.close()
+    return path
+
+
+@pytest.mark.parametrize("codec", ["truehd", "mlp"])
+def test_lossless_sound_of_discs_is_passed_on_or_refused_with_a_remedy_that_works(
+    tmp_path: Path, codec: str
+) -> None:
+    units = [(n, 1, access_unit(codec, n)) for n in range(480)]
+    source = with_packets(tmp_path / "in.mkv", codec, units, "matroska")
+    for suffix in (".mp4", ".mov"):
+        with pytest.raises(
+            UsageError, match=f"can't hold audio stream 1 .{codec}.; name an output that ends in .mkv"
+        ):
+            upscaled(source, tmp_path / f"out{suffix}", **H264)
+    upscaled(source, tmp_path / "out.mkv", **QUICK)
+    assert view(tmp_path / "out.mkv").of("audio")[0].payloads == view(source).of("audio")[0].payloads
+
+
+def test_speex_of_flash_is_passed_on_or_refused_with_a_remedy_that_works(tmp_path: Path) -> None:
+    source = with_sound(tmp_path / "in.flv", "libmp3lame", container="flv", layout="mono")
+    data, at = bytearray(source.read_bytes()), 13
+    while at < len(data):
+        size = int.from_bytes(data[at + 1 : at + 4], "big")
+        if data[at] == 8:
+            data[at + 11] = 0xB6  # format 11 (FLV and F4V specification 10.1, section E.4.2.1)
+        at += 15 + size
+    source.write_bytes(data)
+    with pytest.raises(
+        UsageError, match=r"can't hold audio stream \d .speex.; name an output that ends in .mkv"
+    ):
+        upscaled(source, tmp_path / "out.mp4", **H264)
+    upscaled(source, tmp_path / "out.mkv", **QUICK)
+    before, after = (view(path).of("audio")[0] for path in (source, tmp_path / "out.mkv"))
+    assert (after.codec, after.payloads) == ("speex", before.payloads)
+
+
+def test_teletext_is_called_by_its_name(tmp_path: Path) -> None:
+    """FFmpeg has no decoder for it here, and PyAV does not tell its name."""
+    pages = [(100, 300, b"\x10" + bytes(46)), (500, 300, b"\x10" + bytes(46))]
+    source = with_packets(tmp_path / "in.ts", "dvb_teletext", pages, "mpegts")
+    (stream,) = probe(source).streams
+    assert (stream.type, stream.codec) == ("subtitle", "dvb_teletext")
+    with pytest.raises(UsageError, match=r"matroska can't hold subtitle stream 1 \(dvb_teletext\)"):
+        upscaled(source, tmp_path / "out.mkv", **QUICK)
 
 
 @pytest.mark.parametrize("name", [b"gpmd", b"djmd", b"mebx"])
