@@ -25,6 +25,7 @@ from tests.helpers.component_reader import components, described
 from tests.helpers.float_reference import resized
 from tests.helpers.inline import upscaled
 from tests.helpers.view import decoded
+from tests.helpers.view import planes as view_planes
 
 pytestmark = pytest.mark.skipif(not component_reader.is_there(), reason="PyAV was built from source")
 
@@ -204,3 +205,30 @@ def assert_like(made: list[av.VideoFrame], source: list[av.VideoFrame], scale: i
             assert np.abs(share - whole.clip(0, 1)).max() <= 1.01 / ((1 << min(bits, 12)) - 1), (
                 result.format.name, place, np.abs(share - whole.clip(0, 1)).max(),
             )  # fmt: skip
+
+
+@pytest.mark.usefixtures("inline")
+@pytest.mark.parametrize(
+    ("name", "way"), [("gray32le", "gray16le"), ("rgb96le", "gbrp16le"), ("gbrap32be", "gbrap16le")]
+)
+def test_integers_of_32_bits_are_refused_and_what_is_advised_keeps_their_upper_half(
+    tmp_path: Path, name: str, way: str
+) -> None:
+    """Case 30: FFmpeg converts none of them, so the program that has the samples must write others."""
+    with pytest.raises(MediaError, match=f"write FFV1 of .*{way.replace('gbrap', 'gbrp')}"):
+        planar_format(name)
+    planes = np.random.default_rng(5).integers(0, 1 << 32, (4, SIZE[1], SIZE[0]), np.uint32) >> 16
+    with av.open(str(tmp_path / "again.mkv"), "w") as output:
+        stream = output.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = *SIZE, way
+        frame = av.VideoFrame(*SIZE, way)
+        for plane, samples in zip(frame.planes, planes, strict=False):
+            rows = np.zeros((plane.height, plane.line_size // 2), np.uint16)
+            rows[:, : SIZE[0]] = samples
+            plane.update(rows.tobytes())
+        output.mux([*stream.encode(frame), *stream.encode(None)])
+    upscaled(tmp_path / "again.mkv", tmp_path / "out.mkv")
+    (made,) = decoded(tmp_path / "out.mkv")
+    assert made.format.name == way
+    for plane, samples in zip(view_planes(made), planes, strict=False):
+        assert np.array_equal(plane, samples)
