@@ -24,7 +24,7 @@ import torch
 from torch import nn
 
 from models.catalog.loader import load_network
-from models.catalog.lookup import find
+from models.catalog.lookup import find_cards
 from models.layers.int8 import Int8Chain, read_layers
 from pipelines.model_files.quantization import calibration_frames, code_ranges, packed_codes
 from tests.benchmarks.report import table, tell
@@ -145,7 +145,7 @@ def main() -> None:
     tile = (16, 24) if given.quick else _TILE
     rows, missing = [], []
     for name in ("fast-x2",) if given.quick else ("fast-x2", "quality-x2"):
-        network = load_network(find(name)[0])
+        network = load_network(find_cards(name)[0])
         frames = calibration_frames([given.data], 2) if given.data else pictures(2 * given.frames)
         codes = [packed_codes(frame) for frame in frames[: 2 * given.frames]]
         seen, judged = codes[::2], codes[1::2]
