@@ -192,6 +192,11 @@ MUTANTS = (
         "tests/pipelines/probe/test_first_frames.py::test_alpha_of_vp8_and_vp9_is_said_to_be_left_out",
     ),
     Mutant(
+        30, "only the first picture of a sequence is looked at", "pipelines/probe/probe.py",
+        "for file in files)", "for file in files[:1])",
+        "tests/pipelines/probe/test_first_frames.py::test_every_picture_of_a_sequence_is_looked_at",
+    ),
+    Mutant(
         30, "big-endian packed formats are refused", "pipelines/media/pixel_format.py",
         "_PLANAR.get(little, little)", "_PLANAR.get(pix_fmt, little)", _OWN_SAMPLES,
     ),

@@ -167,8 +167,11 @@ def _read(
     seen = walk_packets(container, stream, codec)
     look, photo = seen.look, photo_of(container)
     refuse_joined_fragments(path, format_of(container), seen.index)
-    first = path if pattern is None else pattern.path(pattern.numbers()[0])
-    look.lost |= unread_parts(first, codec) | unread_layers(codec, context.extradata, look.first)
+    files = [path] if pattern is None else [pattern.path(number) for number in pattern.readable()]
+    first = files[0]
+    look.lost |= unread_layers(codec, context.extradata, look.first).union(
+        *(unread_parts(file, codec) for file in files)
+    )
     _refuse_unseen(seen, path, is_tiff=codec == "tiff")
     pixels = planar_format(look.pix_fmt)
     if photo:

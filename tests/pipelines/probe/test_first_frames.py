@@ -219,3 +219,16 @@ def test_alpha_in_a_layer_of_hevc_is_said_to_be_left_out(tmp_path: Path, name: s
         if subprocess.run([*command, str(made)], capture_output=True, check=False).returncode:
             pytest.skip("FFmpeg's program writes no HEVC with alpha")
         assert ("alpha (a second layer of HEVC)" in " ".join(probe(made).notes)) == (pix_fmt == "yuva420p")
+
+
+def test_every_picture_of_a_sequence_is_looked_at(tmp_path: Path) -> None:
+    """Case 30: only the third one is misread, or holds more than FFmpeg reads."""
+    shares = np.random.default_rng(4).random((12, 16, 3))
+    for number in range(4):
+        samples = (shares * 4e9).astype("u4") if number == 2 else shares.astype("f4")
+        write_tiff(tmp_path / f"{number:03}.tiff", samples)
+    with pytest.raises(MediaError, match=r"002\.tiff: its samples are integers of 32 bits"):
+        probe(tmp_path / "%03d.tiff")
+    for number in range(4):
+        _written(tmp_path / f"{number:03}.exr", *("RGBZ" if number == 2 else "RGB"))
+    assert any("channels Z" in note for note in probe(tmp_path / "%03d.exr").notes)
