@@ -134,3 +134,20 @@ def test_small_tiles_are_made_one_by_one_for_memory_is_short() -> None:
     finally:
         torch.set_num_threads(before)
     assert (large._lanes.count, small._lanes.count) == (4, 1)
+
+
+def test_only_networks_between_codes_have_more_tiles_at_work_than_cores(tmp_path: Path) -> None:
+    """R'G'B' networks have large maps in float, on which memory would be spent twice."""
+    foreign = str(srvgg_weights(tmp_path / "srvgg.safetensors", width=16, depth=2))
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        counts = [
+            Upscaler(
+                plan_of(find_cards(name)[0], 1920, 1080, 2, tile=YUV_TILE_PX), torch.device("cpu")
+            )._lanes.count
+            for name in ("fast-x2", foreign)
+        ]
+    finally:
+        torch.set_num_threads(before)
+    assert counts == [4, 2]
