@@ -1,4 +1,4 @@
-"""Networks on compressed reader.
+"""Networks on compressed footage.
 
 `python -m tests.benchmarks.footage [NETWORK...] [--write docs/models.md]`, the table that opens that page.
 
