@@ -20,7 +20,6 @@ __all__ = [
     "Note",
     "Phase",
     "Planned",
-    "limit_text",
 ]
 
 

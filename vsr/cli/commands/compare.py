@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from models.errors import counted
 from vsr.cli.option_types import FilePath
 from vsr.cli.terminal import echo
 
@@ -100,7 +99,7 @@ def compare(
              vsr compare fast.mp4 quality.mp4 --blind --report test.html
              vsr compare --scores ratings-*.json
     """
-    from models.errors import UsageError, VerificationError
+    from models.errors import UsageError, VerificationError, counted
     from pipelines.plan.output_names import refuse_place
 
     # Before torch is loaded. Its loops are short here, and its threads would spin between them: on a busy
@@ -192,6 +191,7 @@ class _Progress:
 
     def show(self, event: Measured) -> None:
         """Advance the bar."""
+        from models.errors import counted
         from vsr.views.progress_bar import bar
         from vsr.views.remaining_time import comparison_seconds
         from vsr.views.text import duration
@@ -217,6 +217,7 @@ class _Progress:
 
 
 def _finish(found: Compared | BlindTest, report: Path | None, *, as_json: bool) -> None:
+    from models.errors import counted
     from pipelines.quality.blind_test import BlindTest
     from pipelines.storage.atomic_file import write_atomically
     from vsr.pages.blind_test_page import blind_page
