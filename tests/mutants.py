@@ -2499,6 +2499,11 @@ MUTANTS = (
         f"{_USAGE}::test_a_name_that_no_file_can_have_is_refused",
     ),
     Mutant(
+        85, "a name that means no file is found when its turn comes", "pipelines/run/inputs.py",
+        "    _refuse_missing(given)\n", "",
+        "tests/vsr/cli/test_options.py::test_a_name_among_several_that_means_no_file_is_refused_before_any_work",
+    ),
+    Mutant(
         85, "a folder that can't be listed is passed over", "pipelines/run/inputs.py",
         "os.walk(folder, onerror=refuse)", "os.walk(folder)",
         f"{_USAGE}::test_a_folder_that_can_t_be_listed_is_refused_not_passed_over",

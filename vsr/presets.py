@@ -62,10 +62,15 @@ def _shipped(kind: str) -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.toml"))} if folder is not None else {}
 
 
-def config_file(text: str | Path, kind: Literal["run", "dataset", "train"] = "run") -> Path:
-    """An existing settings file, else the one of that name that comes with vsr. Raises UsageError."""
+def config_file(
+    text: str | Path, kind: Literal["run", "dataset", "train"] = "run", option: str = "--config"
+) -> Path:
+    """An existing settings file, else the one of that name that comes with vsr. Raises UsageError.
+
+    option: what it was given by, for messages; empty for an argument.
+    """
     path, known = Path(text), _shipped(kind)
-    given = str(text) if kind == "train" else f"--config {text}"
+    given = f"{option} {text}".strip() if kind != "train" else str(text)
     what = "preset" if kind == "run" else "settings of that name"
     if path.exists() and not path.is_dir():
         return path

@@ -154,7 +154,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}; expected a data set made by vsr dataset") from error
+        raise UsageError(
+            f"{path}: {error.strerror}; expected a data set, as `vsr dataset FILMS -o pairs` makes it"
+        ) from error
     except ValueError as error:
         raise MediaError(f"{path}: is damaged: {error}") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:

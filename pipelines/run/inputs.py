@@ -101,9 +101,20 @@ def find_inputs(
                 os.path.abspath(video),
                 Input(video, output if output is None else output / below, is_mirrored=below != Path()),
             )
+    _refuse_missing(given)
     if output is not None and (several or is_folder(output)):
         _make_folder(output, [one.path for one in found.values()])
     return list(found.values())
+
+
+def _refuse_missing(given: Sequence[Path | Url]) -> None:
+    """Raise UsageError for a name among several that means no file, before the others are upscaled."""
+    named = [Path(item) for item in given if not isinstance(item, Url)]
+    for path in named if len(given) > 1 else ():
+        if not os.path.lexists(path) and pattern_of(path) is None and not _is_pattern(path):
+            as_output = len(named) == 2 and path == named[1]
+            remedy = f"to give the output this name: -o {path}" if as_output else "leave it out"
+            raise UsageError(f"{path}: no such file or folder; {remedy}")
 
 
 def one_input(

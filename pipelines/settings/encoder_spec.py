@@ -132,9 +132,9 @@ def refuse_preset(preset: str, codec: str, encoder: str) -> None:
     if encoder in VENDORS or preset in {*PRESETS, *own}:
         return
     close = difflib.get_close_matches(preset, [*PRESETS, *own], n=1)
-    hint = f"; did you mean {close[0]}?" if close else ""
+    hint = f"did you mean {close[0]}?" if close else "settings that come with vsr are given by --config"
     others = f", or {SOFTWARE_ENCODERS[codec]}'s own: {', '.join(own)}" if own else ""
-    raise UsageError(f"--preset {preset}: expected {', '.join(PRESETS)}{others}{hint}")
+    raise UsageError(f"--preset {preset}: expected {', '.join(PRESETS)}{others}; {hint}")
 
 
 def refuse_pair(codec: str, container: str) -> None:

@@ -10,6 +10,7 @@ import torch
 
 from models.errors import UsageError
 from pipelines.datasets.events import few_pairs
+from pipelines.datasets.shards import read_manifest
 from pipelines.inference.device import device_name
 from pipelines.objectives.settings import TrainSettings
 from pipelines.plan.events import Note
@@ -67,6 +68,8 @@ def train(
         raise UsageError(
             "--workers and --cpus-per-worker are of a cluster; give --cluster, too, or leave them out"
         )
+    for place in data:
+        read_manifest(Path(place))  # before anything is said or timed
     if cluster is not None:
         from pipelines.cluster.ray_session import ClusterResources, open_session
 

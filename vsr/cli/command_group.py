@@ -52,6 +52,8 @@ class CommandGroup(click.Group):
             if "run" in self.commands and (os.path.exists(name) or "://" in name):
                 ctx.fail(f"{name!r} is a file, not a command; to upscale it: vsr run {shlex.join(args)}")
             close = difflib.get_close_matches(name, self.commands, n=1)
+            if "run" in self.commands and name.lower() in _RUN:
+                close = ["run"]
             ctx.fail(f"No such command {name!r}." + (f" Did you mean {close[0]!r}?" if close else ""))
         return super().resolve_command(ctx, args)
 
@@ -71,6 +73,9 @@ def _behind_not_empty(callback: Callable[..., Any] | None) -> Callable[..., Any]
 
     return checked
 
+
+_RUN = {"upscale", "convert", "process", "enhance", "start", "scale", "render"}
+"""What other programs call `vsr run`."""
 
 _HABITS = {
     "--threads|--cores|--cpu|--cpus|--jobs|-j": "all cores are used without it; leave it out",

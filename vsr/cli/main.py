@@ -136,11 +136,16 @@ def _options(given: list[str]) -> list[str]:
     return given[: given.index("--")] if "--" in given else given
 
 
-def _stopped(error: BaseException) -> NoReturn:
+_RESUMABLE = {"run", "dataset", "watch", "serve"}
+"""Commands that keep finished work, and go on with it."""
+
+
+def _stopped(error: BaseException, command: str) -> NoReturn:
     """End a command that was interrupted, which may have threads that nothing ends."""
     if isinstance(error.__cause__, EOFError):  # FFmpeg's, of a file's end: click takes it for Ctrl-D
         raise error.__cause__ from None
-    echo("vsr: stopped; finished work is kept; run the same command again to resume", err=True)
+    kept = "; finished work is kept; run the same command again to resume" if command in _RESUMABLE else ""
+    echo(f"vsr: stopped{kept}", err=True)
     sys.stderr.flush()
     if threading.active_count() > 1:
         os._exit(130)
@@ -225,7 +230,7 @@ def main(arguments: list[str] | None = None) -> None:
         echo(f"vsr: standard output can't be written to: {error.strerror}; finished work is kept", err=True)
         sys.exit(5)
     except (click.Abort, KeyboardInterrupt) as error:
-        _stopped(error)
+        _stopped(error, given[0] if given else "")
     except click.ClickException as error:
         _refuse(_with_closest(error, given), as_json="--json" in _options(given))
         sys.exit(2)

@@ -86,7 +86,7 @@ def run_options(
                 "1440p, 1080p, 720p or WxH. Default: 4k for inputs up to 1080p, else 8k."
             ),
         ),
-        click.option("--scale", type=Factor(), metavar="N", help="Scale factor, instead of --to."),
+        click.option("--scale", type=Factor(), metavar="N", help="Whole scale factor, instead of --to."),
         click.option(
             "--square-pixels",
             is_flag=True,

@@ -15,6 +15,7 @@ from pipelines.quality.judgement import METRICS
 from pipelines.settings.crf_target import parse_bytes
 from pipelines.settings.run_settings import CODECS, DEVICES, ENCODERS, PRECISIONS
 from tests import media
+from tests.helpers.command import COPIED_AS_H264, vsr
 from vsr.api import run_settings
 from vsr.cli.command_group import _HABITS
 from vsr.cli.commands.evaluate import evaluate
@@ -240,3 +241,39 @@ def test_choices_of_options_are_those_of_the_settings() -> None:
     assert choices(run, "device") == DEVICES
     assert choices(run, "precision") == PRECISIONS
     assert choices(evaluate, "names") == METRICS
+
+
+def test_a_name_among_several_that_means_no_file_is_refused_before_any_work(tmp_path: Path) -> None:
+    """As `ffmpeg` takes it, the second name would be the output's."""
+    film, output = media.cfr(tmp_path / "film.mp4", frames=2), tmp_path / "out.mp4"
+    vsr("run", film, output, *COPIED_AS_H264).refused(2, "out.mp4: no such file", f"-o {output}")
+    vsr("run", output, film, *COPIED_AS_H264).refused(2, "out.mp4: no such file", "leave it out")
+    assert sorted(tmp_path.iterdir()) == [film]
+
+
+@pytest.mark.parametrize(("command", "is_kept"), [("run", True), ("plan", False), ("probe", False)])
+def test_only_commands_that_keep_work_say_so_when_they_are_stopped(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str, is_kept: bool
+) -> None:
+    def stopped(**_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "main", stopped)
+    monkeypatch.setattr("vsr.cli.main.threading.active_count", lambda: 1)
+    with pytest.raises(SystemExit) as end:
+        main([command, "film.mp4"])
+    assert end.value.code == 130
+    assert ("kept" in capsys.readouterr().err) == is_kept
+
+
+def test_names_that_other_programs_give_the_run_are_answered_with_it() -> None:
+    for name in ("upscale", "enhance", "convert"):
+        vsr(name, "film.mp4").refused(2, f"No such command {name!r}", "Did you mean 'run'")
+
+
+def test_an_unknown_preset_is_answered_by_the_command_it_was_given_to(tmp_path: Path) -> None:
+    vsr("presets", "movie4k").refused(
+        2, "vsr: movie4k: there is no such file or preset; did you mean movie-4k"
+    )
+    vsr("plan", "film.mp4", "--config", "movie4k").refused(2, "--config movie4k: there is no such")
+    vsr("plan", "film.mp4", "--preset", "movie-4k").refused(2, "are given by --config")

@@ -192,7 +192,7 @@ def presets(name: str | None, as_json: bool) -> None:
     from vsr.presets import presets as known
 
     if name is not None:
-        echo(config_file(name).read_text(encoding="utf-8").rstrip())
+        echo(config_file(name, option="").read_text(encoding="utf-8").rstrip())
         return
 
     for preset in known():

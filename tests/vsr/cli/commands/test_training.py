@@ -172,7 +172,7 @@ def test_per_title_says_the_gain_either_way(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("command", "arguments", "said"), [
     (train, [FAST], "--data DIR"),
-    (train, [FAST, "--data", "nowhere"], "expected a data set"),
+    (train, [FAST, "--data", "nowhere", "--minutes", "1"], "expected a data set, as `vsr dataset"),
     (train, [FAST, "--data", "nowhere", "--set", "stepps=3"], "unknown key 'stepps'"),
     (train, [FAST, "--data", "nowhere", "--set", "steps"], "expected KEY=VALUE"),
     (train, [FAST, "--per-title", "film.mp4", "--data", "pairs"], "leave out CONFIG, --data"),
