@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import MediaError, UsageError, redacted
-from pipelines.media.file_types import PICTURE_SUFFIXES, VIDEO_SUFFIXES
+from pipelines.media.file_types import PHOTO_SUFFIXES, PICTURE_SUFFIXES, VIDEO_SUFFIXES
 from pipelines.media.image_sequence import pattern_of
 from pipelines.plan.output_names import is_folder, refuse_unreachable, report_path
 from pipelines.storage.atomic_file import not_made
@@ -81,7 +81,7 @@ def find_inputs(
         if path.is_dir():
             several = True
             videos = _of_folder(path, VIDEO_SUFFIXES, recursive=recursive) or _of_folder(
-                path, PICTURE_SUFFIXES, recursive=recursive
+                path, PHOTO_SUFFIXES, recursive=recursive
             )
             _refuse_none(videos, path, "no video and no picture in this folder", recursive=recursive)
             pairs = [(p, p.parent.relative_to(path)) for p in videos]
@@ -231,7 +231,7 @@ def image_messages(given: Sequence[Path | Url], *, recursive: bool = False) -> l
     """
     said = []
     for folder in (Path(item) for item in given if not isinstance(item, Url) and os.path.isdir(item)):
-        pictures = _of_folder(folder, PICTURE_SUFFIXES, recursive=recursive)
+        pictures = _of_folder(folder, PHOTO_SUFFIXES, recursive=recursive)
         if pictures and _of_folder(folder, VIDEO_SUFFIXES, recursive=recursive):
             below = "**/*" if recursive else "*"
             patterns = " ".join(

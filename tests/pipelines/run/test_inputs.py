@@ -95,10 +95,13 @@ def test_a_folder_of_photos_means_the_photos(tmp_path: Path) -> None:
         "up_1.png",
         "up_2.png",
         "up_%d.png.vsr.json",
+        "c.heic",
+        "d.HEIF",
+        "e.avif",
         "notes.txt",
     ):
         (tmp_path / name).touch()
-    assert names(find_inputs([tmp_path], None)) == ["a.jpg", "b.PNG"]
+    assert names(find_inputs([tmp_path], None)) == ["a.jpg", "b.PNG", "c.heic", "d.HEIF", "e.avif"]
     assert image_messages([tmp_path]) == []
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.errors import OutputError, redacted
-from pipelines.media.file_types import PICTURE_SUFFIXES, VIDEO_SUFFIXES
+from pipelines.media.file_types import PHOTO_SUFFIXES, VIDEO_SUFFIXES
 from pipelines.plan.output_names import report_path
 from pipelines.storage.atomic_file import write_atomically
 from vsr.server.roots import OutsideError
@@ -46,7 +46,7 @@ class FilmLibrary:
     def film(self, path: str) -> Path:
         """The real path of a film. Raises OutsideError for anything else."""
         real = self._roots.resolve(path)
-        if not real.is_file() or real.suffix.lower() not in VIDEO_SUFFIXES | PICTURE_SUFFIXES:
+        if not real.is_file() or real.suffix.lower() not in VIDEO_SUFFIXES | PHOTO_SUFFIXES:
             raise OutsideError(f"{path}: is not a film; expected a file such as .mp4 or .mkv")
         return real
 
