@@ -15,8 +15,8 @@ __all__ = ["PHOTO_SUFFIXES", "PICTURE_SUFFIXES", "VIDEO_SUFFIXES", "find_inputs"
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"})
 PHOTO_SUFFIXES = PICTURE_SUFFIXES | {".heic", ".heif", ".avif"}
-"""Suffixes of pictures that can be upscaled. Those of `PICTURE_SUFFIXES` can also be numbered, and be training
-data."""
+"""Suffixes of pictures that can be upscaled. Those of `PICTURE_SUFFIXES` can also be numbered, and be
+training data."""
 VIDEO_SUFFIXES = frozenset(
     {
         *(
