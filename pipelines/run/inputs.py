@@ -114,6 +114,8 @@ def _refuse_missing(given: Sequence[Path | Url]) -> None:
         if not os.path.lexists(path) and pattern_of(path) is None and not _is_pattern(path):
             as_output = len(named) == 2 and path == named[1]
             remedy = f"to give the output this name: -o {path}" if as_output else "leave it out"
+            if path.name.startswith("-"):
+                remedy = "what follows -- is the name of a file: put options before it"
             raise UsageError(f"{path}: no such file or folder; {remedy}")
 
 

@@ -89,19 +89,22 @@ class Amount(click.ParamType):  # type: ignore[type-arg]
 
     name = "float"
 
-    def __init__(self, unit: str = "", *, is_share: bool = False) -> None:
-        """is_share: of 1; 50% means 0.5."""
-        self._unit, self._is_share = unit, is_share
+    def __init__(self, unit: str = "", *, is_share: bool = False, is_positive: bool = False) -> None:
+        """is_share: of 1; 50% means 0.5. is_positive: 0 is refused, which settings take for "not given"."""
+        self._unit, self._is_share, self._is_positive = unit, is_share, is_positive
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """`6s` -> 6.0, `50%` -> 0.5."""
         text = str(value).strip().lower()
         text, divisor = (text[:-1], 100) if self._is_share and text.endswith("%") else (text, 1)
         try:
-            return float(text.removesuffix(self._unit)) / divisor
+            number = float(text.removesuffix(self._unit)) / divisor
         except ValueError:
             others = ", or of percent such as 50%" if self._is_share else ""
             self.fail(f"{value!r} is not a number; expected one such as {self._example}{others}", param, ctx)
+        if self._is_positive and number == 0:
+            self.fail(f"{value!r} is not more than 0", param, ctx)
+        return number
 
     @property
     def _example(self) -> str:

@@ -116,7 +116,7 @@ def run_options(
         ),
         click.option(
             "--target-vmaf",
-            type=Amount(),
+            type=Amount(is_positive=True),
             metavar="V",
             help=(
                 "Target VMAF, such as 95, instead of --crf; measured against the upscaled frames before"

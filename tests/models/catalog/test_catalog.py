@@ -86,7 +86,7 @@ def test_a_missing_file_is_named() -> None:
 
 
 def test_cards_are_read_without_torch() -> None:
-    program = "import sys; from models.catalog.lookup import cards, find; cards(); find('lanczos'); print('torch' in sys.modules)"
+    program = "import sys; from models.catalog.lookup import cards, find_cards; cards(); find_cards('lanczos'); print('torch' in sys.modules)"
     done = python(program, seconds=60)
     assert done.stdout.strip() == "False"
 

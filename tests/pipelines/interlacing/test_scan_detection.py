@@ -423,7 +423,7 @@ def test_fields_behind_many_whole_frames_are_found_where_nothing_can_be_sought(
 ) -> None:
     """Case 15: more than the 72 frames that were looked at, unflagged."""
     suffix, codec = ("ts", "mpeg2video") if kind == "clock jumps" else ("avi", "mpeg4")
-    traits = {"codec": codec, "size": (160, 128), "rate": Fraction(25), "gop": 12, "b_frames": 0}
+    traits = {"codec": codec, "size": (160, 256), "rate": Fraction(25), "gop": 12, "b_frames": 0}
     whole = media.write(tmp_path / f"a.{suffix}", media.Film(frames=90, **traits))  # type: ignore[arg-type]
     woven = media.fields(tmp_path / f"b.{suffix}", frames=150, flagged=False, **traits)
     both = tmp_path / f"in.{suffix}"

@@ -58,7 +58,7 @@ def run(
     source: Path, output: Path, network: str, monkeypatch: pytest.MonkeyPatch, **settings: object
 ) -> Path:
     for module in ("network_choice", "video_planner"):
-        monkeypatch.setattr(f"pipelines.planner.{module}.find", _found)
+        monkeypatch.setattr(f"pipelines.planner.{module}.find_cards", _found)
     upscaled(source, output, model=network, **{"scale": 2, "codec": "ffv1", **settings})
     return output
 

@@ -105,7 +105,7 @@ def test_a_file_called_like_an_option_is_answered_with_how_to_name_it(
 
 def test_options_behind_two_dashes_are_said_to_be_names(here, film: Path) -> None:
     outcome = here("run", *IDENTITY, "--", film, "-o")
-    assert outcome.code == 8
+    assert outcome.code == 2
     assert "what follows -- is the name of a file: put options before it" in outcome.err
 
 

@@ -201,11 +201,12 @@ def test_a_name_that_is_no_utf_8_goes_through_and_is_shown(here, tmp_path: Path)
     """Case 72."""
     source = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.mp4"))
     media.cfr(tmp_path / "a.mp4", frames=3).rename(source)
+    (tmp_path / "broken.mp4").write_bytes(b"no film")
     for given in (
         ("probe", source),
         ("plan", source, *IDENTITY),
         ("run", source, *IDENTITY),
-        ("run", source, tmp_path / "b.mp4", *IDENTITY),
+        ("run", source, tmp_path / "broken.mp4", *IDENTITY),
     ):
         outcome = here(*given)
         assert outcome.code == (8 if len(given) > len(IDENTITY) + 2 else 0), outcome.err
