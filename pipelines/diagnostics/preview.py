@@ -284,7 +284,7 @@ def _choices(
     sampled: Sequence[PreviewSample],
     places: Sequence[TriedFrames],
 ) -> Iterator[Choice]:
-    """Estimates for each network, as in `vsr plan --measure`, for whose places the last one was tried.
+    """Estimates for each network, as in `vsr plan --measure`. Only the last network was tried at `places`.
 
     The others differ from it by the time of their networks and the size of their encoded frames, which the
     samples show.

@@ -67,8 +67,8 @@ def proven_encoder(
 ) -> tuple[Encoder, list[str]]:
     """Return (encoder, messages for the user); a hardware encoder only if it passes its self-test.
 
-    choose: returns the encoder for settings. vendor: whose hardware is tried; empty for none. tags, hdr: what
-    its stream has to contain. Raises UsageError if named hardware is missing or fails.
+    choose: returns the encoder for settings. vendor: maker of the hardware to try; empty for none. tags,
+    hdr: what its stream has to contain. Raises UsageError if named hardware is missing or fails.
     """
     named = settings.encoder in VENDORS
     software = replace(settings, encoder="software")

@@ -18,34 +18,24 @@ from models.layers.int8 import Int8Chain, read_layers
 from models.layers.resampling import phases
 from models.layers.yuv_residual import BicubicSkip
 from pipelines.frames.color_conversion import to_float
+from pipelines.frames.compiled_loops import COMPILED, compiled
 from pipelines.media.cicp import code_values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from torch import Tensor
 
     from models.network import LoadedNetwork
     from pipelines.plan.tiling import Tile
 
-__all__ = ["COMPILED", "Adder", "FusedNetwork", "Packer"]
+__all__ = ["Adder", "FusedNetwork", "Packer"]
 
 
 _TAPS = 4
 """Taps of Keys' cubic kernel at any phase."""
 _SIDE = 4
 """Columns on either side of a tile that taps may reach."""
-
-try:
-    import numba
-
-    COMPILED = True
-    _compiled: Callable[[Any], Any] = numba.njit(cache=True, nogil=True, error_model="numpy")
-except ImportError:  # pragma: no cover - numba is a dependency, but not on every platform
-    COMPILED = False
-
-    def _compiled(function: Any) -> Any:
-        return function
 
 
 class FusedNetwork:
@@ -232,7 +222,7 @@ def _taps(scale: int, offset: float) -> tuple[np.ndarray, np.ndarray]:
     return first, weights
 
 
-@_compiled
+@compiled
 def _lookup(plane: np.ndarray, table: np.ndarray, out: np.ndarray, channel: int, sub: int) -> None:
     """out[y, x, channel + i·sub + j] = table[plane[y·sub + i, x·sub + j]]."""
     rows, columns = out.shape[0], out.shape[1]
@@ -253,14 +243,14 @@ if not COMPILED:
     _lookup = _lookup_at_once
 
 
-@_compiled
+@compiled
 def _mirrored(position: int, length: int) -> int:
     """Reflect an index into the line, with the border sample repeated."""
     position %= 2 * length
     return position if position < length else 2 * length - 1 - position
 
 
-@_compiled
+@compiled
 def _add_by_rows(  # noqa: PLR0913 - numba compiles flat arguments
     plane: np.ndarray, residual: np.ndarray, channel: int, sub: int, scale: int, base_row: int,
     base_column: int, top: int, bottom: int, left: int, right: int, row_first: np.ndarray,
@@ -300,7 +290,7 @@ def _add_by_rows(  # noqa: PLR0913 - numba compiles flat arguments
             _rounded(upscaled, more, span, peak, out[row * scale + phase, left * scale : right * scale])
 
 
-@_compiled
+@compiled
 def _weighted(  # noqa: PLR0913 - numba compiles flat arguments
     a: np.ndarray,
     b: np.ndarray,
@@ -324,7 +314,7 @@ def _weighted(  # noqa: PLR0913 - numba compiles flat arguments
             ) + w3 * np.float32(d[x])
 
 
-@_compiled
+@compiled
 def _gathered(residual: np.ndarray, base: int, inner: int, out: np.ndarray) -> None:
     """out[x·inner + j] = residual[x, base + j]."""
     place = np.uint64(0)
@@ -334,7 +324,7 @@ def _gathered(residual: np.ndarray, base: int, inner: int, out: np.ndarray) -> N
             place += np.uint64(1)
 
 
-@_compiled
+@compiled
 def _rounded(
     values: np.ndarray, more: np.ndarray, span: np.float32, peak: np.float32, out: np.ndarray
 ) -> None:

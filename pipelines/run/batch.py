@@ -89,9 +89,9 @@ def _clash(source: Path, target: Path, owner: Path) -> NameClashError:
 
 
 def _clashes(inputs: Sequence[Input], settings: RunSettings) -> Iterator[tuple[Path, NameClashError]]:
-    """Videos whose output would get a name that is taken, as far as their names and sizes tell.
+    """Videos that would get an output name that is taken, as far as their names and sizes tell.
 
-    Only those are looked into whose names begin alike; what is found to be taken later is refused then.
+    Only videos with names that begin alike are examined; a name found to be taken later is refused then.
     """
     has_stem = "{stem}" in settings.output_template
     places = [(one, _place(one, has_stem=has_stem)) for one in inputs if one.url is None]
