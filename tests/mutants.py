@@ -47,6 +47,7 @@ _VERIFY = "tests/pipelines/output/test_verification.py"
 _ASSEMBLE = "tests/pipelines/output/test_muxer.py"
 _CRASH = "tests/pipelines/run/test_crash.py"
 _FAULTS = "tests/end_to_end/test_faults.py"
+_TURNED = "tests/pipelines/inference/test_turned_chroma.py"
 _SCAN = "tests/pipelines/interlacing/test_scan_detection.py"
 _FILTERS = "tests/pipelines/codec/test_filter_graph.py"
 _WEAVING = "tests/pipelines/codec/test_field_weaving.py"
@@ -2305,6 +2306,24 @@ MUTANTS = (
         "not (turned and (fmt.sub_x or fmt.sub_y))",
         "True",
         f"{_PIXELS}::test_chroma_is_turned_with_its_picture[yuv422p]",
+    ),
+    Mutant(
+        26, "mirrored chroma of an odd side is taken for that of an even one", "pipelines/plan/color_tags.py",
+        "return -siting - beyond / (2 * (sub - 1)) if beyond else -siting",
+        "return -siting",
+        f"{_TURNED}::test_colour_stays_where_it_was_however_a_frame_is_turned_and_sited[lanczos-2-yuv420p16le]",
+    ),
+    Mutant(
+        30, "chroma beside an odd side of luma is stretched to it", "pipelines/inference/cascade.py",
+        "out_offset=offset, ratios=ratios",
+        "out_offset=offset",
+        f"{_TURNED}::test_colour_stays_where_it_was_however_a_frame_is_turned_and_sited[lanczos-2.5-yuv410p]",
+    ),
+    Mutant(
+        30, "chroma beside an odd side of luma is stretched with it", "models/layers/resampling.py",
+        "offset=offset, ratios=(down, across)",
+        "offset=offset",
+        f"{_TURNED}::test_colour_stays_where_it_was_however_a_frame_is_turned_and_sited[lanczos-2.5-yuv410p]",
     ),
     Mutant(
         30, "the strength leaves chroma alone", "pipelines/inference/cascade.py",

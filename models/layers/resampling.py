@@ -67,15 +67,20 @@ KERNELS: dict[str, tuple[Callable[[float], float], float]] = {
 
 @functools.lru_cache(maxsize=256)
 def _taps(
-    in_len: int, out_len: int, kernel: str, in_offset: float, out_offset: float
+    in_len: int,
+    out_len: int,
+    kernel: str,
+    in_offset: float,
+    out_offset: float,
+    ratio: float | None = None,
 ) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[float, ...], ...]]:
     """Source positions (may be outside the line) and weights of every output sample.
 
     Each row of weights sums to 1. Downscaling stretches the kernel by the ratio (antialiasing), except for
-    `nearest`.
+    `nearest`. ratio: distance of output samples in source samples, if not that of the lengths.
     """
     function, half_width = KERNELS[kernel]
-    ratio = in_len / out_len
+    ratio = ratio or in_len / out_len
     stretch = max(1.0, ratio) if kernel != "nearest" else 1.0
     count = math.ceil(half_width * stretch * 2) + 1
     positions, weights = [], []
@@ -131,31 +136,42 @@ def phases(factor: int, kernel: str, offset: float = 0.0) -> tuple[tuple[int, tu
 
 
 def filters(
-    in_len: int, out_len: int, kernel: str, offset: float = 0.0
+    in_len: int, out_len: int, kernel: str, offset: float = 0.0, ratio: float | None = None
 ) -> tuple[tuple[int, ...], tuple[tuple[float, ...], ...]]:
     """First source position (may be outside the line) and weights of every sample of a resized line.
 
-    offset: siting of the samples, before and after. Positions outside the line are mirrored.
+    offset: siting of the samples, before and after. ratio: as in `resample_axis`. Positions outside the line
+    are mirrored.
     """
-    positions, weights = _taps(in_len, out_len, kernel, offset, offset)
+    positions, weights = _taps(in_len, out_len, kernel, offset, offset, ratio)
     return tuple(row[0] for row in positions), weights
 
 
-def resample_axis(
-    x: Tensor, dim: int, out_len: int, kernel: str, *, in_offset: float = 0.0, out_offset: float = 0.0
+def resample_axis(  # noqa: PLR0913 - all but four have a default
+    x: Tensor,
+    dim: int,
+    out_len: int,
+    kernel: str,
+    *,
+    in_offset: float = 0.0,
+    out_offset: float = 0.0,
+    ratio: float | None = None,
 ) -> Tensor:
     """Resample one axis of a floating tensor to `out_len` samples.
 
     dim: -1 or -2. `in_offset`, `out_offset`: siting before and after, in samples (see the module's
-    docstring). Returns a tensor of the same dtype. Borders are mirrored with the border sample repeated.
+    docstring). ratio: distance of output samples in input samples, where it is not that of the lengths: the
+    last sample of a chroma plane reaches beyond an odd side of its luma. Returns a tensor of the same dtype.
+    Borders are mirrored with the border sample repeated.
     """
     in_len = x.shape[dim]
-    if in_len == out_len and in_offset == out_offset:
-        return x
-    phased = _phases(in_len, out_len, kernel, in_offset, out_offset)
-    if phased is not None:
-        return _upscale_by_phases(x, dim, out_len, *phased)
-    positions, weights = _taps(in_len, out_len, kernel, in_offset, out_offset)
+    if ratio is None or ratio == in_len / out_len:
+        if in_len == out_len and in_offset == out_offset:
+            return x
+        phased = _phases(in_len, out_len, kernel, in_offset, out_offset)
+        if phased is not None:
+            return _upscale_by_phases(x, dim, out_len, *phased)
+    positions, weights = _taps(in_len, out_len, kernel, in_offset, out_offset, ratio)
     index = torch.tensor([[_mirror(p, in_len) for p in row] for row in positions], device=x.device)
     weight = torch.tensor(weights, dtype=x.dtype, device=x.device)
     shape = (1, out_len) if dim == -1 else (out_len, 1)
@@ -197,7 +213,7 @@ def _upscale_by_phases(
     return out
 
 
-def resample(
+def resample(  # noqa: PLR0913 - all but four have a default
     x: Tensor,
     height: int,
     width: int,
@@ -205,18 +221,25 @@ def resample(
     *,
     offset: tuple[float, float] = (0.0, 0.0),
     out_offset: tuple[float, float] | None = None,
+    ratios: tuple[float | None, float | None] = (None, None),
 ) -> Tensor:
     """Resample (..., H, W) to (..., height, width), antialiased when it gets smaller.
 
     offset: (vertical, horizontal) siting of the input samples; `out_offset` that of the output (default: the
-    same).
+    same). ratios: as in `resample_axis`.
     """
     out_offset = offset if out_offset is None else out_offset
-    rows = functools.partial(
-        resample_axis, dim=-2, out_len=height, kernel=kernel, in_offset=offset[0], out_offset=out_offset[0]
-    )
-    columns = functools.partial(
-        resample_axis, dim=-1, out_len=width, kernel=kernel, in_offset=offset[1], out_offset=out_offset[1]
+    rows, columns = (
+        functools.partial(
+            resample_axis,
+            dim=axis - 2,
+            out_len=length,
+            kernel=kernel,
+            in_offset=offset[axis],
+            out_offset=out_offset[axis],
+            ratio=ratios[axis],
+        )
+        for axis, length in enumerate((height, width))
     )
     # Shrinking first, growing last touches the fewest samples.
     return columns(rows(x)) if height * x.shape[-1] <= width * x.shape[-2] else rows(columns(x))
@@ -233,23 +256,23 @@ def upscale_plane(
     """Resample a chroma plane as its luma of `size` (height, width) is resampled to `target`.
 
     plane: (...,h,w), each side that of luma divided by `sub`, rounded up. sub: luma samples per chroma
-    sample, (vertical, horizontal); by default derived from the sizes, 1 or 2. For an integer factor, every
-    sample keeps its exact position, and the excess of an odd side is cropped; otherwise the plane is
-    stretched to fit.
+    sample, (vertical, horizontal); by default derived from the sizes, 1 or 2. Samples keep their positions in
+    luma; what the plane has beyond an odd side is cropped.
     """
     have = plane.shape[-2], plane.shape[-1]
-    (rows, keep_rows), (columns, keep_columns) = resized_sides(have, size, target, sub)
-    return resample(plane, rows, columns, kernel, offset=offset)[..., :keep_rows, :keep_columns]
+    (rows, keep_rows, down), (columns, keep_columns, across) = resized_sides(have, size, target, sub)
+    made = resample(plane, rows, columns, kernel, offset=offset, ratios=(down, across))
+    return made[..., :keep_rows, :keep_columns]
 
 
 def resized_sides(
     plane: tuple[int, int], size: tuple[int, int], target: tuple[int, int], sub: tuple[int, int] | None = None
-) -> list[tuple[int, int]]:
-    """(length to resize to, length to keep) of the rows and of the columns in `upscale_plane`."""
+) -> list[tuple[int, int, float]]:
+    """(length to resize to, length to keep, ratio) of the rows and of the columns in `upscale_plane`."""
     sides = []
     for have, luma, out, by in zip(plane, size, target, sub or (0, 0), strict=True):
         need = -(-out // (by or (2 if have < luma else 1)))
-        sides.append((have * (out // luma) if out % luma == 0 else need, need))
+        sides.append((have * (out // luma) if out % luma == 0 else need, need, luma / out))
     return sides
 
 

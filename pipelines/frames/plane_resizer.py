@@ -41,8 +41,8 @@ class _Side:
     """Samples of the result."""
 
     @classmethod
-    def of(cls, have: int, sides: tuple[int, int], kernel: str, offset: float) -> _Side:
-        first, weights = filters(have, sides[0], kernel, offset)
+    def of(cls, have: int, sides: tuple[int, int, float], kernel: str, offset: float) -> _Side:
+        first, weights = filters(have, sides[0], kernel, offset, sides[2])
         kept = np.asarray(weights, np.float32)[: sides[1]]
         used = np.flatnonzero(kept.any(0))
         return cls(

@@ -63,11 +63,15 @@ class FrameBatch:
         """Siting of `chroma` in chroma samples; 0 along an axis that is not subsampled."""
         return chroma_offset(self.siting, self.sub)
 
-    def chroma_at(self, height: int, width: int, offset: tuple[float, float], kernel: str) -> Tensor:
-        """Chroma resampled to that size and offset; neutral for grey."""
+    def chroma_at(self, sub: tuple[int, int], offset: tuple[float, float], kernel: str) -> Tensor:
+        """Chroma resampled to one sample per `sub` luma samples, at that offset; neutral for grey."""
+        rows, columns = (-(-n // by) for n, by in zip(self.size, sub, strict=True))
         if self.chroma is None:
-            return self.luma.new_zeros(self.luma.shape[0], 2, height, width)
-        return resample(self.chroma, height, width, kernel, offset=self.offset, out_offset=offset)
+            return self.luma.new_zeros(self.luma.shape[0], 2, rows, columns)
+        ratios = (sub[0] / self.sub[0], sub[1] / self.sub[1])
+        return resample(
+            self.chroma, rows, columns, kernel, offset=self.offset, out_offset=offset, ratios=ratios
+        )
 
 
 class Cascade:
@@ -164,9 +168,7 @@ class Cascade:
         if network.classical:
             return self._resized(network, picture)
         if contract.pixels == "rgb":
-            rgb = yuv_to_rgb(
-                picture.luma, picture.chroma_at(*picture.size, (0.0, 0.0), "bicubic"), self._matrix
-            )
+            rgb = yuv_to_rgb(picture.luma, picture.chroma_at((1, 1), (0.0, 0.0), "bicubic"), self._matrix)
             (out,) = self._tiled(network, [rgb], precise=precise)
             luma, chroma = rgb_to_yuv(out, self._matrix)
             return FrameBatch(
@@ -179,7 +181,7 @@ class Cascade:
         seen = neighbours if contract.temporal else picture
         around = [
             seen.luma.transpose(0, 1),
-            seen.chroma_at(*half, _LEFT, contract.kernel).flatten(0, 1)[None],
+            seen.chroma_at((2, 2), _LEFT, contract.kernel).flatten(0, 1)[None],
         ]
         luma, chroma = self._tiled(network, around, precise=precise)
         alpha = self._resized_alpha(picture, luma, contract.kernel)
@@ -227,10 +229,9 @@ class Cascade:
         luma = torch.lerp(resample(before.luma, *made.size, kernel), made.luma, strength)
         if made.chroma is None:
             return replace(made, luma=luma)
-        rows, columns = (-(-n // by) for n, by in zip(before.size, made.sub, strict=True))
         like = replace(
             before,
-            chroma=before.chroma_at(rows, columns, made.offset, kernel),
+            chroma=before.chroma_at(made.sub, made.offset, kernel),
             siting=made.siting,
             sub=made.sub,
         )
@@ -325,25 +326,20 @@ class Cascade:
     def _store(self, picture: FrameBatch) -> list[list[np.ndarray]]:
         """Convert values to planes of the target format, one list per frame."""
         fmt, color = self._target, self._plan.out_color
-        height, width = picture.size
         if fmt.family == "yuv" and color.matrix != self._matrix and picture.chroma is not None:
-            rgb = yuv_to_rgb(
-                picture.luma, picture.chroma_at(height, width, (0.0, 0.0), "bicubic"), self._matrix
-            )
+            rgb = yuv_to_rgb(picture.luma, picture.chroma_at((1, 1), (0.0, 0.0), "bicubic"), self._matrix)
             luma, chroma = rgb_to_yuv(rgb, color.matrix)
             picture = FrameBatch(luma, chroma, picture.alpha)
         if fmt.family == "rgb":
-            rgb = yuv_to_rgb(
-                picture.luma, picture.chroma_at(height, width, (0.0, 0.0), "bicubic"), self._matrix
-            )
+            rgb = yuv_to_rgb(picture.luma, picture.chroma_at((1, 1), (0.0, 0.0), "bicubic"), self._matrix)
             channels = [rgb[:, 1], rgb[:, 2], rgb[:, 0]]
         else:
             channels = [picture.luma[:, 0]]
         chroma_like = [False] * len(channels)
         if fmt.family == "yuv":
-            rows, columns = fmt.plane_size(1, width, height)
-            offset = chroma_offset(SITING_OFFSETS[Siting(color.siting)], (1 << fmt.sub_y, 1 << fmt.sub_x))
-            chroma = picture.chroma_at(rows, columns, offset, "bicubic")
+            sub = (1 << fmt.sub_y, 1 << fmt.sub_x)
+            offset = chroma_offset(SITING_OFFSETS[Siting(color.siting)], sub)
+            chroma = picture.chroma_at(sub, offset, "bicubic")
             channels += [chroma[:, 0], chroma[:, 1]]
             chroma_like += [True, True]
         full = [color.range == Range.FULL] * len(channels)

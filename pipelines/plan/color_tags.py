@@ -24,7 +24,7 @@ from pipelines.media.pixel_format import PixelFormat
 if TYPE_CHECKING:
     from pipelines.settings.encoder_spec import Encoder
 
-__all__ = ["chroma_offset", "output_tags", "resolve_tags"]
+__all__ = ["chroma_offset", "mirrored_siting", "output_tags", "resolve_tags"]
 
 
 def chroma_offset(siting: tuple[float, float], sub: tuple[int, int]) -> tuple[float, float]:
@@ -35,6 +35,16 @@ def chroma_offset(siting: tuple[float, float], sub: tuple[int, int]) -> tuple[fl
     """
     vertical, horizontal = (2 * s * (1 - 1 / n) for s, n in zip(siting, sub, strict=True))
     return vertical, horizontal
+
+
+def mirrored_siting(siting: float, length: int, sub: int) -> float:
+    """Siting along one axis of a plane that was mirrored.
+
+    length: luma samples. The last chroma sample of an odd side reaches beyond the frame; mirrored, the first
+    one begins before it.
+    """
+    beyond = -length % sub
+    return -siting - beyond / (2 * (sub - 1)) if beyond else -siting
 
 
 _PRIMARIES_OF = {

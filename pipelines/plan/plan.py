@@ -13,6 +13,7 @@ from pipelines.media.cicp import SITING_OFFSETS, ColorTags, HdrMetadata, Matrix,
 from pipelines.media.pixel_format import Orientation, PixelCrop, PixelFormat
 from pipelines.media.video_info import Chunk, Span
 from pipelines.plan.chunking import SETTLING_FRAMES
+from pipelines.plan.color_tags import mirrored_siting
 from pipelines.plan.plan_id import former_id, plan_id
 from pipelines.plan.pulldown import Pulldown, surrounding_frames
 
@@ -219,10 +220,13 @@ class Plan:
         Rotating a frame also rotates its chroma siting.
         """
         vertical, horizontal = SITING_OFFSETS[Siting(self.color.siting)]
-        turn = self.orientation
+        turn, down, across = self.orientation, 1 << self.pixels.sub_y, 1 << self.pixels.sub_x
         if turn.transpose:
-            vertical, horizontal = horizontal, vertical
-        return (-vertical if turn.flip_y else vertical, -horizontal if turn.flip_x else horizontal)
+            vertical, horizontal, down, across = horizontal, vertical, across, down
+        return (
+            mirrored_siting(vertical, self.height, down) if turn.flip_y else vertical,
+            mirrored_siting(horizontal, self.width, across) if turn.flip_x else horizontal,
+        )
 
     @property
     def keeps_layout(self) -> bool:

@@ -37,20 +37,24 @@ def _kernel(name: str, x: np.ndarray) -> np.ndarray:
     return np.where(x < 3, np.sinc(x) * np.sinc(x / 3), 0.0)
 
 
-def matrix(have: int, want: int, kernel: str, before: float, after: float) -> np.ndarray:
+def matrix(
+    have: int, want: int, kernel: str, before: float, after: float, ratio: float | None = None
+) -> np.ndarray:
     """(want, have): how a line becomes one of another length.
 
-    Before, after: where its samples lie, in samples off the middle.
+    Before, after: where its samples lie, in samples off the middle. ratio: samples of the line for each of the
+    result.
     """
-    at = (np.arange(want) + 0.5 + after) * have / want - 0.5 - before
+    ratio = ratio or have / want
+    at = (np.arange(want) + 0.5 + after) * ratio - 0.5 - before
     rows = np.zeros((want, have))
     if kernel == "nearest":
         near = np.floor(at + 0.5 + 1e-9).astype(int)
         rows[np.arange(want), _mirrored(near, have)] = 1.0
         return rows
-    if have == want and before == after:
+    if have == want and before == after and ratio == 1:
         return np.eye(have)
-    stretch = max(1.0, have / want)
+    stretch = max(1.0, ratio)
     reach = int(np.ceil(3 * stretch)) + 1
     for i, centre in enumerate(at):
         k = np.arange(int(np.floor(centre)) - reach, int(np.floor(centre)) + reach + 2)
@@ -70,10 +74,11 @@ def resized(
     kernel: str,
     before: Sequence[float] = (0, 0),
     after: Sequence[float] = (0, 0),
+    ratios: Sequence[float | None] = (None, None),
 ) -> np.ndarray:
     """A plane (...,H,W) as one of `size`."""
-    down = matrix(plane.shape[-2], size[0], kernel, before[0], after[0])
-    across = matrix(plane.shape[-1], size[1], kernel, before[1], after[1])
+    down = matrix(plane.shape[-2], size[0], kernel, before[0], after[0], ratios[0])
+    across = matrix(plane.shape[-1], size[1], kernel, before[1], after[1], ratios[1])
     return down @ plane @ across.T
 
 
@@ -103,20 +108,24 @@ class Values:
         """As many samples as luma; none for grey."""
         if self.chroma is None:
             return np.zeros((2, *self.luma.shape))
-        return resized(self.chroma, self.luma.shape, "bicubic", self.offset)
+        return self.chroma_beside((1, 1), "bicubic", (0, 0))
+
+    def chroma_beside(self, sub: Sequence[int], kernel: str, after: Sequence[float]) -> np.ndarray:
+        """One sample for each `sub` samples of luma, which stay where they are."""
+        assert self.chroma is not None
+        want = [-(-n // by) for n, by in zip(self.luma.shape, sub, strict=True)]
+        ratios = [new / old for new, old in zip(sub, self.sub, strict=True)]
+        return resized(self.chroma, want, kernel, self.offset, after, ratios)
 
     def chroma_grown(self, size: Sequence[int], kernel: str) -> np.ndarray | None:
-        """For luma of `size`: by a whole factor each sample goes its exact way, and what an odd side has too
-        much is cut off.
+        """For luma of `size`: each sample goes the way of its luma, and what an odd side has too much is cut
+        off.
         """
         if self.chroma is None:
             return None
         want = [-(-n // by) for n, by in zip(size, self.sub, strict=True)]
-        made = [
-            have * (n // luma) if n % luma == 0 else need
-            for have, luma, n, need in zip(self.chroma.shape[1:], self.luma.shape, size, want, strict=True)
-        ]
-        return resized(self.chroma, made, kernel, self.offset, self.offset)[:, : want[0], : want[1]]
+        ratios = [luma / n for luma, n in zip(self.luma.shape, size, strict=True)]
+        return resized(self.chroma, want, kernel, self.offset, self.offset, ratios)
 
 
 def to_rgb(luma: np.ndarray, chroma: np.ndarray, number: int) -> np.ndarray:
@@ -158,7 +167,12 @@ def _load(planes: Sequence[np.ndarray], plan: Plan) -> Values:
     turn = plan.orientation
     if turn.transpose:
         vertical, horizontal, sub = horizontal, vertical, (sub[1], sub[0])
-    siting = (-vertical if turn.flip_y else vertical, -horizontal if turn.flip_x else horizontal)
+    # The last chroma sample of an odd side lies partly outside; mirrored, the first one does.
+    height, width = planes[0].shape
+    siting = (
+        -vertical - -height % sub[0] / max(0.5, (sub[0] - 1) / 2) if turn.flip_y else vertical,
+        -horizontal - -width % sub[1] / max(0.5, (sub[1] - 1) / 2) if turn.flip_x else horizontal,
+    )
     return Values(values(0), np.stack([values(1, chroma=True), values(2, chroma=True)]), alpha, siting, sub)
 
 
@@ -183,7 +197,7 @@ def _stage(
     small = (
         np.zeros((2, *half))
         if seen.chroma is None
-        else resized(seen.chroma, half, kernel, seen.offset, offset(LEFT, (2, 2)))
+        else seen.chroma_beside((2, 2), kernel, offset(LEFT, (2, 2)))
     )
     padded = _padded(seen.luma[None], contract.size_multiple)
     luma, chroma = _called(network, [padded, _padded_to(small, [n // 2 for n in padded.shape[1:]])])
@@ -229,10 +243,9 @@ def _mixed(before: Values, made: Values, kernel: str, strength: float) -> Values
     luma = (1 - strength) * resized(before.luma, size, kernel) + strength * made.luma
     if made.chroma is None or before.chroma is None:
         return replace(made, luma=luma)
-    want = [-(-n // by) for n, by in zip(before.luma.shape, made.sub, strict=True)]
     same = replace(
         before,
-        chroma=resized(before.chroma, want, kernel, before.offset, made.offset),
+        chroma=before.chroma_beside(made.sub, kernel, made.offset),
         siting=made.siting,
         sub=made.sub,
     )
@@ -276,7 +289,7 @@ def _store(seen: Values, plan: Plan, number: int) -> list[np.ndarray]:
         want = [-(-n // by) for n, by in zip(size, sub, strict=True)]
         found = seen.chroma if seen.chroma is not None else np.zeros((2, *want))
         planes += list(
-            resized(found, want, "bicubic", seen.offset, offset(SITINGS[color.siting], sub))
+            seen.chroma_beside(sub, "bicubic", offset(SITINGS[color.siting], sub))
             if seen.chroma is not None
             else found
         )
