@@ -2326,6 +2326,18 @@ MUTANTS = (
         f"{_TURNED}::test_colour_stays_where_it_was_however_a_frame_is_turned_and_sited[lanczos-2.5-yuv410p]",
     ),
     Mutant(
+        12, "pictures without a time of their own are not given one", "pipelines/probe/frame_times.py",
+        "if some_lack_one and 0 <",
+        "if False and 0 <",
+        f"{_PROBE}::test_pictures_of_a_recording_without_a_time_of_their_own_get_the_one_they_have_by_the_rate",
+    ),
+    Mutant(
+        12, "times of packets are believed where some have none", "pipelines/probe/frame_times.py",
+        "if NO_PTS in shown:",
+        "if False:",
+        f"{_PROBE}::test_pictures_of_a_recording_without_a_time_of_their_own_get_the_one_they_have_by_the_rate",
+    ),
+    Mutant(
         30, "the strength leaves chroma alone", "pipelines/inference/cascade.py",
         "torch.lerp(plane, made.chroma, strength)",
         "made.chroma",

@@ -99,6 +99,8 @@ def expected_times(
     """(timestamps that the packets promise, whether the frames must be counted by decoding instead)."""
     shown = np.frombuffer(index.pts, np.int64)[np.frombuffer(index.discard, np.uint8) == 0]
     shown.sort()
+    if NO_PTS in shown:
+        shown[:] = NO_PTS  # of frames in another order, one without a time may be any
     promised = array("q")
     promised.frombytes(shown.data.cast("B"))
     unsure = (
@@ -229,22 +231,40 @@ def _timeline(seen: array[int], info: VideoInfo) -> tuple[array[int], int]:
     """(strictly ascending timestamps for frames known by order, how many of the decoder's were moved).
 
     Frames keep their own timestamps if possible. Otherwise they get those of the packets, else their own with
-    a few moved later, else those of the frame rate.
+    a few moved later, else those of the frame rate. In recordings, packets need not all have a timestamp:
+    frames without one get that of the frame rate if the others agree with it, else an even one in between.
     """
     ascending = all(map(operator.lt, seen, islice(seen, 1, None)))
     if seen[0] != NO_PTS and ascending:
         return seen, 0
-    times = sorted(
-        {p for p in (info.index.pts if NO_PTS not in info.index.pts else info.index.dts) if p != NO_PTS}
-    )
+    period = 1 / (info.rate * info.time_base)
+    packets, some_lack_one = info.index, NO_PTS in info.index.pts
+    if some_lack_one and 0 < seen.count(NO_PTS) < len(seen) and (filled := _filled(seen, period)) is not None:
+        return filled, 0
+    times = sorted({p for p in (packets.dts if some_lack_one else packets.pts) if p != NO_PTS})
     if len(times) == len(seen):
         return array("q", times), 0
-    period = 1 / (info.rate * info.time_base)
     nudged, moved = _nudged(seen, least=max(1, math.ceil(Fraction(1, 1000) / info.time_base)), most=period)
     if nudged is not None:
         return nudged, moved
     start = next((p for p in seen if p != NO_PTS), 0)
     return array("q", (start + round(i * period) for i in range(len(seen)))), 0
+
+
+def _filled(seen: array[int], period: Fraction) -> array[int] | None:
+    """Times for all frames where some have none; None if those that are there do not ascend."""
+    places = np.flatnonzero(np.frombuffer(seen, np.int64) != NO_PTS).tolist()
+    known = [seen[place] for place in places]
+    if any(map(operator.ge, known, islice(known, 1, None))):
+        return None
+    first, last = places[0], places[-1]
+    even = [known[0] + round((place - first) * period) for place in range(len(seen))]
+    if abs(even[last] - known[-1]) <= period / 2:
+        return array("q", even)
+    made = np.interp(range(len(seen)), places, [time - known[0] for time in known])
+    for place in (*range(first), *range(last + 1, len(seen))):
+        made[place] = even[place] - even[min(max(place, first), last)] + made[min(max(place, first), last)]
+    return array("q", (known[0] + round(offset) for offset in made))
 
 
 _FEW = 8

@@ -12,7 +12,8 @@ import pytest
 
 from models.errors import UsageError
 from pipelines.media.pixel_format import Orientation
-from pipelines.probe.frame_times import _nudged, even_rate
+from pipelines.media.video_info import NO_PTS
+from pipelines.probe.frame_times import _filled, _nudged, even_rate
 from pipelines.probe.probe import probe
 from tests import media
 from tests.helpers.view import frames
@@ -164,3 +165,31 @@ def test_times_that_mostly_stand_still_are_those_of_the_rate() -> None:
         array("q", [0, 40, 60, 80]),
         1,
     )
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265", "mpeg2video"])
+@pytest.mark.parametrize("kept", ["every third", "key frames", "the first", "all but the first"])
+def test_pictures_of_a_recording_without_a_time_of_their_own_get_the_one_they_have_by_the_rate(
+    tmp_path: Path, codec: str, kept: str
+) -> None:
+    """Case 12."""
+    keep = {
+        "every third": lambda n: n % 3 == 0,
+        "key frames": lambda n: n % 12 == 0,
+        "the first": lambda n: n == 0,
+        "all but the first": lambda n: n > 0,
+    }[kept]
+    options = {"bf": "2", "g": "12", **({"x265-params": "log-level=none"} if codec == "libx265" else {})}
+    film = {"rate": Fraction(25), "size": (96, 64), "codec": codec, "options": options}
+    every = probe(media.cfr(tmp_path / "every.ts", **film))
+    few = probe(media.ts_with_few_times(tmp_path / "few.ts", keep, **film))
+    assert (few.pts, few.durations) == (every.pts, every.durations)
+
+
+def test_pictures_without_a_time_lie_evenly_between_those_that_have_one() -> None:
+    """Case 12: where the rate does not tell."""
+    none = NO_PTS
+    assert _filled(array("q", [none, 100, none, none, 700, 900, none]), Fraction(100)) == array(
+        "q", [0, 100, 300, 500, 700, 900, 1000]
+    )
+    assert _filled(array("q", [none, 5, none, 5]), Fraction(1)) is None
