@@ -47,6 +47,7 @@ _VERIFY = "tests/pipelines/output/test_verification.py"
 _ASSEMBLE = "tests/pipelines/output/test_muxer.py"
 _CRASH = "tests/pipelines/run/test_crash.py"
 _FAULTS = "tests/end_to_end/test_faults.py"
+_LOOK = "tests/pipelines/probe/test_first_frames.py"
 _TURNED = "tests/pipelines/inference/test_turned_chroma.py"
 _SCAN = "tests/pipelines/interlacing/test_scan_detection.py"
 _FILTERS = "tests/pipelines/codec/test_filter_graph.py"
@@ -189,7 +190,7 @@ MUTANTS = (
     ),
     Mutant(
         30, "alpha of VP9 is lost without a word", "pipelines/probe/probe.py",
-        'if stream.metadata.get("alpha_mode") == "1":', "if False:",
+        'if "1" in (stream.metadata.get(name)', 'if "" in (stream.metadata.get(name)',
         "tests/pipelines/probe/test_first_frames.py::test_alpha_of_vp8_and_vp9_is_said_to_be_left_out",
     ),
     Mutant(
@@ -2336,6 +2337,36 @@ MUTANTS = (
         "if NO_PTS in shown:",
         "if False:",
         f"{_PROBE}::test_pictures_of_a_recording_without_a_time_of_their_own_get_the_one_they_have_by_the_rate",
+    ),
+    Mutant(
+        30, "an animated AVIF is one picture", "pipelines/planner/video_planner.py",
+        "path.suffix.lower() in PHOTO_CONTAINERS and info.frame_count == 1",
+        "path.suffix.lower() in PHOTO_CONTAINERS",
+        f"{_LOOK}::test_an_animated_avif_is_a_film_and_its_alpha_is_said_to_be_left_out",
+    ),
+    Mutant(
+        30, "alpha of an animated AVIF is a track of its own", "pipelines/planner/plan_checks.py",
+        "in PHOTO_CONTAINERS and info.frame_count > 1",
+        "in PHOTO_CONTAINERS and info.frame_count < 1",
+        f"{_LOOK}::test_an_animated_avif_is_a_film_and_its_alpha_is_said_to_be_left_out",
+    ),
+    Mutant(
+        30, "pictures one behind the other become one file", "pipelines/planner/video_planner.py",
+        "if info.is_picture and info.frame_count > 1:",
+        "if False:",
+        f"{_LOOK}::test_pictures_one_behind_the_other_in_a_file_are_no_picture",
+    ),
+    Mutant(
+        30, "gain maps are lost without a word", "pipelines/probe/first_frames.py",
+        'if codec == "mjpeg" and (more',
+        'if codec == "" and (more',
+        f"{_LOOK}::test_images_behind_the_first_one_of_a_jpeg_are_told_of",
+    ),
+    Mutant(
+        30, "alpha of a film copied to another container is lost without a word", "pipelines/probe/probe.py",
+        '("alpha_mode", "ALPHA_MODE")',
+        '("alpha_mode",)',
+        f"{_LOOK}::test_alpha_is_told_of_in_a_film_that_was_copied_to_another_container",
     ),
     Mutant(
         30, "the strength leaves chroma alone", "pipelines/inference/cascade.py",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import UsageError
@@ -14,6 +15,7 @@ from pipelines.containers.subtitle_text import conversion_messages, is_converted
 from pipelines.encoders.pixel_format_choice import lost_bits, result_format
 from pipelines.media.cicp import HDR_TRANSFERS, Primaries, Range, Transfer
 from pipelines.plan.timeline import clock_text, timeline
+from pipelines.planner.dynamic_hdr_choice import enhancement_layers
 from pipelines.planner.geometry import square_size, target_size, upright_sar
 from pipelines.planner.licences import licence_notes
 
@@ -21,13 +23,15 @@ if TYPE_CHECKING:
     from collections.abc import Container
 
     from pipelines.media.pixel_format import PixelCrop, PixelFormat
-    from pipelines.media.video_info import VideoInfo
+    from pipelines.media.video_info import Stream, VideoInfo
     from pipelines.plan.plan import Plan
     from pipelines.plan.timeline import Timeline
     from pipelines.planner.container_choice import ContainerTrial, OutputLocation
     from pipelines.settings.run_settings import EncodeSettings, RunSettings
 
 __all__ = [
+    "PHOTO_CONTAINERS",
+    "needless_streams",
     "output_size",
     "plan_warnings",
     "range_notes",
@@ -240,6 +244,18 @@ def _fall_together(times: Timeline) -> bool:
     base = times.time_base * 1000
     ticks = ((2 * p * base.numerator + base.denominator) // (2 * base.denominator) for p in times.pts)
     return any(a >= b for a, b in itertools.pairwise(ticks))
+
+
+PHOTO_CONTAINERS = frozenset({".heic", ".heif", ".avif"})
+"""Files of one picture or of several in time, with other images that belong to each of them."""
+
+
+def needless_streams(info: VideoInfo) -> list[tuple[Stream, str]]:
+    """Streams that belong to the film's own pictures, and why they are dropped."""
+    why = "it is part of its pictures (alpha, depth, a thumbnail, or the first one as a photo)"
+    is_photo = Path(info.path).suffix.lower() in PHOTO_CONTAINERS and info.frame_count > 1
+    parts = [(s, why) for s in info.streams if s.type == "video"] if is_photo else []
+    return [*enhancement_layers(info), *parts]
 
 
 def track_notes(

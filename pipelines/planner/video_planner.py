@@ -31,12 +31,14 @@ from pipelines.planner.container_choice import (
     output_location,
     refuse_own_input,
 )
-from pipelines.planner.dynamic_hdr_choice import choose_dynamic_hdr, enhancement_layers
+from pipelines.planner.dynamic_hdr_choice import choose_dynamic_hdr
 from pipelines.planner.field_choice import choose_fields
 from pipelines.planner.licences import refuse_licences
 from pipelines.planner.network_choice import choose_networks, choose_stages, chosen_model
 from pipelines.planner.plan_builder import Choices, make_plan
 from pipelines.planner.plan_checks import (
+    PHOTO_CONTAINERS,
+    needless_streams,
     output_size,
     plan_warnings,
     range_notes,
@@ -64,9 +66,6 @@ if TYPE_CHECKING:
     from pipelines.settings.run_settings import EncodeSettings, RunSettings
 
 __all__ = ["expected_output", "plan_video"]
-
-
-_STILLS = frozenset({".heic", ".heif", ".avif"})
 
 
 def plan_video(
@@ -112,7 +111,12 @@ class _Source:
 
 
 def _source_of(path: Path, info: VideoInfo) -> _Source:
-    still = info.is_picture or path.suffix.lower() in _STILLS
+    if info.is_picture and info.frame_count > 1:
+        raise MediaError(
+            f"{path}: holds {info.frame_count} pictures, one behind the other, of which most programs show"
+            " the first; make a file of each"
+        )
+    still = info.is_picture or (path.suffix.lower() in PHOTO_CONTAINERS and info.frame_count == 1)
     decoded = info.pixels
     tags = info.color
     if info.pix_fmt.startswith("yuvj"):
@@ -208,7 +212,9 @@ def _plan(
     dynamic, said_of_dynamic = choose_dynamic_hdr(info, plan, settings.dynamic_hdr)
     plan = replace(plan, dynamic_hdr=dynamic)
     _refuse_what_fails(info, plan)
+    needless = needless_streams(info)
     fit = _fit(plan, info, settings, choice, place)
+    fit = replace(fit, misfits=[(s, why) for s, why in fit.misfits if s not in dict(needless)])
     target = place.path or (place.folder or Path()) / result_name(
         settings.output_template,
         source,
@@ -220,7 +226,6 @@ def _plan(
     lost = fit.misfits if place.is_picture else fit.lost
     if not settings.drop_incompatible and not place.is_numbered:  # who wants frames expects no more
         refuse_incompatible(lost, target, fit.plan.encoder.container, fit.remedy)
-    needless = [(s, why) for s, why in enhancement_layers(info) if s not in {m for m, _ in fit.misfits}]
     left_out = frozenset(s.index for s, _ in (*fit.misfits, *needless))
     notes = (
         *info.notes, *range_notes(info, settings, left_out), *said_of_level, *said_of_arithmetic,

@@ -11,6 +11,7 @@ from av.sidedata.sidedata import Type as SideData
 
 from models.errors import MediaError
 from pipelines.codec.mid_stream_changes import orientation_of
+from pipelines.file_parsing.jpeg_segments import further_jpegs
 from pipelines.media.bitstream import captions_of, nal_length_size, nal_units, sei_messages
 from pipelines.media.cicp import ColorTags, HdrMetadata, Range
 from pipelines.media.hdr_metadata import is_dolby_vision_only, side_data_of, static_metadata
@@ -244,6 +245,8 @@ def unread_parts(path: str | os.PathLike[str], codec: str) -> set[str]:
     if codec == "exr":
         channels = _unread_exr_channels(path)
         return {f"channels {', '.join(channels)}"} if channels else set()
+    if codec == "mjpeg" and (more := further_jpegs(path)):
+        return {f"further pictures ({more}: a gain map, depth, a second view)"}
     if codec != "tiff":
         return set()
     samples = _misread_samples(path)

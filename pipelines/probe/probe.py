@@ -303,7 +303,7 @@ def _notes(
             f"a second film stands behind the first, from byte {place} on, and is left out: MP4 files can't"
             " be joined byte by byte"
         )
-    if stream.metadata.get("alpha_mode") == "1":
+    if "1" in (stream.metadata.get(name) for name in ("alpha_mode", "ALPHA_MODE")):
         yield "alpha that its header speaks of, a second picture beside each one, is left out"
     for number, (times, most) in sorted(seen.others.steps_back.items()):
         yield (

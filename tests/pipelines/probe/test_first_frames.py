@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 from pathlib import Path
 
@@ -9,14 +10,14 @@ import av
 import imageio_ffmpeg
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, features
 
 from models.errors import MediaError
 from pipelines.media.bitstream import caption_nal
 from pipelines.probe.probe import probe
 from tests import media
 from tests.helpers.exr_file import write_exr
-from tests.helpers.inline import upscaled
+from tests.helpers.inline import planned_of, upscaled
 from tests.helpers.tiff_file import write_tiff
 from tests.helpers.view import decoded
 
@@ -201,7 +202,7 @@ def test_alpha_of_vp8_and_vp9_is_said_to_be_left_out(
     assert "alpha" not in " ".join(plain.notes)
 
 
-@pytest.mark.parametrize("name", ["in.mp4", "in.mov", "in.mkv", "in.hevc"])
+@pytest.mark.parametrize("name", ["in.mp4", "in.mov", "in.mkv", "in.hevc", "in.ts"])
 def test_alpha_in_a_layer_of_hevc_is_said_to_be_left_out(tmp_path: Path, name: str) -> None:
     """Case 30."""
     for pix_fmt in ("yuva420p", "yuv420p"):
@@ -219,6 +220,62 @@ def test_alpha_in_a_layer_of_hevc_is_said_to_be_left_out(tmp_path: Path, name: s
         if subprocess.run([*command, str(made)], capture_output=True, check=False).returncode:
             pytest.skip("FFmpeg's program writes no HEVC with alpha")
         assert ("alpha (a second layer of HEVC)" in " ".join(probe(made).notes)) == (pix_fmt == "yuva420p")
+
+
+def test_hevc_with_alpha_whose_recording_tells_few_times_is_no_damage(tmp_path: Path) -> None:
+    """Case 30: FFmpeg takes each repeated header within a frame for another frame, which has no time then."""
+    made = tmp_path / "in.ts"
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-f", "lavfi", "-i"]
+    command += ["testsrc2=size=128x96:rate=25:duration=0.4", "-c:v", "libx265", "-pix_fmt", "yuva420p"]
+    command += ["-g", "2", "-x265-params", "log-level=none:pools=none"]
+    if subprocess.run([*command, str(made)], capture_output=True, check=False).returncode:
+        pytest.skip("FFmpeg's program writes no HEVC with alpha")
+    info = probe(made)
+    assert [b - a for a, b in itertools.pairwise(info.pts)] == [3600] * 9
+    assert "alpha (a second layer of HEVC)" in " ".join(info.notes)
+
+
+def test_alpha_is_told_of_in_a_film_that_was_copied_to_another_container(tmp_path: Path) -> None:
+    """Case 30: its tag is written otherwise there."""
+    source = _film_with_alpha(tmp_path / "in.webm", "libvpx-vp9")
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(source), "-c", "copy"]
+    subprocess.run([*command, str(tmp_path / "in.mkv")], capture_output=True, check=True)
+    assert "alpha" in " ".join(probe(tmp_path / "in.mkv").notes)
+
+
+def test_images_behind_the_first_one_of_a_jpeg_are_told_of(tmp_path: Path) -> None:
+    """Case 30: gain maps and second views."""
+    photo = Image.fromarray(np.full((32, 48, 3), 90, np.uint8))
+    photo.save(tmp_path / "two.jpg", format="MPO", save_all=True, append_images=[photo, photo])
+    photo.save(tmp_path / "one.jpg")
+    assert any("further pictures (2" in note for note in probe(tmp_path / "two.jpg").notes)
+    assert not any("further pictures" in note for note in probe(tmp_path / "one.jpg").notes)
+
+
+def test_an_animated_avif_is_a_film_and_its_alpha_is_said_to_be_left_out(tmp_path: Path) -> None:
+    """Case 30."""
+    if not features.check("avif"):
+        pytest.skip("Pillow writes no AVIF here")
+    shown = [Image.new("RGBA", (64, 48), (60 * n, 90, 200, 128)) for n in range(3)]
+    shown[0].save(tmp_path / "in.avif", save_all=True, append_images=shown[1:], duration=40)
+    events = upscaled(tmp_path / "in.avif", tmp_path / "out.mkv", model="lanczos", scale=2)
+    assert len(decoded(tmp_path / "out.mkv")) == 3
+    assert any("alpha" in what for what in planned_of(events).dropped)
+    shown[0].save(tmp_path / "one.avif")
+    upscaled(tmp_path / "one.avif", tmp_path / "one.png", model="lanczos", scale=2)
+    assert (probe(tmp_path / "one.png").width, probe(tmp_path / "one.png").height) == (128, 96)
+
+
+@pytest.mark.parametrize("name", ["in.png", "in.bmp", "in.webp"])
+def test_pictures_one_behind_the_other_in_a_file_are_no_picture(tmp_path: Path, name: str) -> None:
+    """Case 30: both stood in the result, of which every program shows the first."""
+    one, two = (np.full((48, 64, 3), level, np.uint8) for level in (40, 200))
+    for number, pixels in enumerate((one, two)):
+        Image.fromarray(pixels).save(tmp_path / f"{number}-{name}")
+    path = tmp_path / name
+    path.write_bytes(b"".join((tmp_path / f"{n}-{name}").read_bytes() for n in range(2)))
+    with pytest.raises(MediaError, match="holds 2 pictures"):
+        upscaled(path, tmp_path / "out.png", model="lanczos", scale=2)
 
 
 def test_every_picture_of_a_sequence_is_looked_at(tmp_path: Path) -> None:
