@@ -1546,7 +1546,7 @@ MUTANTS = (
     ),
     Mutant(
         32, "a turned picture's chroma is not turned", "pipelines/plan/plan.py",
-        "            vertical, horizontal = horizontal, vertical\n", "            pass\n",
+        "            vertical, horizontal, down, across = horizontal, vertical, across, down\n", "            pass\n",
         f"{_EXACT}::test_a_turned_picture_s_chroma_stays_where_it_lies[lanczos]",
     ),
     Mutant(
