@@ -1,10 +1,10 @@
-"""Every file of a folder through `vsr run`, judged by PyAV alone.
+"""Run `vsr run` on every file of a folder, and check the results with PyAV alone.
 
 `python -m tests.benchmarks.every_file FOLDER [--write]`.
 
-Frames, times, size, shape, colour tags and pictures of the film, bytes and times of sound and subtitles,
-against the source. Where a run is refused with a remedy, the remedy is taken; it must work. --write puts the
-table into docs/reliability.md. Ends with 1 where anything is wrong.
+Frames, timestamps, size, shape, colour tags and images of the film, and bytes and timestamps of audio and
+subtitles are compared with the source. If a run is refused with a remedy, the remedy is tried and must work.
+--write puts the table into docs/reliability.md. The exit code is 1 if anything is wrong.
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ from tests.helpers.forked import only_file, vsr_forked
 from tests.helpers.judge import Media, beginning, read, wrong_with
 
 _LARGE = 640 * 480
-"""Pixels from which a film is not enlarged: what is tried is everything around the networks."""
+"""Films with at least so many pixels are not enlarged: the test is of everything except the networks."""
 _SECONDS = 900
 _LONG = 400
-"""Frames of a film of which only the first two seconds are made and judged."""
+"""Of films with more frames, only the first two seconds are upscaled and checked."""
 _REMEDY = re.compile(r"name an output that ends in (\.\w+)")
 
 
 @dataclass(frozen=True)
 class Ending:
-    """What came of one file."""
+    """The result of one file."""
 
     path: str
     code: int
     frames: int
     expected: int
-    """Of a plain decoder."""
+    """Frames that a plain decoder returns."""
     errors: int
-    """That it met."""
+    """Errors of the plain decoder."""
     said: str
     wrong: tuple[str, ...]
     remedy: str = ""
-    """That was taken after a refusal."""
+    """The remedy that was tried after a refusal."""
 
 
 def ending(path: Path, root: Path) -> Ending:
@@ -110,17 +110,17 @@ def _judged(source: Media, result: Media | None, code: int, said: str) -> list[s
 
 
 def rows(endings: list[Ending]) -> list[list[str]]:
-    """File, end, frames of the result and of a plain decoder, what a refusal said."""
+    """File, result, frames of the output and of a plain decoder, error message."""
     found = []
     for one in endings:
         end = (
             f"WRONG: {'; '.join(one.wrong)}"
             if one.wrong
-            else "right"
+            else "correct"
             if one.code == 0
             else f"refused, {one.code}"
         )
-        end += f"; right with `{one.remedy}`" if one.remedy and not one.wrong else ""
+        end += f"; correct with `{one.remedy}`" if one.remedy and not one.wrong else ""
         said = one.said.partition("vsr: ")[2].partition(" / ")[0] if one.code else ""
         said = said.replace("|", "\\|")
         found.append([one.path, end, f"{one.frames} / {one.expected}", said])
@@ -128,7 +128,7 @@ def rows(endings: list[Ending]) -> list[list[str]]:
 
 
 def _known(log: Path | None) -> dict[str, Ending]:
-    """What ended well in an earlier call, by path."""
+    """Files without errors in an earlier call, by path."""
     if log is None or not log.exists():
         return {}
     found = [
@@ -139,18 +139,18 @@ def _known(log: Path | None) -> dict[str, Ending]:
 
 
 def main() -> int:
-    """Print the table as it comes."""
+    """Print the table row by row."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--only", default="", help="Files whose path has these letters.")
+    parser.add_argument("--only", default="", help="Only files with this text in their path.")
     parser.add_argument(
-        "--minutes", type=float, default=float("inf"), help="Begin no further file after so many."
+        "--minutes", type=float, default=float("inf"), help="Start no further file after so many minutes."
     )
     parser.add_argument("--write", action="store_true")
     parser.add_argument(
         "--log",
         type=Path,
-        help="JSON lines of what came of each; files that ended well in it are not run again.",
+        help="Results as JSON lines; files without errors in it are not run again.",
     )
     given = parser.parse_args()
     files = [p for p in sorted(given.folder.rglob("*")) if p.is_file() and given.only in str(p)]

@@ -1,7 +1,7 @@
-"""docs/reliability.md says for every case what `vsr` does and which tests prove it.
+"""docs/reliability.md lists what `vsr` does in each case, and the tests that prove it.
 
 A test names its cases at the start of its docstring: "Case 38: ..." or "Cases 38, 44 and 62.". `python -m
-tests.docs.test_reliability` writes the page anew, from those docstrings, from `CASES`, and from the figures
+tests.docs.test_reliability` regenerates the page from those docstrings, from `CASES`, and from the figures
 that `make nightly` measured.
 """
 
@@ -29,288 +29,351 @@ OPEN: frozenset[int] = frozenset()
 CASES = {
     "Time: every frame once, at its time": {
         1: (
-            "constant frame rate, one chunk or many",
-            "as many frames, the same timestamps to the tick, the same bytes",
+            "The frame rate is constant; the film is one chunk or many.",
+            "The output has the same number of frames and the same timestamps, to the tick. Every run gives the same bytes.",
         ),
         2: (
-            "variable frame rate into MP4 or MOV",
-            "the same timestamps to the tick; the last frame keeps its length",
+            "The frame rate varies, and the output is MP4 or MOV.",
+            "Timestamps are the same to the tick; the last frame keeps its duration.",
         ),
         3: (
-            "variable frame rate into Matroska",
-            "a warning that Matroska keeps 1 ms; off by 0.5 ms at most; frames that would fall together: refused, exit 2",
+            "The frame rate varies, and the output is Matroska.",
+            "A warning says that Matroska rounds to 1 ms; no timestamp is off by more than 0.5 ms. If two frames would get the same timestamp: exit 2.",
         ),
         4: (
-            "open GOPs (H.264, HEVC, MPEG-2) cut at every key frame",
-            "nothing lost, nothing twice; frames as in a decode from the start",
+            "Open GOPs (H.264, HEVC, MPEG-2) are cut at every key frame.",
+            "No frame is lost or duplicated; every frame is the same as when decoding from the start.",
         ),
-        5: ("intra refresh instead of key frames", "never entered in the middle"),
-        6: ("Matroska's first packets without a decode time", "kept"),
-        7: ("B-frames at the very end", "the decoder is drained; the last frame is there"),
+        5: ("The film has intra refresh instead of key frames.", "Decoding never starts in the middle."),
+        6: ("The first packets of a Matroska file have no decode time.", "They are kept."),
+        7: (
+            "The last frames of the film are B-frames.",
+            "The decoder is drained, so the last frame is not lost.",
+        ),
         8: (
-            "frames an edit list hides; parts that it cuts out or repeats",
-            "what FFmpeg shows of it; the same start",
+            "An edit list hides frames, or cuts out or repeats parts.",
+            "The output shows what FFmpeg shows of the film, from the same start.",
         ),
         9: (
-            "a film that begins before or after zero; a recording (MPEG-TS, PS), whose clock may have run for hours",
-            "keeps its offset, and sound its place; the recording begins at 0, with one shift for all tracks",
+            "A film begins before or after zero; the clock of a recording (MPEG-TS, PS) may have run for hours.",
+            "The film keeps its offset and stays in sync with its audio. A recording begins at 0; all its tracks are shifted by the same amount.",
         ),
-        10: ("MPEG-TS clocks that wrap at 2^33", "go on; the length is right"),
+        10: (
+            "The 33-bit clock of an MPEG-TS file wraps.",
+            "Timestamps continue after it; the duration is correct.",
+        ),
         11: (
-            "MPEG-TS files joined, clocks that jump",
-            "all frames; the parts follow each other, sound with each",
+            "MPEG-TS files were joined, or their clock jumps.",
+            "All frames are kept; the parts follow each other, each in sync with its audio.",
         ),
-        12: ("frames without timestamps, or with the same", "counted by decoding, in one run of the decoder"),
-        13: ("a hole in time", "stays a hole"),
+        12: (
+            "Frames have no timestamps, or the same ones.",
+            "Frames are counted by decoding, in a single pass of the decoder.",
+        ),
+        13: ("Timestamps have a gap.", "The output has the same gap."),
         14: (
-            "two fields in packets of their own",
-            "frames are those of the decoder; the interlacing policy applies",
+            "The two fields of a frame are in separate packets.",
+            "Frames are those that the decoder returns; `--deinterlace` applies.",
         ),
         15: (
-            "interlaced video, flagged or not",
-            "found, said, and deinterlaced or refused by `--deinterlace`",
+            "The video is interlaced, flagged or not.",
+            "This is detected and reported; the video is deinterlaced or refused, according to `--deinterlace`.",
         ),
         97: (
-            "film in video by pulldown (3:2, 2:3:3:2, 2:2 one field late), with breaks, noise, rest, fades, or video in between",
-            "its own frames, each once, at their times, the same bytes however cut: `--deinterlace ivtc`, and unasked where all of it is film; other cadences are refused, exit 3",
+            "The film was telecined (3:2, 2:3:3:2, or 2:2 one field late), with breaks in the cadence, noise, still parts, fades, or video in between.",
+            "`--deinterlace ivtc` restores each film frame once, at its time, with the same bytes wherever the film is cut into chunks. `auto` does so if the whole video is telecined. Other cadences are refused: exit 3.",
         ),
-        16: ("unlike spacing on both sides of a seam", "decode times ascend, timestamps stay exact"),
-        17: ("a chunk whose header is not that of the others", "noticed before anything is joined, exit 7"),
+        16: (
+            "Frames before and after a chunk boundary are spaced differently.",
+            "Decode times increase; timestamps stay exact.",
+        ),
+        17: (
+            "The header of a chunk differs from that of the others.",
+            "This is found before chunks are joined: exit 7.",
+        ),
         18: (
-            "a worker drops, doubles or swaps frames and keeps the count",
-            "noticed by looking at the pictures, exit 7",
+            "A worker drops, duplicates or swaps frames, and their number stays right.",
+            "This is found by comparing images: exit 7.",
         ),
         19: (
-            "a network that remembers, cut into chunks",
-            "each chunk sees enough of what came before it: the same bytes however cut",
+            "A recurrent network runs on a film that is cut into chunks.",
+            "Each chunk starts with enough of the frames before it, so the bytes are the same wherever the film is cut.",
         ),
         20: (
-            "in mid-stream a decoder's header or palette changes; or size, pixel format, SAR, colour, HDR metadata, rotation",
-            "the first is obeyed, and frames of every chunk are compared with the container's own decode; the others are refused, exit 3, with frame and time",
+            "The decoder's header or palette changes in mid-stream; or the size, pixel format, SAR, colour, HDR metadata or rotation changes.",
+            "Headers and palettes are applied, and some frames of every chunk are compared with the container's own decoder. Other changes are refused with the frame and its time: exit 3.",
         ),
     },
     "Tracks and tags": {
         21: (
-            "several languages, subtitles, chapters, fonts, cover art, second films; sound whose clock steps back; PCM in any packets, of discs too",
-            "bit for bit, with their tags; what would lie in the past is put forward and said; PCM is compared by its bytes, that of discs by its samples",
+            "The source has several languages, subtitles, chapters, fonts, cover art or a second video; audio with a clock that steps back; PCM in packets of any size, also from discs.",
+            "Tracks are copied bit for bit, with their tags. Packets that step back in time are moved forward, and this is reported. PCM is compared by its bytes, PCM of discs by its samples.",
         ),
-        22: ("AAC priming", "kept, so that sound stays where it was"),
+        22: ("AAC audio has priming samples.", "They are kept, so the audio stays in sync."),
         23: (
-            "tracks the output container can't hold, also where its muxer says so only at the end, writes what nobody reads or ends it at another time; sound under a tag of another container",
-            "two frames and the first and last packets of every track are put together and verified before work; exit 2, with only such remedies as were tried; `--drop-incompatible` leaves them out and says so; tracks without packets are left out and named; the end of every sound track is compared; sound of QuickTime gets Matroska's tags",
+            "The output container can't hold a track; or its muxer fails only at the end, writes what no player reads, or ends a track at the wrong time; or audio has a tag of another container.",
+            "Before work starts, two frames and the first and last packets of every track are muxed and verified. If this fails: exit 2, with only those remedies that were tried. `--drop-incompatible` leaves such tracks out and reports them. Tracks without packets are left out and named. The end of every audio track is compared. Audio with QuickTime's tags gets Matroska's.",
         ),
         24: (
-            "cover art as the first video stream; photos of tiles (HEIC, AVIF)",
-            "the film is upscaled, the cover passed through; the tiles are put together as FFmpeg does it; tiles that are missing or damaged are refused, exit 3",
+            "The first video stream is cover art; or a photo consists of tiles (HEIC, AVIF).",
+            "The film is upscaled and the cover copied. Tiles are assembled as FFmpeg does it; if one is missing or damaged: exit 3.",
         ),
         25: (
-            "tracks without a decoder, data and timecode tracks",
-            "passed through, or said to be left out; a timecode is kept as a track or a tag, and a part begins at its own",
+            "Tracks have no decoder, or contain data or a timecode.",
+            "They are copied, or reported as left out. A timecode is kept as a track or a tag; with `--range`, it starts with that of the first frame.",
         ),
-        26: ("rotation", "applied to the pixels, and said"),
+        26: ("The film is rotated by a tag.", "The pixels are rotated, and this is reported."),
         27: (
-            "pixels that are not square; a crop in the container",
-            "the display aspect stays, the container's before the bitstream's; `--square-pixels` bakes it in; the crop is applied and said",
+            "Pixels are not square; the container crops the image.",
+            "The display aspect ratio is kept; the container's takes precedence over the bitstream's. `--square-pixels` converts to square pixels. The crop is applied and reported.",
         ),
-        28: ("QuickTime's `hvc1`, colour tags", "written as players want them"),
-        29: ("huge, right-to-left or invalid tags", "kept, or dropped with a note; never a crash"),
+        28: (
+            "Players need the tag `hvc1` in MP4 and MOV, and colour tags.",
+            "Both are written as players expect them.",
+        ),
+        29: (
+            "Tags are huge, right-to-left or invalid.",
+            "They are kept, or dropped with a note; never a crash.",
+        ),
     },
     "Colour": {
-        30: ("every matrix, range, depth and subsampling", "a mean dE00 of at most 0.5 on patches"),
-        31: ("untagged SD video", "read by the stated rule; the output says what it is"),
-        32: ("where chroma samples lie", "they stay there, in turned pictures, too"),
-        33: ("ten bits", "stay ten bits, to the last code"),
-        34: ("8 bits from more, cut anywhere", "the same pixels in every run"),
-        35: ("HDR10", "tags, mastering display and MaxCLL in every chunk and in the container"),
+        30: ("Any matrix, range, depth and subsampling", "The mean dE00 on patches is at most 0.5."),
+        31: (
+            "SD video without colour tags",
+            "It is read by the documented rule; the output is tagged accordingly.",
+        ),
+        32: ("Any siting of chroma samples", "It is preserved, also in rotated images."),
+        33: ("10-bit video", "It stays 10-bit, to the last sample value."),
+        34: (
+            "8-bit output of a source with more bits, cut anywhere",
+            "Every run gives the same pixels.",
+        ),
+        35: (
+            "HDR10",
+            "Tags, mastering display and MaxCLL are in every chunk and in the container.",
+        ),
         36: (
             "HDR10+, Dolby Vision",
-            "carried over, byte for byte, frame by frame, wherever the film is cut; where the result can't have it, said to be lost before work; profile 5: refused, exit 3",
+            "The metadata is copied byte for byte and frame by frame, wherever the film is cut. If the output can't hold it, its loss is reported before work starts. Profile 5 is refused: exit 3.",
         ),
         95: (
-            "a chunk that lost the HDR10+ or Dolby Vision metadata of a frame, or has that of another",
-            "not kept; what is lost later is found by the marks in the manifests before the result gets its name, in resumed work, too; exit 7",
+            "A chunk lacks the HDR10+ or Dolby Vision metadata of a frame, or has that of another frame.",
+            "The chunk is not kept. Metadata that is lost later is found by checksums in the chunk manifests before the output gets its name, also in resumed runs: exit 7.",
         ),
         96: (
-            "Dolby Vision 8.1 and 8.4 in a picture of another size",
-            "active areas are scaled, cropped and turned, the CRC-32 made anew; level and compatibility stand in MP4, MOV and Matroska, or the result is not taken",
+            "The size of Dolby Vision 8.1 or 8.4 changes.",
+            "Active areas are scaled, cropped and rotated, and the CRC-32 is recomputed. Level and compatibility are written to MP4, MOV and Matroska; an output without them is rejected.",
         ),
-        37: ("PQ or HLG into 8 bits", "refused, exit 2"),
+        37: ("PQ or HLG to 8 bits", "Refused: exit 2."),
     },
     "Crashes, resuming, resources": {
         38: (
-            "the command is killed, anywhere",
-            "the same command continues from the last chunk; nothing half-done has the result's name",
+            "The command is killed at any moment.",
+            "The same command continues after the last finished chunk. An incomplete file never has the output's name.",
         ),
-        39: ("a worker is killed", "it is replaced and its chunk made again, once"),
-        40: ("a machine of the cluster is lost", "the others do its work"),
-        41: ("a chunk is made twice at once", "the first that is whole counts"),
+        39: ("A worker is killed.", "It is replaced, and its chunk is made again, once."),
+        40: ("A cluster node is lost.", "The other nodes do its work."),
+        41: ("A chunk is made twice at the same time.", "The first complete one counts."),
         42: (
-            "input, networks, settings, devices or libraries change between runs",
-            "earlier work is neither used nor deleted: exit 2 with what would give other bits, and the ways on",
+            "Input, networks, settings, devices or libraries change between runs.",
+            "Earlier chunks are neither used nor deleted: exit 2, with what changed the bits and how to continue.",
         ),
-        43: ("kept work is damaged or tampered with", "noticed by its hash; made again"),
-        44: ("torn files of the work directory, as after a power cut", "made again; never a traceback"),
+        43: (
+            "Kept chunks are damaged or tampered with.",
+            "This is found by their hash; they are made again.",
+        ),
+        44: (
+            "Files of the work directory are incomplete, as after a power cut.",
+            "They are made again; never a traceback.",
+        ),
         45: (
-            "a finished run again",
-            '"already done", exit 0; `--verify full` looks at every byte and frame first, and damage is exit 7; `--fresh` does it anew',
+            "A finished command is run again.",
+            '"already done", exit 0. `--verify full` first checks every byte and frame, and exits with 7 if the output is damaged; `--fresh` makes it again.',
         ),
-        46: ("two runs with one output", "the second is refused, exit 2"),
+        46: ("Two runs have the same output.", "The second one is refused: exit 2."),
         47: (
-            "Ctrl-C once, twice",
-            "once: the chunk under way is finished and kept, exit 130; twice: at once; no process stays",
+            "Ctrl-C is pressed once, or twice.",
+            "Once: current chunks are finished and kept, exit 130. Twice: the run stops immediately. No process is left.",
         ),
-        48: ("SIGTERM", "as Ctrl-C once, exit 143"),
-        49: ("the disk is or becomes full", "exit 5; goes on when there is room"),
-        50: ("a folder that is missing or can't be written to", "said before work; exit 2 or 5"),
+        48: ("SIGTERM is received.", "Like Ctrl-C once, but exit 143."),
+        49: (
+            "The disk is full, or becomes full.",
+            "Exit 5; the run can be resumed when there is space.",
+        ),
+        50: ("A folder is missing or not writable.", "This is reported before work starts: exit 2 or 5."),
         51: (
-            "an output, its report or a picture that is there already, or comes to be there",
-            "refused without `--overwrite`; with it, the old file stays until the new one is verified; pictures under other numbers stay",
+            "An output, its report or one of its images exists, or appears during the run.",
+            "Refused without `--overwrite`; with it, the old file stays until the new one is verified. Images with other numbers stay.",
         ),
-        52: ("the output is the input, by whatever name", "refused, exit 2"),
+        52: ("The output is the input, by any name.", "Refused: exit 2."),
         53: (
-            "GPU memory runs out",
-            "one worker a device, then smaller tiles as a new plan, never other batches: their sizes shape bits (case 54)",
+            "GPU memory runs out.",
+            "First one worker per device, then smaller tiles as a new plan. Batch sizes never change, because they affect bits (see case 54).",
         ),
         54: (
-            "memory runs out",
+            "Memory runs out.",
             (
-                "three attempts in new processes; then fewer workers where several share it; then, while no chunk is done, smaller tiles as a new plan, which a rerun goes on with; "
-                "else exit 6, and what is done is kept"
+                "The chunk is tried three times in new processes; then with fewer workers, if several share the memory; then, if no chunk is finished, with smaller tiles as a new plan, "
+                "which a later run continues. If this doesn't help: exit 6, and finished chunks are kept."
             ),
         ),
         55: (
-            "a CUDA context that is broken for good",
-            "its process is replaced and its chunk made again; after three attempts, exit 6",
+            "A CUDA context is broken for good.",
+            "Its process is replaced and its chunk is made again; after three attempts, exit 6.",
         ),
-        56: ("a chunk that kills every worker", "three attempts, then exit 6 with its frames"),
-        57: ("a worker hangs", "noticed by its silence, replaced, its chunk made again"),
-        58: ("no NVENC, no CUDA", "found by trying before work"),
+        56: (
+            "A chunk kills every worker.",
+            "After three attempts, exit 6 with the numbers of its frames.",
+        ),
+        57: (
+            "A worker hangs.",
+            "It is detected because it stops reporting progress, and replaced; its chunk is made again.",
+        ),
+        58: ("NVENC or CUDA is not available.", "Both are tried before work starts."),
         59: (
-            "a network gives NaN, infinity or black",
-            "noticed on every frame, computed again in fp32; exit 7 if it stays",
+            "A network returns NaN, infinity or black.",
+            "Every frame is checked; a bad one is computed again in fp32. If it is still bad: exit 7.",
         ),
         60: (
-            "very long films",
-            "memory, descriptors, threads and shared memory stay flat; what is done besides pixels grows with the length, and no faster",
+            "The film is very long.",
+            "Memory, file descriptors, threads and shared memory don't grow. Work that is not per pixel grows linearly with the length.",
         ),
         86: (
-            "limits of a container, a system without affinities, a /dev/shm of 64 MB, a caller's own logging",
-            "cores and memory are those one may have; Ray's store goes to the disk; logging is afterwards as it was",
+            "A container limits cores and memory; the system has no CPU affinities; /dev/shm has 64 MB; the calling program has configured logging.",
+            "The limits on cores and memory are respected. Ray's object store uses the disk. Logging is restored at the end.",
         ),
-        61: ("one bad file among several", "the others are done; exit 8, and a line for each that failed"),
+        61: (
+            "One of several inputs is bad.",
+            "The others are upscaled; exit 8, with one line for each failed input.",
+        ),
         62: (
-            "any of these failures",
-            "nothing lies beside the output but its work directory, which is gone after success, except what others put there",
+            "Any of these failures",
+            "Only the work directory is left next to the output. It is deleted after success, except for files that others put there.",
         ),
         94: (
-            "a watched folder: files that are still written, bad, rewritten, renamed, or gone; shares without events; restarts",
-            "each film is upscaled once, when it stopped growing; what is done stays, a rewritten film's result is made anew",
+            "In a watched folder, files are still being written, are bad, rewritten, renamed or deleted; network shares report no events; the command is restarted.",
+            "Each film is upscaled once, when it no longer grows. Finished outputs are kept; that of a rewritten film is replaced.",
         ),
     },
     "Bad input": {
         63: (
-            "files that are cut short",
-            "noticed before work; exit 4, or every frame kept by `--on-corrupt conceal`; done where no frame that had begun lacks anything",
+            "A file is truncated.",
+            "This is found before work starts: exit 4, or `--on-corrupt conceal` upscales every frame that is there. If no frame that has begun is incomplete, the film is upscaled.",
         ),
         64: (
-            "no video in it: empty, text, sound only, a folder",
-            "exit 3 at once, with the reason; no worker is started",
+            "The input has no video: it is empty, a text, audio only or a folder.",
+            "Exit 3 immediately, with the reason; no worker is started.",
         ),
-        65: ("flipped bits", "exit 4 with the frames; `conceal` keeps their number and says how many"),
-        66: ("odd sizes, one frame", "by the documented rule"),
-        67: ("sizes beyond an encoder", "refused before work"),
+        65: (
+            "Bits are flipped.",
+            "Exit 4 with the numbers of the frames; `conceal` keeps the number of frames and reports how many are damaged.",
+        ),
+        66: ("Sides are odd; the film has only one frame.", "The documented rule applies."),
+        67: ("The output is too large for the encoder.", "Refused before work starts."),
         85: (
-            "numbers, options and names that can't be: infinities, endless digits, what no encoder knows, what no file is called, folders that can't be listed",
-            "exit 2 in one line, before work",
+            "Numbers, options or names are impossible: infinities, endless digits, options unknown to the encoder, invalid file names, folders that can't be listed.",
+            "Exit 2 before work starts, with one line.",
         ),
         68: (
-            "mutated files by the hundred",
-            "a right result or one line with an exit code; never a crash or a hang",
+            "Hundreds of files are mutated.",
+            "A correct output, or one line and an exit code; never a crash or a hang.",
         ),
     },
     "Security": {
-        69: ("a playlist that names a server", "no request leaves; exit 3"),
-        70: ("a list of other files inside a file", "not opened; exit 3"),
-        71: ("addresses as inputs", "taken for names of files"),
-        72: ("hostile names of files", "plain files, nothing is executed"),
-        73: ("names with paths in tags and attachments", "nothing is written outside the output's folder"),
-        74: ("a work directory that is a link", "refused; it is readable for its owner only"),
-        75: ("decompression bombs: pixels, streams, tags", "limits; exit 3 in bounded memory"),
-        76: ("exotic decoders", "refused"),
-        77: ("weights that are programs", "never run"),
-        78: ("weights with false sizes", "refused before memory is taken"),
-        79: ("a run's open ports", "none but on the loopback interface"),
-        80: ("secrets in names and variables", "not shown"),
-        87: ("escape sequences in names of files and in tags", "replaced in everything that is printed"),
-        91: (
-            "ONNX files: no network of pictures, weights in another file, a device that computes something else",
-            "refused by the process that reads them, without network; the CPU is used instead, which is said",
+        69: ("A playlist names a server.", "No request is sent; exit 3."),
+        70: ("A file contains a list of other files.", "They are not opened; exit 3."),
+        71: ("An input looks like a URL.", "It is treated as a file name."),
+        72: ("File names are hostile.", "They are treated as plain file names; nothing is executed."),
+        73: (
+            "Names in tags and attachments contain paths.",
+            "Nothing is written outside the output's folder.",
         ),
-        81: ("libraries with known holes", "refused or warned of at start"),
+        74: (
+            "The work directory is a link.",
+            "It is refused. A work directory is readable by its owner only.",
+        ),
+        75: (
+            "Decompression bombs: too many pixels, streams or tags",
+            "Limits apply: exit 3, in bounded memory.",
+        ),
+        76: ("A file needs an exotic decoder.", "Refused."),
+        77: ("Weights contain code.", "It is never run."),
+        78: ("Weights claim false sizes.", "Refused before memory is allocated."),
+        79: ("Open ports of a run", "None, except on the loopback interface."),
+        80: ("Secrets in names and environment variables", "Not displayed."),
+        87: ("Escape sequences in file names and tags", "Replaced in everything that is printed."),
+        91: (
+            "An ONNX file is not an image network, has its weights in another file, or gives other results on a device.",
+            "The first two are refused by the process that reads the file, without network access. In the third case the CPU is used instead, and this is reported.",
+        ),
+        81: ("Libraries have known vulnerabilities.", "Refused, or a warning at each start."),
         90: (
-            "networks fetched by name: a download that breaks off, another length, another hash, a redirection to `file:`; several processes at once",
-            "resumed; refused, with nothing kept; one download; https alone, proxy and `SSL_CERT_FILE` honoured; the licence stands in every report",
+            "A download of a network by name breaks off, has another length or hash, or is redirected to `file:`; several processes download at once.",
+            "A broken-off download is resumed; one with another length or hash is refused, and nothing is kept. Several processes share one download. Only https is used; the proxy and `SSL_CERT_FILE` are respected. Every report contains the licence.",
         ),
     },
     "Hardware": {
         88: (
-            "an encoder of hardware loses, repeats or swaps frames, shifts times, varies, crashes or hangs",
-            "found by a self-test before it is used, once for a driver; software encodes in its place, or exit 2 where it was named",
+            "A hardware encoder loses, repeats or swaps frames, shifts timestamps, gives varying bytes, crashes or hangs.",
+            "A self-test finds this before the encoder is used, once per driver. A software encoder is used instead; if the hardware encoder was named: exit 2.",
         ),
         89: (
-            "it fails in the midst of a run, has no free session, or leaves out tags, siting or HDR metadata",
-            "tried again twice, then the run stops and names `--encoder software`; waited for; written into the stream in its place",
+            "A hardware encoder fails during a run, has no free session, or leaves out tags, siting or HDR metadata.",
+            "After a failure, the chunk is tried twice more, then the run stops and suggests `--encoder software`. Workers wait for a free session. Missing metadata is written into the stream.",
         ),
     },
     "Devices": {
         93: (
-            "a GPU's results differ too much from the CPU's, or its driver ends the process",
-            "found on one tile when the plan is made: exit 2; precision and order of values are chosen there, and stand in the plan",
+            "The results of a GPU differ too much from the CPU's, or its driver ends the process.",
+            "One tile is tested when the plan is made: exit 2. Precision and memory layout are chosen at the same time, and recorded in the plan.",
         ),
     },
     "The server": {
         98: (
-            "the server, a job's command or its worker is killed at any moment, again and again",
-            "the next server has the queue, and jobs resume; none is lost, none done twice, the bytes are the same",
+            "The server, a job's command or its worker is killed repeatedly, at any moment.",
+            "After a restart, the server still has its queue, and jobs resume. No job is lost or done twice; the bytes are the same.",
         ),
         99: (
-            "requests without the token, for another host, from another site's page, with paths out of the roots, too large or too slow",
-            "refused with 401, 403, 404, 408 or 413; no answer has an absolute path",
+            "Requests have no token, name another host, come from a page of another site, contain paths outside the roots, or are too large or too slow.",
+            "They are refused with 401, 403, 404, 408 or 413; no response contains an absolute path.",
         ),
-        100: ("requests made at random of the server's own description", "no 500; answers are as described"),
+        100: (
+            "Random requests are generated from the server's own API description.",
+            "None gets status 500; responses match the description.",
+        ),
     },
     "Other systems": {
         92: (
-            "no fcntl, resource, affinities, UNIX sockets, inherited descriptors or seccomp, as on Windows; names that differ in case alone",
-            "every command but those of clusters works; two results never share a name",
+            "The system has no fcntl, resource, affinities, UNIX sockets, inherited descriptors or seccomp, like Windows; file names differ only in case.",
+            "All commands work except those for clusters; two outputs never share a name.",
         ),
     },
     "Film material": {
         101: (
-            "a size or a VMAF is asked for instead of a CRF",
-            "found from samples; the same bytes as with that CRF, the same CRF again; out of reach: exit 2 with what is reachable",
+            "A target size or VMAF is given instead of a CRF.",
+            "The CRF is found from samples, the same one every time; the bytes are those of a run with that CRF. If the target is out of reach: exit 2, with what can be reached.",
         ),
         102: (
-            "a search for a CRF, or the run behind it, is interrupted; chunks of another command lie there",
-            "the run goes on with the CRF that was found, samples are removed; kept chunks are refused before any search",
+            "A search for a CRF, or the run after it, is interrupted; or there are chunks of another command.",
+            "The run continues with the CRF that was found; samples are deleted. Chunks of another command are reported before any search starts.",
         ),
         103: (
-            "a source is cleaned by several filters first: noise, blocks, bands, halos, combs",
-            "in the order given, each frame by itself, so the same bytes however the film is cut; others are refused, exit 2",
+            "Several prefilters clean the source first: noise, blocks, bands, halos, combing.",
+            "They run in the order given, on each frame separately, so the bytes are the same wherever the film is cut. Unknown ones are refused: exit 2.",
         ),
     },
     "Training and judging": {
         82: (
-            "a training's log torn, its shards damaged",
-            "whole lines are kept, and `--resume` goes on; a shard with another hash is refused",
+            "The log of a training run is incomplete, or its shards are damaged.",
+            "Complete lines are kept, and `--resume` continues. A shard with another hash is refused.",
         ),
         83: (
-            "data sets of one film, made with other shares or beside other footage",
-            "what one of them holds out no other teaches",
+            "Several data sets are made of one film, with different held-out shares or together with other footage.",
+            "Footage that one of them holds out is not used for training by any other.",
         ),
         84: (
-            "scores that some items lack, files of one name",
-            "means over those that have them; results of their own",
+            "Some items have no value of a metric; files have the same name.",
+            "The mean is taken over the items that have a value. Each file gets its own images.",
         ),
     },
 }
@@ -356,68 +419,69 @@ def page() -> str:
 
 _INTRODUCTION = """# Reliability
 
-What can go wrong in a run of days, on footage from anywhere, and what `vsr` does about it. Each case is provoked for real by the tests
-named beside it: processes are killed, disks filled, files torn. Exit codes: 0 done, 1 a bug of ours, 2 wrong usage, 3 unusable input,
-4 damaged input, 5 disk, 6 out of memory, workers or devices, 7 not verified, 8 some of several inputs failed, 130 or 143 stopped.
+This page lists what can go wrong in a run that takes days, on footage from anywhere, and what `vsr` does about it. The tests named in the last
+column provoke each case for real: they kill processes, fill disks and truncate files. Exit codes: 0 done, 1 a bug in `vsr`, 2 wrong usage,
+3 unusable input, 4 damaged input, 5 disk, 6 out of memory, workers or devices, 7 output not verified, 8 some of several inputs failed,
+130 or 143 stopped.
 
-Behind it are four rules. A result gets its name only after every frame, every timestamp and every packet of the other tracks was
-checked. What is kept of a run is trusted only if it has the hash that was written down for it. Whatever shapes the bits of a result
-is in the plan, so that who made a chunk, and in which attempt, makes no difference. And a guard counts only if a test fails without it:
-`python -m tests.mutants` takes them out one by one.
+Four rules make this possible. An output gets its final name only after every frame, every timestamp and every packet of the other tracks was
+checked. Kept chunks are used only if they have the hash that was recorded for them. Everything that affects the output's bits is in the plan, so it
+makes no difference which worker made a chunk, or in which attempt. And a guard counts only if a test fails without it: `python -m tests.mutants`
+removes the guards one by one.
 """
 
 
 _ROWS: tuple[tuple[str, str, str], ...] = (
     (
         "steps",
-        "ended right before each of {steps} steps on the disk, by a kill and as by a power cut",
-        "{ended} runs went on, with the same bytes",
+        "a run ended before each of {steps} disk operations, by a kill and by a simulated power cut",
+        "{ended} runs were resumed, with the same bytes",
     ),
     (
         "crashes",
-        "killed at random moments",
-        "{parent} times the command, {child} times its child; every rerun gave the same bytes",
+        "a run killed at random moments",
+        "the command was killed {parent} times, its child process {child} times; every rerun gave the same bytes",
     ),
-    ("fuzz", "mutated films", "{count} tried, no bad end"),
+    ("fuzz", "mutated films", "{count} tried, no crash, hang or wrong output"),
     (
         "pairs",
-        "tracks, containers and options over FFmpeg's tables",
-        "{count} tried, {refused} refused before work, no bad end",
+        "combinations of tracks, containers and options from FFmpeg's tables",
+        "{count} tried, {refused} refused before work, no crash, hang or wrong output",
     ),
     (
         "pixels",
-        "combinations of pixels, networks, sizes and colours",
+        "combinations of pixel formats, networks, sizes and colours",
         "{combinations} tried, each within rounding of a float reference",
     ),
-    ("edit lists", "edit lists of MP4, by seed", "{edit_lists} tried, each shown as FFmpeg shows it"),
-    ("changes", "changes in mid-stream, by seed", "{changes} tried, each right or refused where it is"),
+    ("edit lists", "random edit lists of MP4", "{edit_lists} tried, each shown as FFmpeg shows it"),
+    ("changes", "random changes in mid-stream", "{changes} tried, each upscaled correctly or refused with its place"),
     (
         "interlacing",
-        "clips made by code, flagged rightly, wrongly or not",
-        "{interlacing_clips} judged; {taken_for_interlaced} progressive ones taken for interlaced, {interlaced_missed} interlaced ones missed",
+        "interlacing detection on generated clips, flagged correctly, wrongly or not at all",
+        "{interlacing_clips} clips; {taken_for_interlaced} progressive ones were detected as interlaced, {interlaced_missed} interlaced ones were missed",
     ),
     (
         "torture",
         "files of a torture set",
-        "{count} tried, no bad end; {refused} refused at once, 99 in 100 within {refusal_p99_seconds} CPU seconds",
+        "{count} tried, no crash, hang or wrong output; {refused} refused immediately, 99 % of them within {refusal_p99_seconds} CPU seconds",
     ),
-    ("mutants", "guards taken out", "{mutants} tried, each noticed by its test"),
-    ("guards", "CPU seconds that the guards take", "{share} of a run"),
+    ("mutants", "guards removed", "{mutants} tried, each found by its test"),
+    ("guards", "CPU time of the guards", "{share} of a run's"),
     (
         "server kills",
         "a server with a queue, killed at random moments",
-        "{serve_server_kills} times the server, {serve_command_kills} times a job's command, {serve_worker_kills} times a worker; no job was lost or done twice",
+        "the server was killed {serve_server_kills} times, a job's command {serve_command_kills} times, a worker {serve_worker_kills} times; no job was lost or done twice",
     ),
-    ("requests", "requests made of the server's description", "{serve_requests} answered, none with 500"),
+    ("requests", "requests generated from the server's API description", "{serve_requests} answered, none with status 500"),
     (
         "soak here",
         "a long film on one machine",
-        "{frames} frames; no process grew by more than {growth_bytes} bytes over half of them",
+        "{frames} frames; no process grew by more than {growth_bytes} bytes while it processed half of them",
     ),
     (
         "soak ray",
-        "the same on a local Ray",
-        "{frames} frames; no process grew by more than {growth_bytes} bytes over half of them",
+        "the same on a local Ray cluster",
+        "{frames} frames; no process grew by more than {growth_bytes} bytes while it processed half of them",
     ),
 )
 """Part, what it is, and what came of it by its figures."""
@@ -429,7 +493,7 @@ def _figures() -> str:
     lines = [
         "## Figures of the nightly run",
         "",
-        "`make nightly` runs the long versions of these tests; a part stands here once it ended with nothing lost.",
+        "`make nightly` runs the long versions of these tests. A part is listed after it has succeeded.",
         "",
     ]
     lines += ["| part | day | outcome |", "|---|---|---|"]
@@ -451,18 +515,18 @@ def _figures() -> str:
 
 
 def _files() -> list[str]:
-    """Every file of the media set and what became of it."""
+    """The table of the files of the media set, and their results."""
     if not EVERY_FILE.exists():
         return []
     rows = json.loads(EVERY_FILE.read_text(encoding="utf-8"))
     return [
         "## Files from elsewhere",
         "",
-        "`python -m tests.benchmarks.every_file FOLDER --write` takes every file of a folder through `vsr run` and judges the result by PyAV alone:",
-        "frames, times, size, shape, colour tags and pictures of the film, bytes and times of sound and subtitles. Of longer films it is the first two seconds.",
-        f"{len(rows)} files so far.",
+        "`python -m tests.benchmarks.every_file FOLDER --write` runs `vsr run` on every file of a folder and checks the result with PyAV alone:",
+        "frames, timestamps, size, shape, colour tags and images of the film, bytes and timestamps of audio and subtitles. Of films with more than 400 frames, the first two seconds are upscaled.",
+        f"{len(rows)} files so far; *plain decoder* is the number of frames that PyAV alone decodes.",
         "",
-        "| file | end | frames / plain decoder | said |",
+        "| file | result | frames / plain decoder | message |",
         "|---|---|---|---|",
         *(f"| {' | '.join(row)} |" for row in rows),
         "",
