@@ -1,11 +1,11 @@
 """`vsr`: offline video super-resolution, exact to the tick.
 
-`upscale` is `vsr run` as a function; its events, settings and errors are exported beside it. Everything else
-is private.
+`upscale` is `vsr run` as a function; its events, settings and errors are exported, too. Everything else is
+private.
 
 api.py            `upscale`
 flat_settings.py  settings by flat names
-presets.py        the settings files that come with it
+presets.py        the settings files that come with vsr
 
 views/       events and results as text and JSON
 pages/       reports as HTML pages

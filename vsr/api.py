@@ -24,14 +24,14 @@ def upscale(
     fresh: bool = False,
     **settings: Any,
 ) -> Iterator[Event]:
-    """Upscale one video or picture, yielding events as it goes; resumes what an earlier call left unfinished.
+    """Upscale one video or image, and yield events; resumes an earlier call that was interrupted.
 
-    source, output: paths; no output puts the result beside the source. settings: those of `vsr run`, by name
-    (`to="4k"`, `model="fast"`, `codec="h264"`, `crf=18`, `config=...`).
-    Raises the errors of `models.errors`.
+    source, output: paths; without `output`, the result is put next to the source. settings: those of `vsr
+    run`, by name (`to="4k"`, `model="fast"`, `codec="h264"`, `crf=18`, `config=...`). Raises the errors of
+    `models.errors`.
 
-    >>> for event in upscale("film.mp4", to="4k"):  # doctest: +SKIP
-    ...     print(event)
+        >>> for event in upscale("film.mp4", to="4k"):  # doctest: +SKIP
+        ...     print(event)
     """
     return upscale_video(
         Path(source),

@@ -67,7 +67,7 @@ def config_file(
 ) -> Path:
     """An existing settings file, else the one of that name that comes with vsr. Raises UsageError.
 
-    option: what it was given by, for messages; empty for an argument.
+    option: the option that gave it, for messages; empty for an argument.
     """
     path, known = Path(text), _shipped(kind)
     given = f"{option} {text}".strip() if kind != "train" else str(text)

@@ -1,4 +1,4 @@
-"""One network a file, and the registry of their names.
+"""One network per file, and the registry of their names.
 
 autoencoder.py     autoencoder, and the feature extractor taken from it
 backprojection.py  DBPN: alternating up- and down-projection

@@ -127,7 +127,10 @@ class Diffusion(BicubicSkip):
         return x
 
     def noise(self, height: int, width: int, at: tuple[int, int], device: torch.device) -> Tensor:
-        """Cut (1,6·scale²,height,width) out of the noise field, beginning at the luma pixel `at` (even)."""
+        """Return a part of the noise field that begins at the luma pixel `at`, which must be even.
+
+        Shape: (1,6·scale²,height,width).
+        """
         if self._field is None or self._field.device != device:
             generator = np.random.Generator(np.random.Philox(key=[self.seed, 0]))
             field = generator.standard_normal((self.deviation.shape[1], _FIELD, _FIELD), dtype=np.float32)

@@ -2,8 +2,8 @@
 
 YUV-native, without optical flow. The state is passed from frame to frame (RRN, Isobe et al. 2020,
 arXiv:2008.05765; the next frame as in RLSP, Fuoli et al. 2019, arXiv:1909.08080). The caller keeps the state:
-None at the start and after a scene cut. After some frames of pre-roll, the result no longer depends on where
-one started.
+None at the start and after a scene cut. After some frames of pre-roll, the result no longer depends on
+where processing started.
 """
 
 from __future__ import annotations

@@ -100,9 +100,9 @@ class Card:
 
     @property
     def file(self) -> str:
-        """Folder and name of the file of a network that is not known by its name; else empty.
+        """Folder and file name of a network that was given as a file; empty for a network with a known name.
 
-        It may have the name of a shipped one, such as after more training.
+        Such a file may have the name of a shipped network, for example if it was trained further.
         """
         path = Path(self.path)
         is_known = not self.path or self._is_shipped or path.parent == user_folder()
@@ -110,7 +110,7 @@ class Card:
 
     @property
     def label(self) -> str:
-        """The name, with the file of a network that is not known by its name."""
+        """The name of the network, with its file if it was given as a file."""
         return f"{self.name} ({self.file})" if self.file else self.name
 
     @property

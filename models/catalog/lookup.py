@@ -63,7 +63,7 @@ def restoring_model(clean: str) -> str | None:
 
 
 def shipped_like(architecture: str, scale: int, parameters: int) -> Card | None:
-    """The shipped network of the same architecture, scale and size, to compare another one with; or None."""
+    """Find the shipped network of the same architecture, scale and size as another one, or None."""
     alike = (
         c
         for c in cards()
@@ -102,7 +102,7 @@ def find_cards(name_or_path: str) -> list[Card]:
 def missing_entry(name: str, index: Sequence[IndexEntry] | None = None) -> IndexEntry | None:
     """The index entry that `--model NAME` means, if no network of that name is installed.
 
-    index: default: the shipped one.
+    index: the index to search; default: the shipped one.
     """
     known = cards()
     if any(name in {c.name, c.family} for c in known) or os.path.isfile(name):

@@ -69,7 +69,7 @@ class IndexEntry:
 
     @property
     def suffix(self) -> str:
-        """Suffix of the file, which tells its format."""
+        """Suffix of the file, which determines its format."""
         return Path(self.file).suffix.lower()
 
     @property

@@ -16,9 +16,9 @@ _PACKED = "_vsr_packed"
 
 
 def convolve(layer: nn.Conv2d, x: Tensor, *, relu: bool = False) -> Tensor:
-    """(B,C,H,W) through a convolution, then max(·, 0) if `relu`.
+    """Apply a convolution to (B,C,H,W), then max(·, 0) if `relu`.
 
-    With gradients unless the weights are packed.
+    Gradients are computed unless the weights are packed.
     """
     packed = layer.__dict__.get(_PACKED)
     if packed is not None and not torch.is_grad_enabled():

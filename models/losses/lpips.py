@@ -47,7 +47,7 @@ class Lpips:
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
         """Two (B,3,H,W) of R'G'B', 0..1, sides of 32 or more -> (B,), 0 for equal images.
 
-        Unlike images have about 0.7.
+        Very different images have about 0.7.
         """
         total = torch.zeros(x.shape[0])
         for a, b, head in zip(self._taps(x), self._taps(y), self._heads, strict=True):

@@ -131,7 +131,7 @@ class WorkerActor:
 
     @ray.method(concurrency_group="work")
     def prepare(self, turn: int, worker: str, setup: bytes, files: dict[str, list[Any]]) -> tuple[str, Any]:
-        """Create a worker: returns ("facts", its facts) or ("error", what it raised).
+        """Create a worker: returns ("facts", its facts) or ("error", the exception).
 
         files: name, beginning with a SHA-256 -> reference to the bytes.
         """

@@ -32,9 +32,10 @@ class HangDetector:
         self._watched = time.monotonic()
 
     def look(self, actors: Sequence[Actor], unheard: Collection[Actor]) -> tuple[list[Actor], list[Actor]]:
-        """(actors to ask for their progress, actors to give up).
+        """Return (actors to ask for their progress, actors to give up).
 
-        unheard: actors with results that are not fetched for now: they can't be blamed.
+        unheard: actors with results that nobody is fetching at the moment; they are not blamed for their
+        silence.
         """
         now = time.monotonic()
         if now - self._watched < _WATCH_SECONDS:

@@ -30,7 +30,7 @@ class InputFeeder:
         self._answer, self._end_call = answer, end_call
 
     def feed(self, run: RunningTask, again: tuple[Any, bool] | None = None) -> None:
-        """Send the next part of a long input, or one again that was not taken."""
+        """Send the next part of a long input, or send one again that was not accepted."""
         try:
             part, last = again or self._object_refs.more(run)
         except Exception as error:  # noqa: BLE001 - the caller's own

@@ -157,7 +157,7 @@ class NodeActors:
         return Actor(next(self._numbers), node, host, handle, handle.hello.remote(), handle.stay.remote())
 
     def gone(self) -> list[tuple[Actor, RayError | ResourceError]]:
-        """Actors lost with their node or process, also while idle, with reasons."""
+        """Actors that were lost with their node or process, even while idle, with the reasons."""
         found: list[tuple[Actor, RayError | ResourceError]] = [
             (a, node_lost_error(a)) for a in self.actors if a.node not in self.alive
         ]
@@ -191,7 +191,7 @@ class NodeActors:
     def failed_to_start(self, actor: Actor, reason: str) -> str:
         """Record that an actor ended before it reported, or could not be prepared.
 
-        Returns why its node gets no more, if this has happened too often.
+        If this has happened too often, its node gets no more actors, and the reason is returned.
         """
         self._starts[actor.node] += 1
         if self._starts[actor.node] >= ATTEMPTS:

@@ -37,13 +37,13 @@ class ObjectRefs:
 
     @property
     def is_full(self) -> bool:
-        """Whether more would make the store spill."""
+        """Whether more inputs would make the store spill to disk."""
         return self._held > self._budget
 
     def file(self, name: str, path: Path) -> list[Any]:
-        """A reference to a file's bytes, stored once.
+        """Return a reference to a file's bytes, which are stored once.
 
-        In a list, so that Ray does not fetch it where it is not needed.
+        The reference is in a list, so that Ray does not fetch the bytes if they are not needed.
         """
         if name not in self._files:
             self._files[name] = [ray.put(path.read_bytes())]
@@ -52,7 +52,7 @@ class ObjectRefs:
     def first(self, call: PendingCall, task: Task) -> tuple[list[Any], int, Iterator[Any] | None, int | None]:
         """A task's input: (references to its first parts, their bytes, remaining pieces, number of the feed).
 
-        Raises what the feed raises.
+        Raises the errors of the feed.
         """
         number, rest = None, None
         if (call, task.key) in self._kept:
@@ -72,7 +72,10 @@ class ObjectRefs:
         return parts, size, rest, number if rest is not None else None
 
     def more(self, run: RunningTask) -> tuple[Any, bool]:
-        """The next part of a long input: (reference, whether it is the last). Raises what the feed raises."""
+        """Return the next part of a long input: (reference, whether it is the last part).
+
+        Raises the errors of the feed.
+        """
         assert run.pieces is not None
         piece = next(run.pieces, None)
         data = b"" if piece is None else pickle.dumps(piece, pickle.HIGHEST_PROTOCOL)
@@ -93,7 +96,7 @@ class ObjectRefs:
         self.is_fed(run)
 
     def keep(self, run: RunningTask) -> None:
-        """Keep the input of a task that will be done again; a long input has to be read again."""
+        """Keep the input of a task that has to be done again; a long input is read again instead."""
         if run.pieces is None:
             self._kept[run.call, run.task.key] = run.parts, run.size
 

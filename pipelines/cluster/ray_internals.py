@@ -31,7 +31,7 @@ OF_A_PRIVATE_CLUSTER = {
     "RAY_AUTH_MODE": "token",
     # Ray's switch for "no cluster": everything listens on 127.0.0.1
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-    "RAY_prestart_worker_first_driver": "0",  # workers that nobody asked for cost seconds of start
+    "RAY_prestart_worker_first_driver": "0",  # unused workers cost seconds at the start
     "RAY_worker_niceness": "0",  # as a child of ours would run; Ray's own default is 15
 }
 

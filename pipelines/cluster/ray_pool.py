@@ -46,7 +46,7 @@ class RayPool:
     ) -> None:
         """Place workers on the nodes of a session's cluster.
 
-        workers: at most so many. gpus_per_worker: share of a GPU, if there are any. cpus_per_worker: None:
+        workers: maximum number. gpus_per_worker: share of a GPU, if there are any. cpus_per_worker: None:
         the available ones, divided. device: "cpu" leaves GPUs unused. environment: variables of the workers.
         """
         nodes = NodeActors(

@@ -77,7 +77,7 @@ def open_session(
     """Open a session for an address of the command line: (session, most workers, CPUs of each or None).
 
     address: "local" or "local:N", a private cluster on this machine with N workers; "auto" or HOST:PORT, an
-    existing one. workers: at most so many; None: as many as the address says. usual: default number of
+    existing one. workers: maximum number; None: the number in the address. usual: default number of
     workers of a private cluster.
     """
     if address.partition(":")[0] != "local":
@@ -154,7 +154,7 @@ class RaySession:
             f"import sys; sys.path[:0] = [{str(_ROOT)!r}]; from pipelines.cluster.ray_session import reap;"
             f" reap({str(self._folder)!r})"
         )
-        # In a session of its own: Ctrl-C in the terminal is not for it.
+        # In a separate process group, so Ctrl-C in the terminal does not reach it.
         self._reaper = subprocess.Popen(
             [sys.executable, "-P", "-c", bootstrap], stdin=subprocess.PIPE, start_new_session=True
         )
@@ -291,7 +291,7 @@ def _store_bytes() -> int:
     Docker's /dev/shm has 64 MB; Ray then uses the disk. Raises ResourceError if both are too small.
     """
     room = 0
-    for place in ("/dev/shm", tempfile.gettempdir()):  # noqa: S108 - where Ray's object store lies
+    for place in ("/dev/shm", tempfile.gettempdir()):  # noqa: S108 - the places of Ray's object store
         with contextlib.suppress(OSError):
             room = shutil.disk_usage(place).free // 2
             if room >= _LEAST_STORE_BYTES:

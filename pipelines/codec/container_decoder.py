@@ -2,7 +2,8 @@
 
 Workers get packets without their container. If anything that affects the image were lost on the way, all
 later checks would compare equally wrong frames. Therefore a few frames of every chunk, and those where
-headers or palettes change, are also decoded where the file is open, with everything the demuxer provides.
+headers or palettes change, are also decoded by the process that has opened the file, with everything that
+the demuxer provides.
 """
 
 from __future__ import annotations

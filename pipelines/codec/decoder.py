@@ -353,7 +353,7 @@ def picture_planes(frame: VideoFrame, pixels: PixelFormat) -> list[np.ndarray]:
 
 
 def planes_as(frame: VideoFrame, pixels: PixelFormat) -> list[np.ndarray]:
-    """`picture_planes` of a frame in its planar format; packed samples are laid out anew first."""
+    """`picture_planes` of a frame in its planar format; packed samples are first converted to planes."""
     name = frame.format.name
     if _WORD.fullmatch(name):
         return _planes_of_words(frame)

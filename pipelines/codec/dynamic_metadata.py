@@ -106,7 +106,7 @@ def fit_metadata(frames: Iterable[Frame], plan: Plan, expected: ExpectedFrames) 
                 continue
             place = bisect.bisect_left(expected.pts, frame.pts)
             raise expected.change_error(place, f"{error}{_REMEDY}") from error
-        # Not in place: what stands in for a damaged frame behind it has the metadata of this one.
+        # Not in place: a frame that replaces a damaged one after it shares this metadata.
         yield replace(frame, dynamic_hdr=own)
 
 

@@ -64,7 +64,7 @@ _SITING_NAMES = {
 
 
 def try_encoder(encoder: Encoder, color: ColorTags) -> None:
-    """Open the encoder as a run would, and close it: that it is listed proves nothing.
+    """Open the encoder as a run would, and close it; an encoder that is listed may still fail to open.
 
     Raises UsageError if it can't be opened, and for options it doesn't know, which FFmpeg would ignore.
     """
@@ -93,7 +93,7 @@ def try_encoder(encoder: Encoder, color: ColorTags) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """What the encoder itself logged, else what FFmpeg says."""
+    """The message that the encoder logged, else FFmpeg's error."""
     logged = getattr(error, "log", None)
     return str((logged and logged[2].strip()) or getattr(error, "strerror", None) or error)
 
@@ -221,8 +221,8 @@ def encode_chunk(
     """Encode the frames of one chunk with a fresh encoder, so that it starts with a key frame.
 
     step: called for every packet, also while the encoder is drained (which can take long at 8K), and while
-    waiting for a free session of a hardware encoder. Raises ResourceError if the encoder fails, which a new
-    attempt may cure.
+    waiting for a free session of a hardware encoder. Raises ResourceError if the encoder fails, and a new
+    attempt may succeed.
     """
     carried: dict[int, Frame] = {}
     pts: list[int] = []

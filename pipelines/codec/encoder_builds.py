@@ -44,7 +44,7 @@ never set. Its AVX2 code does not."""
 def encoder_builds() -> dict[str, str]:
     """Library -> version: av, ffmpeg, x264, x265, svtav1.
 
-    "none" if FFmpeg was built without it, "unknown" if it doesn't tell.
+    "none" if FFmpeg was built without it, "unknown" if it doesn't report its version.
     """
     versions = ", ".join(
         f"{name.removeprefix('lib')} {'.'.join(map(str, av.library_versions[name]))}" for name in _SHAPING
@@ -102,7 +102,7 @@ def _signature(name: str) -> str:
 
 
 def _svt_version() -> str:
-    """SVT-AV1's version, asked of its library, as it signs no stream."""
+    """Version of SVT-AV1, read from its library, because it writes no signature into its streams."""
     if "libsvtav1" not in av.codecs_available:
         return _ABSENT
     for path in _loaded("svtav1enc"):

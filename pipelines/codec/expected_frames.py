@@ -45,7 +45,7 @@ class ExpectedFrames:
     """(pts of the film's first frame, seconds per tick), for messages."""
 
     def change_error(self, place: int, change: str) -> MediaError:
-        """The error for an expected frame, by its place, that is unlike the film's first one."""
+        """The error for an expected frame, given by its place, that differs from the film's first one."""
         what, _, remedy = change.partition("; ")
         pts, (first, tick) = self.pts[place], self.clock
         at = f"at frame {self.number + place} ({float((pts - first) * tick):.3f} s, pts {pts})"

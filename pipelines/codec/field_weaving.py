@@ -93,7 +93,7 @@ def field_alone(plane: np.ndarray, first: int) -> np.ndarray:
 def _woven(first: np.ndarray, second: np.ndarray, *, top: bool) -> np.ndarray:
     """The first field of one plane with the second field of another.
 
-    Top: whether the top field is the first.
+    top: whether the top field is the first.
     """
     made = np.array(second)
     own = 0 if top else 1

@@ -130,7 +130,7 @@ def _refusal(source: InputContainer, stream: Stream, container: str) -> str:
 
 
 def _refused_by_muxer(stream: Stream, container: str) -> str:
-    """Why a muxer takes no such track, in words: FFmpeg tells no more than "Invalid argument"."""
+    """Explain why a muxer refuses such a track; FFmpeg only reports "Invalid argument"."""
     if stream.codec == "unknown":
         return f"its codec is not known, and {container} would have to name it"
     kind = "" if _never_holds(stream, container) else ", as this track has it"
@@ -138,7 +138,7 @@ def _refused_by_muxer(stream: Stream, container: str) -> str:
 
 
 def _never_holds(stream: Stream, container: str) -> bool:
-    """Whether a container refuses a codec also as FFmpeg's encoder makes it; False if there is none."""
+    """Whether a container refuses a codec even from FFmpeg's own encoder; False if there is no encoder."""
     trial = av.open(io.BytesIO(), "w", format=container)
     try:
         if stream.codec not in trial.supported_codecs:

@@ -144,7 +144,7 @@ def codec_of(stream: AnyStream) -> str:
 
 
 def is_unframed_audio(codec: str) -> bool:
-    """Whether audio has no packet structure, so that muxers and demuxers may split it anew.
+    """Whether audio has no packet structure, so that muxers and demuxers may split it differently.
 
     Only its bytes as a whole are preserved.
     """
@@ -152,7 +152,7 @@ def is_unframed_audio(codec: str) -> bool:
 
 
 def is_plain_pcm(stream: AnyStream) -> bool:
-    """Whether every sample of a sound track has bytes of its own, in the order of time."""
+    """Whether each sample of an audio track has separate bytes, in order of time."""
     codec = codec_of(stream)
     return codec.startswith("pcm_") and codec not in REWRAPPED
 

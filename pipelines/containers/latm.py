@@ -14,7 +14,7 @@ _GENERAL_AUDIO = frozenset({1, 2, 3, 4, 6, 7, 17, 19, 20, 21, 22, 23})
 
 
 class _Bits:
-    """Reads numbers of some bits. Raises ValueError behind the end."""
+    """Reads bit fields. Raises ValueError at the end of the data."""
 
     def __init__(self, data: bytes) -> None:
         self._value, self.size, self.at = int.from_bytes(data, "big"), 8 * len(data), 0
@@ -26,13 +26,13 @@ class _Bits:
         return self._value >> (self.size - self.at) & ((1 << count) - 1)
 
     def span(self, start: int, stop: int) -> bytes:
-        """The bits between two places, filled up to whole bytes."""
+        """The bits between two positions, padded to whole bytes."""
         count = stop - start
         value = self._value >> (self.size - stop) & ((1 << count) - 1)
         return (value << (-count % 8)).to_bytes(-(-count // 8), "big")
 
     def number(self) -> int:
-        """A LatmGetValue: its length in bytes, and its value."""
+        """Read a LatmGetValue, which begins with its length in bytes."""
         return self.take(8 * (self.take(2) + 1))
 
 
@@ -47,18 +47,21 @@ class _Mux:
 
 
 class LatmReader:
-    """Takes the access units out of the packets of one track, of which only some repeat the configuration."""
+    """Extracts access units from the packets of one track; only some packets repeat the configuration."""
 
     def __init__(self) -> None:
         self._mux: _Mux | None = None
 
     @property
     def config(self) -> bytes:
-        """The AudioSpecificConfig of the latest packet; empty before the first that has one."""
+        """The AudioSpecificConfig of the latest packet that has one; empty before the first."""
         return self._mux.config if self._mux is not None else b""
 
     def units(self, data: bytes) -> list[bytes]:
-        """The access units of a packet; none before the first configuration. Raises ValueError."""
+        """The access units of a packet; none before the first configuration.
+
+        Raises ValueError for a damaged packet, and for features that broadcasts don't use.
+        """
         bits = _Bits(data)
         if bits.take(11) != _SYNC or 8 * bits.take(13) > bits.size - 24:
             raise ValueError("no LATM")
@@ -78,7 +81,7 @@ class LatmReader:
 
 
 def _mux(bits: _Bits) -> _Mux:
-    """Read a StreamMuxConfig (table 1.42). Raises ValueError for what broadcasts don't use."""
+    """Read a StreamMuxConfig (table 1.42). Raises ValueError for features that broadcasts don't use."""
     version = bits.take(1)
     if version and bits.take(1):
         raise ValueError("LATM of a later version")
@@ -106,7 +109,7 @@ def _mux(bits: _Bits) -> _Mux:
 
 
 def _skip_config(bits: _Bits) -> None:
-    """Read an AudioSpecificConfig (table 1.15), which does not tell its length."""
+    """Read an AudioSpecificConfig (table 1.15), which does not contain its length."""
     kind, _ = _kind(bits), _rate(bits)
     channels = bits.take(4)
     if kind in {_SBR, _PS}:

@@ -1,7 +1,7 @@
-"""Writes the shape of a sample into a finished Matroska file.
+"""Writes the sample aspect ratio into a finished Matroska file.
 
-FFmpeg's muxer does so only for the tracks of its own encoders. `reserve` makes room in the film's track
-before the header is there, `write_shape` fills it. RFC 9559 section 5.1.4.1.28: DisplayWidth, DisplayHeight.
+FFmpeg's muxer does so only for tracks of its own encoders. `reserve` makes room in the film's track before
+the header is written, and `write_shape` fills it. RFC 9559 section 5.1.4.1.28: DisplayWidth, DisplayHeight.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ _HEAD_BYTES = 1 << 20
 
 
 def reserve(video: Any) -> None:
-    """Make room in a track of Matroska that is not written yet."""
+    """Reserve room in a Matroska track that is not written yet."""
     video.metadata["title"] = video.metadata.get("title", "") + _ROOM
 
 
 def write_shape(path: Path, width: int, height: int, sar: Fraction) -> None:
-    """Put the shape into a finished file of pictures of that size. Raises OSError, VerificationError.
+    """Write the sample aspect ratio into a finished file with frames of that size.
 
-    As muxers do, the width alone is stretched, to whole pixels; where that is off, both are given as larger
-    numbers of the same ratio.
+    Only the width is stretched, to whole pixels, as other muxers do. If that is not exact, both sides are
+    written as larger numbers with the exact ratio. Raises OSError, VerificationError.
     """
     shown_width, shown_height = width * sar, height
     if shown_width.denominator != 1 and max(width, height) < _SMALL:
@@ -61,12 +61,12 @@ _SMALL = 1000
 
 
 def _contents(data: bytes, wanted: int, at: int, stop: int) -> Iterator[tuple[int, int]]:
-    """Where the content of elements of an ID begins and ends."""
+    """Start and end of the content of each element with an ID."""
     return ((start, end) for kind, _, start, end in children(data, at, stop) if kind == wanted)
 
 
 def _with_shape(tracks: bytes, width: int, height: int) -> bytes:
-    """The content of Tracks, as long as it was."""
+    """The content of Tracks with the aspect ratio, at the same length."""
     parts = []
     has_checksum = False
     for kind, at, start, end in children(tracks, 0, len(tracks)):
@@ -82,7 +82,7 @@ def _with_shape(tracks: bytes, width: int, height: int) -> bytes:
 
 
 def _entry(entry: bytes, width: int, height: int) -> bytes:
-    """The content of a TrackEntry with the shape in the place of what was reserved."""
+    """The content of a TrackEntry with the aspect ratio in place of the reserved bytes."""
     parts = []
     for kind, at, start, end in children(entry, 0, len(entry)):
         content = entry[start:end]
@@ -105,7 +105,7 @@ def _entry(entry: bytes, width: int, height: int) -> bytes:
 
 
 def _element(kind: int, content: bytes) -> bytes:
-    """An element with its length in as few bytes as hold it (RFC 8794, section 4)."""
+    """An element with its length in as few bytes as possible (RFC 8794, section 4)."""
     name = kind.to_bytes((kind.bit_length() + 7) // 8, "big")
     count = next(n for n in range(1, 9) if len(content) < (1 << 7 * n) - 1)
     return name + (len(content) | 1 << 7 * count).to_bytes(count, "big") + content

@@ -1,4 +1,4 @@
-"""`describe_tracks` and others: edit the index of a finished MP4 or MOV as FFmpeg's muxer does not."""
+"""Edits the index of a finished MP4 or MOV in ways that FFmpeg's muxer does not support."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def add_to_sample_entry(path: Path, box: bytes, track: int) -> None:
 
 
 def describe_tracks(path: Path, sources: Mapping[int, bytes], ids: Mapping[int, int]) -> None:
-    """Give tracks the handler, media header, sample description and references of tracks of another file.
+    """Copy handler, media header, sample description and references from the tracks of another file.
 
     FFmpeg's muxer leaves the sample description of a format that it does not know empty, and no program can
     make sense of the samples. sources: position among the tracks -> `trak` box. ids: track ID in the other
-    file -> position here, of every track that both have. Raises OSError; ValueError if the file was not
+    file -> position here, of every track that both files have. Raises OSError; ValueError if the file was not
     written by FFmpeg.
     """
 
@@ -76,7 +76,7 @@ def _describe(trak: list[Box], source: bytes, new_ids: Mapping[int, bytes]) -> N
     references = _references(box_within(source, b"tref"), new_ids)
     trak[:] = [box for box in trak if box[0] != b"tref"]
     if references:
-        trak.insert(1, (b"tref", references))  # behind `tkhd`
+        trak.insert(1, (b"tref", references))  # after `tkhd`
 
 
 def _references(tref: bytes, new_ids: Mapping[int, bytes]) -> bytes:
@@ -92,10 +92,10 @@ def _references(tref: bytes, new_ids: Mapping[int, bytes]) -> bytes:
 
 
 def disable_tracks(path: Path, tracks: Collection[int]) -> None:
-    """Clear the flag `track_enabled` (ISO/IEC 14496-12 clause 8.3.2) of tracks, by their places.
+    """Clear the flag `track_enabled` (ISO/IEC 14496-12 clause 8.3.2) of tracks, given by their positions.
 
-    FFmpeg's muxer enables the first of each kind, with which players show subtitles unasked. Raises OSError;
-    ValueError where the file is not as FFmpeg writes it.
+    FFmpeg's muxer enables the first track of each kind, so players would show subtitles that are off in the
+    source. Raises OSError; ValueError if the file was not written by FFmpeg.
     """
 
     def change(traks: list[list[Box]]) -> None:
@@ -164,7 +164,7 @@ def _written(boxes: list[Box]) -> bytes:
 
 
 def _inside(boxes: list[Box], *way: bytes) -> list[Box]:
-    """The boxes inside the first one that a way of names leads to. Raises ValueError."""
+    """The boxes inside the first one that a path of names leads to. Raises ValueError."""
     for name in way:
         boxes = next((inside for kind, inside in boxes if kind == name and isinstance(inside, list)), [])
         if not boxes:

@@ -1,4 +1,4 @@
-"""`RangeCut`: the packets of the other tracks that belong to a part of a film."""
+"""`RangeCut`: the packets of the other tracks that belong to a range of a film."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ __all__ = ["RangeCut"]
 
 
 class RangeCut:
-    """Takes the packets of the other tracks that belong to a part of a film, with times that begin at 0.
+    """Selects the packets of the other tracks that belong to a range of a film, with times that begin at 0.
 
-    What is shown or in force when the part begins (subtitles, samples of data) is kept, and begins with it.
-    PCM is cut to the sample, other sound to its whole packets. A second film begins with its first key frame.
+    Subtitles and data samples that are valid when the range begins are kept, and begin with it. PCM is cut to
+    the sample, other audio to whole packets. A second video begins with its first key frame.
     """
 
     def __init__(self, window: tuple[Fraction, Fraction]) -> None:
@@ -37,9 +37,10 @@ class RangeCut:
         """Subtitle stream -> its latest packet without a duration that begins before the part."""
 
     def take(self, packet: Packet) -> Iterator[Packet]:
-        """Yield a packet with its new times, or nothing; before it, what is in force when the part begins.
+        """Yield a packet with its new times, or nothing.
 
-        It must have a decode time.
+        Subtitles that are shown when the range begins are yielded before it. The packet must have a decode
+        time.
         """
         base, kind = Fraction(packet.time_base), packet.stream.type
         start, decoded = shown_ticks(packet) * base, decode_ticks(packet) * base
@@ -57,7 +58,7 @@ class RangeCut:
             yield self._moved(kept)
 
     def rest(self) -> Iterator[Packet]:
-        """Yield what is in force and was not followed by anything."""
+        """Yield the subtitles that are shown when the range begins, if no later packet has released them."""
         yield from self._released()
 
     def _released(self) -> Iterator[Packet]:
@@ -74,9 +75,9 @@ class RangeCut:
         return packet
 
     def _is_of_film(self, packet: Packet, start: Fraction, decoded: Fraction) -> bool:
-        """Whether a packet of a second film can be decoded from its first key frame in the part on.
+        """Whether a packet of a second video can be decoded, starting with its first key frame in the range.
 
-        The frames that others before the end refer to are kept, though they are shown later.
+        Reference frames of frames before the end are kept, even if they are shown later.
         """
         if start >= self._window[0] and packet.is_keyframe:
             self._keys.setdefault(packet.stream_index, shown_ticks(packet))
@@ -84,7 +85,7 @@ class RangeCut:
         return first is not None and shown_ticks(packet) >= first and decoded < self._window[1]
 
     def _heard(self, packet: Packet, start: Fraction, base: Fraction) -> Packet | None:
-        """Sound of the part: cut to the sample, where every sample has its own bytes."""
+        """Audio of the range: cut to the sample, if every sample has separate bytes."""
         samples = (
             pcm_samples(packet.stream.codec_context, packet) if is_plain_pcm(packet.stream) else Fraction(0)
         )
@@ -106,7 +107,7 @@ class RangeCut:
         return cut
 
     def _in_part(self, packet: Packet, start: Fraction, base: Fraction) -> Packet | None:
-        """A subtitle or a sample of data, no longer than the part."""
+        """A subtitle or a data sample, not longer than the range."""
         end = start + (packet.duration or 0) * base
         if start < self._window[0] and end <= self._window[0]:
             self._in_force.pop(packet.stream_index, None)

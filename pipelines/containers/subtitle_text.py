@@ -121,7 +121,7 @@ def coded_text(text: str, codec: str) -> bytes:
 
 
 class OverlappingEvents:
-    """Passes events of a track on, which may overlap. `add` and `rest` as in `ConsecutiveEvents`."""
+    """Passes on the events of a track, which may overlap. `add` and `rest` work as in `ConsecutiveEvents`."""
 
     def __init__(self, base: Fraction) -> None:
         """base: seconds per tick."""

@@ -1,4 +1,4 @@
-"""Times of the packets that are passed on: none missing, none that steps back, cut to a part."""
+"""Times of copied packets: missing ones are filled in, none steps back, and they are cut to a range."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ def _counted_back(packets: list[Packet]) -> list[Packet]:
 class MonotonicClock:
     """Keeps decode times from stepping back in any track of the output, as its muxer requires.
 
-    Times that would are moved forward, as in FFmpeg's command. Counted in ticks of the output, to which two
-    times of the source may round alike.
+    Times that would step back are moved forward, as FFmpeg's command does. They are counted in ticks of the
+    output, because two times of the source may round to the same tick.
     """
 
     def __init__(self, output: OutputContainer, container: str) -> None:

@@ -99,7 +99,7 @@ def _resize(planes: Planes, size: tuple[int, int], kernel: str) -> Planes:
         return planes
     half = (size[0] // 2, size[1] // 2)
     if kernel == "area":
-        # A box has no siting of its own, so chroma is shrunk by a triangle, which can be placed.
+        # A box has no siting of its own, so chroma is shrunk by a triangle, which can be shifted.
         return F.interpolate(luma, size, mode="area"), resample(chroma, *half, "bilinear", offset=LEFT)
     return resample(luma, *size, kernel), resample(chroma, *half, kernel, offset=LEFT)
 

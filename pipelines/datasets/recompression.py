@@ -252,7 +252,7 @@ def coding_of(info: VideoInfo) -> Coding:
             f"{info.path}: its {info.codec} stream does not tell its quantiser; give a CRF range instead of"
             " like-source"
         )
-    # MPEG-2 tells the quantiser itself, which is twice the scale code that an encoder is given.
+    # MPEG-2 exports the quantiser itself, which is twice the scale code that an encoder gets.
     mean = float(np.mean(steps)) / (2 if codec == "mpeg2" else 1)
     return Coding(codec, min(max(1, round(mean)), CODECS[codec].highest))
 

@@ -40,7 +40,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Bench:
-    """Results of a benchmark. Seconds are per output frame, unless said otherwise."""
+    """Results of a benchmark. Seconds are per output frame, unless noted otherwise."""
 
     stages: dict[str, float]
     """Wall-clock seconds of each stage alone."""

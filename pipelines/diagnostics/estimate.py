@@ -81,7 +81,7 @@ class TriedFrames:
 
 
 def estimating(planned: Planned, settings: ExecutionSettings) -> Iterator[Note | Estimate]:
-    """Try the stages of a run on a few frames all over the film, and tell how far that is.
+    """Try the stages of a run on a few frames from all parts of the film; yields progress.
 
     The last event is the estimate. Raises the errors of a run.
     """
@@ -150,7 +150,7 @@ def _chunks(plan: Plan) -> tuple[Chunk, ...]:
 
 
 def _sizes(info: VideoInfo) -> list[int]:
-    """Bytes of each source frame, 0 for key frames and if packets don't tell."""
+    """Bytes of each source frame; 0 for key frames, and if packets don't determine them."""
     found = {
         pts: 0 if key else size
         for pts, size, key in zip(info.index.pts, info.index.size, info.index.clean, strict=True)

@@ -1,6 +1,6 @@
 """`offers`: networks of the model index that could be downloaded, with their expected cost.
 
-Estimated from their compute.
+The cost is estimated from their compute.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which frames of a film a preview shows: those that are asked for, or some with much to see."""
+"""Which frames of a film a preview shows: those at requested times, or detailed ones from all its parts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ frame."""
 
 
 def requested_time(text: str) -> tuple[str, Fraction]:
-    """A time as it was given, and in seconds."""
+    """Parse a requested time: the text itself, and seconds. Raises UsageError."""
     try:
         return text, parse_range(f"{text}-")[0]
     except UsageError as error:
@@ -36,7 +36,7 @@ def requested_time(text: str) -> tuple[str, Fraction]:
 
 
 def shown_frames(info: VideoInfo, times: Sequence[tuple[str, Fraction]]) -> list[int]:
-    """Frames that are shown at these times."""
+    """Numbers of the frames that are shown at these times. Raises UsageError for a time after the end."""
     found = []
     for text, seconds in times:
         tick = info.pts[0] + seconds / info.time_base
@@ -47,7 +47,7 @@ def shown_frames(info: VideoInfo, times: Sequence[tuple[str, Fraction]]) -> list
 
 
 def frames_within(frames: Sequence[int], plan: Plan) -> list[int]:
-    """The frames, or the nearest ones of a plan's part."""
+    """The frames, moved to the nearest frame of a plan's range if they are outside it."""
     return sorted({min(max(frame, plan.start_frame), plan.stop_frame - 1) for frame in frames})
 
 

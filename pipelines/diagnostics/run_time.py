@@ -28,21 +28,21 @@ _OVERHEAD = 1.1
 """Ratio of a run's time to its bound, as shown by `vsr bench`."""
 _TABLE = "estimates"
 _LEAST_COMPUTED = 0.25
-"""Share of tiles that a network was given at a place, for its time to say what a tile takes; the others were
-as in the frame before."""
+"""Smallest share of tiles that a network has to compute at every place, for the time of a tile to be derived;
+the other tiles were reused from the frame before."""
 
 
 def run_seconds(frames: int, a_frame: float) -> float:
-    """Seconds of a run of so many frames. a_frame: lower bound per frame, in seconds."""
+    """Seconds that a run of so many frames takes. a_frame: lower bound per frame, in seconds."""
     return _STARTING_SECONDS + frames * a_frame * _OVERHEAD
 
 
 def mean_frame_seconds(samples: Sequence[StageSeconds]) -> StageSeconds:
-    """What a frame of the whole film takes, from samples of several places, which count alike.
+    """Seconds per frame of the whole film, from samples of several places with equal weight.
 
-    A network takes as long for any tile, so the fastest place is right: what others take more is the wait of
-    its threads for each other, which spin meanwhile, on a machine that other programs keep busy. What a
-    decoder and an encoder take depends on the frames.
+    For decoder and encoder it is the mean, as their time depends on the frames. A network takes the same time
+    for every tile, so its fastest place counts: elsewhere, other programs kept cores busy, and its threads
+    spun while they waited for each other.
     """
     count = len(samples)
     computed = [1 - s.reused / s.tiles if s.tiles else 1.0 for s in samples]
@@ -57,9 +57,9 @@ def mean_frame_seconds(samples: Sequence[StageSeconds]) -> StageSeconds:
 
 
 def machine_share(samples: Iterable[StageSeconds]) -> float:
-    """How much of the cores that it asked for a network was given while it was measured, up to 1.
+    """Share of the CPU time it could use that a network got while it was measured, at most 1.
 
-    Less where other programs are at work: a run then takes 1/share times as long, while they are.
+    It is less than 1 if other programs use the cores. A run takes 1/share times as long while they do.
     """
     given, queued = 0.0, 0.0
     for sample in samples:

@@ -161,5 +161,5 @@ def _write_halved(clip: Path, truth: Path, half: Path) -> None:
 
 
 def load_average() -> float:
-    """Runnable processes in the last minute; 0 if the system doesn't tell."""
+    """Average number of runnable processes in the last minute; 0 if the system doesn't report it."""
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0

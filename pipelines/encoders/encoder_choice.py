@@ -1,6 +1,6 @@
 """`proven_encoder`: the encoder that `--encoder` means for a plan: software, or a tested GPU encoder.
 
-Decided once, when the plan is made, which records the encoder with all its options. Trials run in separate
+The choice is made once, with the plan, which records the encoder and all its options. Trials run in separate
 processes, because drivers crash and hang. The self-test is done once for an encoder, format, GPU, driver and
 build of FFmpeg.
 """
@@ -44,7 +44,7 @@ _OF_DEVICE = {"cuda": "nvenc", "hip": "amf", "xpu": "qsv", "mps": "videotoolbox"
 def wanted_vendor(settings: RunSettings, *, picture: bool) -> str:
     """The vendor of the encoder that is tried; empty for software.
 
-    Named by the user, or for "auto" that of the GPU on which networks run.
+    The one that the user named, or for "auto" that of the GPU on which networks run.
     """
     encode = settings.encode
     if encode.encoder in VENDORS:

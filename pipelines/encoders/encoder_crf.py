@@ -39,7 +39,7 @@ class CrfScale:
     step: float
 
     def on_grid(self, crf: float, *, down: bool = False) -> float:
-        """The nearest one, or the next below."""
+        """Return the nearest CRF that the encoder distinguishes. down: the nearest one that is not higher."""
         number = math.floor(crf / self.step + 1e-6) if down else round(crf / self.step)
         return round(min(self.highest, max(self.lowest, number * self.step)), 3)
 

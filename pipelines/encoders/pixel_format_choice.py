@@ -33,7 +33,7 @@ _FOR_PLAYERS = frozenset({"hevc", "h264", "av1"})
 def image_settings(
     settings: EncodeSettings, source: PixelFormat, *, from_pictures: bool, to_pictures: bool
 ) -> tuple[EncodeSettings, list[str]]:
-    """The settings for a film made from images, and messages for the user where there are images.
+    """The settings for a film made from images, and messages for the user if there are images.
 
     Such a film is 4:2:0, which is all that most players decode in hardware; codecs for archives and editing
     keep full chroma.
@@ -63,7 +63,7 @@ def result_format(settings: EncodeSettings, source: PixelFormat) -> PixelFormat:
 
 
 def lossless_format(settings: EncodeSettings, source: PixelFormat) -> str:
-    """The source's own format, or the smallest of the encoder that loses nothing."""
+    """The source's own format, or the smallest of the encoder's formats that lose nothing."""
     codec, name = settings.codec, SOFTWARE_ENCODERS[settings.codec]
     if settings.encoder in VENDORS:
         name = encoder_name(codec, settings.encoder)
@@ -126,7 +126,7 @@ def _is_planar(pix_fmt: str) -> bool:
 
 
 def lost_bits(encoder: Encoder, source: PixelFormat) -> str:
-    """What is lost of a source with a named pixel format, in words; empty for nothing."""
+    """Describe what the pixel format that the user named loses of the source; empty for nothing."""
     target = encoder.pixels
     lost = []
     if source.family == "rgb" and target.family == "yuv" and not encoder.is_picture:

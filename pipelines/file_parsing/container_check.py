@@ -129,7 +129,7 @@ def _mpegts(file: FileBytes) -> Flaw | None:
                         "is broken: its last packets are out of step with the first, so bytes are missing"
                         " between them"
                     )
-                # Of a packet without its number, the frames themselves tell whether one is cut.
+                # If a packet has no stream number, the frames show whether one of them is cut.
                 begun = file.read(file.size - part + lead, 3)
                 is_nameless = part < lead + 3
                 flags = -1 if is_nameless else int.from_bytes(begun[1:], "big")
@@ -209,7 +209,7 @@ _ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 
 
 def _asf_packet_size(file: FileBytes) -> int:
-    """The one size of all packets, of the file properties (clause 3.2); 0 where they tell none."""
+    """The size of every packet, from the file properties (clause 3.2); 0 if they don't determine it."""
     header = file.read(0, 1 << 16)
     at = header.find(_ASF_FILE)
     least, most = (int.from_bytes(header[at + n : at + n + 4], "little") for n in (92, 96))

@@ -108,7 +108,7 @@ def _track_id(header: bytes) -> int:
 
 
 def box_within(data: bytes | bytearray, *way: bytes) -> bytes:
-    """The box that is reached from a box by a way of names; empty if there is none."""
+    """The box inside another box to which a path of names leads; empty if there is none."""
     begin, end = 0, len(data)
     try:
         for name in way:
@@ -119,7 +119,7 @@ def box_within(data: bytes | bytearray, *way: bytes) -> bytes:
 
 
 def sample_format(trak: bytes) -> str:
-    """Four characters that name the format of a track's samples, fit for one line of text."""
+    """Four characters that name the format of a track's samples, safe to print in one line of text."""
     name = box_within(trak, b"mdia", b"minf", b"stbl", b"stsd")[20:24]
     return (
         name.decode("ascii", "replace").strip() if name.isascii() and name.strip().isalnum() else name.hex()

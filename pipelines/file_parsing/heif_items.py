@@ -1,7 +1,7 @@
-"""`tiled_photo`: what a HEIF file (HEIC, AVIF) says about a photo that it keeps in tiles.
+"""`tiled_photo`: the grid of a photo that a HEIF file (HEIC, AVIF) stores in tiles.
 
-FFmpeg gives each tile as a stream of its own. How they lie, what is cut off, and how the photo is turned
-stands in the boxes of the file: ISO/IEC 23008-12 (HEIF) and ISO/IEC 14496-12, clause 8.11.
+FFmpeg returns each tile as a separate stream. The layout of the tiles, the crop and the rotation are in the
+boxes of the file: ISO/IEC 23008-12 (HEIF) and ISO/IEC 14496-12, clause 8.11.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ Turn: TypeAlias = tuple[bool, bool, bool]
 
 @dataclass(frozen=True)
 class TiledPhoto:
-    """The grid of a photo: which items are its tiles, row by row, and what is done to the whole."""
+    """The grid of a photo: its tiles, row by row, and the crop, rotation and colour of the whole."""
 
     columns: int
     rows: int
     width: int
     height: int
-    """Height of the whole picture; tiles are cut off beyond it."""
+    """Height of the whole image; tiles are cropped to it."""
     tiles: tuple[int, ...]
     """Item IDs, which FFmpeg makes the IDs of streams."""
     crop: tuple[int, int, int, int] = (0, 0, 0, 0)
@@ -44,11 +44,11 @@ class TiledPhoto:
     tags: tuple[int, int, int, int] | None = None
     """Primaries, transfer, matrix and range (2: full), as FFmpeg numbers them."""
     lost: tuple[str, ...] = ()
-    """What the file has beside it, in words."""
+    """Other contents of the file, which are lost, in words."""
 
 
 def tiled_photo(path: str | os.PathLike[str]) -> TiledPhoto | None:
-    """The grid of a file's main picture; None for any other file, or a grid that is not valid."""
+    """The grid of a file's primary image; None if it has no valid grid."""
     try:
         with open(path, "rb") as file:
             return _grid(_Items(file.fileno()))
@@ -73,7 +73,7 @@ def _grid(items: _Items) -> TiledPhoto | None:
 
 
 def _with_property(photo: TiledPhoto, kind: bytes, content: bytes) -> TiledPhoto:
-    """What a property of the whole makes of it; they hold in their order."""
+    """Apply a property to the photo; properties apply in their order."""
     transposed, across, down = photo.turn
     if kind == b"clap" and not any(photo.turn):
         return replace(photo, crop=_hidden(content, photo.width, photo.height))
@@ -109,10 +109,10 @@ class _Items:
         self.main = _number(self._boxes[b"pitm"], 4, 2 if self._boxes[b"pitm"][0] == 0 else 4)
         self.kinds = dict(self._kinds())
         self.parts = dict(self._parts())
-        """Items that each derived picture is made of, in order."""
+        """Items that each derived image is made of, in order."""
 
     def beside(self) -> tuple[str, ...]:
-        """What there is besides the main picture, in words."""
+        """Describe the contents other than the primary image."""
         used = {self.main, *(part for parts in self.parts.values() for part in parts)}
         more = {item for item, kind in self.kinds.items() if kind in _PICTURES} - used
         pictures = f"further pictures ({len(more)}: alpha, depth, a thumbnail)"
@@ -200,7 +200,7 @@ class _Items:
 
 
 def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Kind and content of the boxes that lie one after another."""
+    """Kind and content of consecutive boxes."""
     at = 0
     while at + 8 <= len(data):
         size, kind = struct.unpack_from(">I4s", data, at)

@@ -63,7 +63,7 @@ def matroska_flaw(file: FileBytes) -> Flaw | None:
 
 
 def joined_films(path: str | os.PathLike[str]) -> list[int]:
-    """Where further films begin that were joined to the first byte by byte: their EBML headers."""
+    """Positions of the EBML headers of further films that were appended to the first one byte by byte."""
     with open(path, "rb", buffering=0) as file:
         return _walk(FileBytes(file.fileno()))[1]
 
@@ -75,7 +75,7 @@ def _walk(file: FileBytes) -> tuple[Flaw | None, list[int]]:
     while at < file.size:
         found = _element(file, at)
         if found is None or found[0] not in {EBML, _SEGMENT, _VOID}:
-            # Something small may stand behind a film; as much as this is what a wrong length cut off.
+            # A film may be followed by a few bytes; this many were cut off by a wrong length.
             return unknown_data_flaw(at) if file.size - at > file.size // 64 else None, begins
         name, start, size = found
         if name == _SEGMENT:
@@ -211,7 +211,7 @@ _HEAD_BYTES = 1 << 20
 def children(data: bytes, at: int, stop: int) -> Iterator[tuple[int, int, int, int]]:
     """(ID, where it begins, where its content begins, where it ends) of the elements between two places.
 
-    The last one may end behind what is there.
+    The last one may end after the end of the data.
     """
     while at < stop and data[at]:
         begin, length = at, 9 - data[at].bit_length()
@@ -247,7 +247,7 @@ def codec_ids(path: str | os.PathLike[str]) -> list[str]:
 
 
 _FLAC_SHAPE = slice(18, 21)
-"""Rate, channels and bits in FLAC's header; what else stands there differs from file to file."""
+"""Rate, channels and bits in FLAC's header; its other contents differ from file to file."""
 
 
 def track_headers(path: str | os.PathLike[str], at: int, stop: int) -> list[tuple[bytes, bytes]]:

@@ -1,4 +1,4 @@
-"""`lost_chapters`: what of a Matroska file's chapters FFmpeg does not read, and no result can have.
+"""`lost_chapters`: the parts of a Matroska file's chapters that FFmpeg does not read, so no output has them.
 
 RFC 9559 section 5.1.7 (Chapters) and section 17 (linked segments). FFmpeg reads the chapters of all editions
 as one list, one level deep, with one name each, and plays the file from its first frame to its last.
@@ -22,12 +22,12 @@ _SEEK, _SEEK_ID, _SEEK_POSITION = 0x4DBB, 0x53AB, 0x53AC
 _PREVIOUS_FILE, _NEXT_FILE = 0x3CB923, 0x3EB923
 _EDITION, _ORDERED, _ATOM, _DISPLAY, _LINKED, _COMMANDS = 0x45B9, 0x45DD, 0xB6, 0x80, 0x6E67, 0x6944
 _HEAD_BYTES = 1 << 20
-"""Part of a file in which chapters, or the table that tells their place, are searched for."""
+"""Part of a file that is searched for chapters, or for the table with their position."""
 _MOST_BYTES = 1 << 24
 
 
 def lost_chapters(path: str | os.PathLike[str]) -> list[str]:
-    """What a result will not have, in words; empty if FFmpeg reads all that is there.
+    """Describe the chapters that the output will lack; empty if FFmpeg reads all of them.
 
     Raises OSError.
     """

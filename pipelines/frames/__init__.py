@@ -1,8 +1,8 @@
 """Decoded frames as sample values, in memory.
 
 color_conversion.py    YUV <-> R'G'B', range and bit depth, in float
-compiled_loops.py      loops over samples as machine code, by numba
-crf_trial.py                      size and VMAF of upscaled excerpts, encoded at several CRFs
+compiled_loops.py      compiles loops over samples to machine code, with numba
+crf_trial.py           size and VMAF of upscaled excerpts, encoded at several CRFs
 ffmpeg_metrics.py      VMAF, XPSNR and SSIM by FFmpeg, frame by frame
 film_frames.py         decodes frames at selected positions of a film
 images.py              PNG and JPEG files, contact sheets

@@ -1,4 +1,4 @@
-"""`compiled`: loops over samples as machine code, where numba is installed."""
+"""`compiled`: compiles loops over samples to machine code, if numba is installed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ try:
 
     COMPILED = True
     compiled: Callable[[Any], Any] = numba.njit(cache=True, nogil=True, error_model="numpy")
-    """Decorator; floats are computed in the order in which they stand."""
+    """Decorator: compiles a function; float operations keep their order."""
 except ImportError:  # pragma: no cover - numba is a dependency, but not on every platform
     COMPILED = False
 

@@ -34,7 +34,7 @@ __all__ = ["FilmSamples", "frames_at"]
 
 
 class FilmSamples:
-    """A film that is open for looking at some of its frames."""
+    """An open film, of which some frames are decoded."""
 
     def __init__(self, info: VideoInfo, options: Mapping[str, Mapping[str, str]] | None = None) -> None:
         """options: further options of the decoder, by its name. Raises MediaError if it can't be opened."""
@@ -63,7 +63,7 @@ class FilmSamples:
         return [first + length * (2 * place + 1) // (2 * count) for place in range(count)]
 
     def packets(self, at: int | None = None) -> Iterator[av.Packet[Any]]:
-        """Packets from the last key frame before a timestamp on; None: from where the film was left."""
+        """Packets from the last key frame before a timestamp; None: from the current position."""
         if at is not None:
             self._container.seek(at, stream=self.stream)
             if self.decoder.is_open:
@@ -93,9 +93,9 @@ class FilmSamples:
         return sorted({0, *(clean[at] for row in wanted if (at := bisect_left(clean, row)) < len(clean))})
 
     def in_order(self, rows: Iterable[int]) -> Iterator[Iterator[VideoFrame]]:
-        """`frames` from each of those rows on, for films that can't be sought: demuxed once, in order.
+        """`frames` from each of these rows, for films without seeking: demuxed once, in order.
 
-        Each ends when the next is asked for. Rows that were passed by then are left out.
+        Each iterator ends when the next one is requested. Rows that were passed by then are skipped.
         """
         packets = _Rows(packet for packet in self.packets() if packet.size)
         for row in rows:

@@ -73,7 +73,7 @@ def write_png(path: Path, pixels: np.ndarray) -> None:
 def write_jpeg(path: Path, pixels: np.ndarray) -> None:
     """Write (H,W,3) uint8, quality 90, colour at full resolution.
 
-    Raises UsageError where Pillow is missing.
+    Raises UsageError if Pillow is missing.
     """
     try:
         from PIL import Image
@@ -105,7 +105,7 @@ def to_pixels(planes: Planes, index: int = 0, matrix: int = Matrix.BT470BG) -> n
 def most_detailed_crop(amount: np.ndarray, height: int, width: int) -> tuple[int, int]:
     """(top, left) of the box of that size with the highest sum of (H,W) non-negative values.
 
-    Multiples of 8, counted in cells of 8 by 8.
+    Both are multiples of 8; sums are counted in cells of 8 by 8.
     """
     rows, columns = amount.shape
     cells = (

@@ -1,11 +1,11 @@
-"""`level_of_clip`: how damaged footage is, as one restoration level 0..1, by what its frames look like.
+"""`level_of_clip`: estimates how degraded footage is, as a restoration level 0..1, from its frames.
 
-Statistics of 128x128 tiles (how many frequencies of 8x8 blocks are gone where how much is shown, how that
-changes from block to block, how much fine detail is left, how steps at the borders of blocks stand out) of a
-pair of frames go through three small networks, which `tests.benchmarks.level` trains; the median over the
-pairs counts. They are trained to be too low rather than too high: on a clean film a high level costs more
-than a low one does on a ruined one. From the standardised statistics on, numbers are multiples of a power of
-two, so that no order of a sum and no CPU changes the level.
+Statistics of 128x128 tiles are computed for a pair of frames: how many frequencies of 8x8 blocks are missing
+in detailed places, how this varies from block to block, how much fine detail is left, and how visible steps
+at block borders are. Three small networks, trained by `tests.benchmarks.level`, map them to a level; the
+result is the median over the pairs. The networks are trained to estimate too low rather than too high: a high
+level harms a clean film more than a low level harms a ruined one. After the statistics are standardised, all
+numbers are multiples of a power of two, so neither the order of a sum nor the CPU changes the level.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ GRID_PX = 8
 _PLACES = 8
 """Number of places of a clip that are examined."""
 _TILES = 6
-"""Number of tiles per frame, those with most content; others say nothing about blocks or noise."""
+"""Number of tiles per frame, those with most content; others show neither blocks nor noise."""
 _LEAST_ACTIVITY = 1.0
 """Mean squared difference of neighbouring pixels, in squared 8-bit values, of a tile that is examined."""
 _MARGIN_PX = 16
@@ -71,9 +71,9 @@ _CALM, _STEP = 1.5, (0.5, 6.0)
 
 
 def level_of_clip(luma: np.ndarray, bits: int) -> float | None:
-    """The level of (T,H,W) limited-range codes, by some of the frames, two decimals.
+    """Estimate the level of (T,H,W) limited-range sample values, to two decimals, from some of the frames.
 
-    None where it can't be told: nothing but flat or tiny pictures.
+    None if all frames are flat or tiny.
     """
     chosen = luma[:: max(1, len(luma) // (2 * _PLACES))][: 2 * _PLACES]
     unit = float(1 << (bits - 8))
@@ -110,12 +110,12 @@ def score_of_pair(tiles: Sequence[np.ndarray]) -> float | None:
 
 
 def median_level(scores: Sequence[float]) -> float | None:
-    """The level that pairs of frames come to; None without any."""
+    """The median level of pairs of frames, rounded to two decimals; None if there are none."""
     return round(float(np.median(scores)), _DIGITS) if scores else None
 
 
 def rounded(x: np.ndarray) -> np.ndarray:
-    """Round to numbers with which sums are exact."""
+    """Round to multiples of a power of two, so that sums are exact."""
     return np.asarray(np.round(x / _UNIT) * _UNIT)
 
 

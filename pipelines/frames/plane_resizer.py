@@ -53,11 +53,11 @@ class _Side:
 
 
 _Band = tuple[int, int, int]
-"""(number of the plane, first row of the result, row behind the last)."""
+"""(number of the plane, first row of the result, one past the last)."""
 
 
 class PlaneResizer:
-    """Luma, U and V of one size -> the same of another, both 4:2:0 with chroma of one siting."""
+    """Resizes luma, U and V of 4:2:0 frames from one size to another, with chroma of one siting."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class PlaneResizer:
         bits: int,
         offset: tuple[float, float],
     ) -> None:
-        """size, target: (height, width) of luma. bits: of the result; samples given have `finer` more.
+        """size, target: (height, width) of luma. bits: of the result; input samples have `finer` bits more.
 
         offset: (vertical, horizontal) siting of chroma.
         """

@@ -81,7 +81,7 @@ def _hardware(vendor: str, visible: str) -> str:
 
 
 def output_of_tool(*command: str) -> str:
-    """Standard output of a tool of a driver or the system; empty where it is missing, fails or hangs."""
+    """Standard output of a tool of a driver or the system; empty if it is missing, fails or hangs."""
     try:
         return subprocess.run(
             command,

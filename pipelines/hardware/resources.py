@@ -184,7 +184,7 @@ def _control_group(name: str) -> Iterator[str]:
 def _device_memory(devices: tuple[str, ...]) -> int | None:
     """Free memory of the fullest device in bytes.
 
-    None if nvidia-smi is missing or doesn't tell. Its numbers follow the bus order, as CUDA's do if all
+    None if nvidia-smi is missing or doesn't report it. Its numbers follow the bus order, as CUDA's do if all
     devices are alike. Parts of a device (MIG) are not listed.
     """
     told = output_of_tool("nvidia-smi", "--query-gpu=index,uuid,memory.free", "--format=csv,noheader,nounits")

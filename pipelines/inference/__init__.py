@@ -8,7 +8,7 @@ device.py            device, precision, numerics class
 fused_cpu.py         a YUV-native network between integer samples on a CPU (numba)
 grain_synthesis.py   synthesises film grain for an output
 output_checks.py     finds non-finite, black or shifted network output
-shot_upscaler.py     the same, told the restoration level of each shot
+shot_upscaler.py     runs the networks of a plan with the restoration level of each shot
 stage_loading.py     loads the networks of a plan's stages
 stage_tiles.py       the tiles of a stage, or its scaler between integer planes
 temporal_windows.py  frames with their neighbours, shot by shot

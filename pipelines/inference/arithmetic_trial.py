@@ -63,7 +63,7 @@ def _cut_down(plan: Plan, height: int, width: int) -> Plan:
     """Cut the plan down to one tile of its input."""
     stages, rows, columns = [], height, width
     above = plan.height, plan.width
-    for stage in plan.stages:  # a classical scaler has no factor of its own
+    for stage in plan.stages:  # a classical scaler has no fixed factor
         rows, columns = max(1, rows * stage.height // above[0]), max(1, columns * stage.width // above[1])
         above = stage.height, stage.width
         stages.append(replace(stage, height=rows, width=columns))

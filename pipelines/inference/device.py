@@ -179,7 +179,7 @@ def _is_amd() -> bool:
 
 
 def numerics_class(device: torch.device, plan: Plan | None = None) -> dict[str, str]:
-    """Everything besides input and settings that affects bits: workers of one job must agree in all of it.
+    """Everything besides input and settings that affects bits; it must be the same for all workers of a job.
 
     plan: the job's. If it uses only integers and floats in a fixed order, the CPU model doesn't matter.
     """

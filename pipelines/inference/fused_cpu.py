@@ -110,8 +110,8 @@ class FusedNetwork:
 class Packer:
     """Samples of 4:2:0 frames -> (1,C,H/2,W/2), like `models.layers.yuv_residual.pack`, in channels_last.
 
-    In the network's dtype. uint8: the samples themselves, rounded to 8 bits, with a border of one sample of
-    black luma and neutral chroma, in place of a network's zero padding.
+    The result has the network's dtype. uint8: the samples themselves, rounded to 8 bits, with a border of one
+    sample of black luma and neutral chroma, in place of a network's zero padding.
     """
 
     def __init__(self, bits: int, *, full: bool, dtype: torch.dtype) -> None:

@@ -1,4 +1,4 @@
-"""`ShotUpscaler`: the networks of a plan, told the restoration level of each shot."""
+"""`ShotUpscaler`: runs the networks of a plan with the restoration level of each shot."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _MOST_KEPT = 3
 
 
 class ShotUpscaler:
-    """An `Upscaler` for each level of a plan, loaded where its first frame comes.
+    """Uses an `Upscaler` for each restoration level of a plan; each is loaded when its first frame comes.
 
-    Networks that take a level look at no neighbours, so that nothing goes from one shot to the next.
+    Networks that take a level use no neighbouring frames, so nothing passes from one shot to the next.
     """
 
     def __init__(self, plan: Plan, device: torch.device) -> None:
-        """Raises MediaError where weights are not what the plan says."""
+        """Raise MediaError if weights are not those of the plan."""
         self._plan = plan
         self._starts = [plan.results(frame) for frame, _ in plan.restore_levels]
         levels: list[float | None] = [level for _, level in plan.restore_levels]
@@ -48,7 +48,7 @@ class ShotUpscaler:
 
     @property
     def dtype(self) -> torch.dtype:
-        """In which networks compute."""
+        """The dtype in which networks compute."""
         return self._now.dtype
 
     @property
@@ -77,7 +77,7 @@ class ShotUpscaler:
         return self._now.runs_ahead
 
     def stream(self, windows: Iterable[Window]) -> Iterator[tuple[Window, Frame]]:
-        """See `Upscaler.stream`. Where the level changes, what is in flight lands first."""
+        """See `Upscaler.stream`. Before the level changes, frames in flight are finished."""
         for level, some in groupby(windows, key=lambda window: self._level(window.number)):
             yield from self._at(level).stream(some)
 
@@ -90,7 +90,7 @@ class ShotUpscaler:
         return self._now.turned(frame)
 
     def _level(self, number: int) -> float | None:
-        """Restoration level of a frame of the result; None if the whole film has the same."""
+        """Restoration level of a frame of the result; None if the whole film has one level."""
         if not self._starts:
             return None
         return self._plan.restore_levels[max(0, bisect.bisect_right(self._starts, number) - 1)][1]

@@ -46,7 +46,7 @@ def tiles_of(plan: Plan, network: LoadedNetwork, size: tuple[int, int]) -> list[
 
 
 def resizer_of(plan: Plan, networks: Sequence[LoadedNetwork]) -> PlaneResizer | None:
-    """The classical scaler behind the only network, between 4:2:0 planes (`Plan.is_resized`); or None."""
+    """The classical scaler after the only network, between 4:2:0 planes (`Plan.is_resized`), or None."""
     if not plan.is_resized:
         return None
     network, scaler = networks

@@ -2,7 +2,8 @@
 
 A convolution on all cores waits for the slowest of them, which is often slowed by the encoder, and operations
 between convolutions use one core only. With several tiles side by side there is one wait per frame. With more
-tiles side by side than cores, that wait is shorter: the system shares the cores out until the last tile ends.
+tiles side by side than cores, that wait is shorter: the system distributes the cores among the tiles that are
+left.
 """
 
 from __future__ import annotations

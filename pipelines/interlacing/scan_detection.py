@@ -71,7 +71,7 @@ def find_scan(info: VideoInfo, field_order: int) -> ScanType:
     ):
         return ScanType(pulldown="soft" if soft else "")
     looks = _looks(info)
-    # HEVC keeps each field as a picture of its own: what is whole there is a field.
+    # HEVC stores each field as a separate picture, so a whole picture is a field.
     flag, small = _FLAGGED.get(field_order, ""), info.height < _SHORTEST
     return judge(looks, flag, soft=soft, apart=info.codec == "hevc", small=small)
 

@@ -11,7 +11,7 @@ hdr_metadata.py    HDR10 metadata of frames, streams and containers
 image_sequence.py  numbered images as a video
 packet_reader.py   packets of a file, as they are sent to workers
 pixel_format.py    planes of a pixel format, orientation, crop
-tile_assembly.py   puts the tiles of a photo together
+tile_assembly.py   assembles the tiles of a photo
 timestamps.py      broadcast clocks: wraps and large start times
 video_info.py      VideoInfo, PacketIndex, Chunk, Frame: values about a video
 """

@@ -220,7 +220,7 @@ def _tells_a_size(frame: memoryview) -> bool:
     shown, resilient, at = bits(at + 2), bits(at + 3), at + 4
     alone = not shown and bits(at)
     at += (not shown) + 2 * (not resilient)
-    return bool(alone) or not bits(at + 20)  # behind 8 flags and three references of 4 bits
+    return bool(alone) or not bits(at + 20)  # after 8 flags and three references of 4 bits
 
 
 def _is_of_the_film(payload: bytes) -> bool:

@@ -195,13 +195,13 @@ def open_source(path: str | os.PathLike[str]) -> InputContainer:
 
 
 def photo_of(container: InputContainer) -> TiledPhoto | None:
-    """The photo of tiles that was put together when this file was opened; None for any other file."""
+    """The photo that was assembled from tiles when this file was opened; None for any other file."""
     source = getattr(container.file, "file", None)
     return source.photo if isinstance(source, _WholePhoto) else None
 
 
 def format_of(container: InputContainer) -> str:
-    """FFmpeg's name of the file's format, also if `container` holds a photo that was put together."""
+    """FFmpeg's name of the file's format, even if `container` holds an assembled photo."""
     return container.format.name if photo_of(container) is None else _OF_PHOTOS
 
 
@@ -210,7 +210,7 @@ _OF_PHOTOS = "mov,mp4,m4a,3gp,3g2,mj2"
 
 
 class _WholePhoto(io.BytesIO):
-    """A photo that was put together, in memory, under the name of its file."""
+    """An assembled photo in memory, with the name of its file."""
 
     def __init__(self, data: bytes, path: str | os.PathLike[str], photo: TiledPhoto) -> None:
         super().__init__(data)
@@ -222,7 +222,7 @@ def _has_tiles(container: InputContainer) -> bool:
 
 
 def _put_together(container: InputContainer, path: str | os.PathLike[str]) -> InputContainer:
-    """The whole photo, if the file's main picture is one of tiles; else the file as it is."""
+    """The assembled photo if the primary image of the file consists of tiles; else the file itself."""
     photo = tiled_photo(path)
     if photo is None:
         return container
@@ -240,7 +240,10 @@ def _put_together(container: InputContainer, path: str | os.PathLike[str]) -> In
 
 
 def _assembled(container: InputContainer, photo: TiledPhoto, file: tuple[str, int, int]) -> bytes:
-    """A run opens its source several times: the latest photo is kept. file: path, time and size."""
+    """Assemble a photo. A run opens its source several times, so the latest photo is cached.
+
+    file: path, time and size.
+    """
     if file not in _LATEST:
         opened = functools.partial(open_decoder, err_detect="explode")
         data = assembled(container, photo, opened, MAX_PIXELS)
@@ -274,7 +277,7 @@ def _open_pictures(path: str | os.PathLike[str], pattern: Pattern) -> InputConta
 
 
 def _alike(path: str | os.PathLike[str]) -> str:
-    """Advice for a name that is not there: the closest one of the same folder, as a question."""
+    """Advice for a file that does not exist: the closest name in the same folder, as a question."""
     folder, name = os.path.split(os.fsdecode(path))
     if not folder and name.startswith("-") and not os.path.lexists(path):
         return "; what follows -- is the name of a file: put options before it"

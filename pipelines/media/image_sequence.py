@@ -81,7 +81,7 @@ class Pattern:
         count = len(before)
         if count == len(numbers) or (until is not None and until <= count / rate):
             return
-        # Down to whole milliseconds, which still is behind the last image.
+        # Rounded down to whole milliseconds, which is still after the last image.
         end = f"{math.floor(count / rate * 1000) / 1000:.3f}".rstrip("0").rstrip(".")
         raise MediaError(
             f"{self}: {self.path(before[-1] + 1).name} is missing; --range 0-{end} takes the {count} before"

@@ -160,7 +160,7 @@ class Check(Protocol):
     ) -> tuple[tuple[int, int], ...]:
         """Get a packet and those after it; returns its `PacketData.checks`.
 
-        is_changed: it brings another header or palette.
+        is_changed: the packet carries a new header or palette.
         """
 
 

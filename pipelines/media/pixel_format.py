@@ -121,7 +121,7 @@ def planar_format(pix_fmt: str) -> PixelFormat:
 
 
 def _foreign(name: str) -> str:
-    """What another pixel format is, and how to make a film of it that is upscaled."""
+    """Describe an unsupported pixel format, and how to convert the film to a supported one."""
     by_ffmpeg = "; `ffmpeg -i FILE -pix_fmt gbrp16le -c:v ffv1 -c:a copy FILM.mkv` makes a film of it"
     if name.startswith("bayer"):
         return f"what a sensor saw (a Bayer pattern), to be developed first{by_ffmpeg}"

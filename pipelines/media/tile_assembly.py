@@ -1,4 +1,4 @@
-"""`assembled`: the tiles of a photo, decoded and put together, as one frame of a lossless film in memory."""
+"""`assembled`: decodes the tiles of a photo and joins them, as a lossless film of one frame in memory."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def assembled(
     opened: Callable[[VideoStream], VideoCodecContext],
     most_pixels: int,
 ) -> bytes:
-    """The whole photo as FFV1 in Matroska.
+    """Assemble a whole photo, as FFV1 in Matroska.
 
-    opened: makes the decoder of a stream. Raises ValueError with a reason if tiles are missing or damaged, or
-    don't fit each other.
+    opened: creates the decoder of a stream. Raises ValueError with a reason if tiles are missing or damaged,
+    or don't fit each other.
     """
     if photo.width * photo.height > most_pixels:
         raise ValueError(f"it has {photo.width}x{photo.height} pixels")
@@ -94,7 +94,7 @@ def _samples(frame: VideoFrame, number: int) -> np.ndarray:
 
 
 def _tagged(whole: VideoFrame, first: VideoFrame, photo: TiledPhoto) -> VideoFrame:
-    """The whole with the colour tags of its tiles; where they have none, with those of the file."""
+    """Tag the whole photo with the colour tags of its tiles, or if they have none, of the file."""
     primaries, transfer, matrix, full = photo.tags or (_UNSPECIFIED, _UNSPECIFIED, _UNSPECIFIED, 0)
     is_full = first.format.name.startswith("yuvj")
     whole.color_primaries = _known(int(first.color_primaries), primaries)

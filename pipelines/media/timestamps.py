@@ -33,10 +33,11 @@ _BACKSTEP_SECONDS = Fraction(1, 10)
 class EpochClock:
     """Detects backward jumps of a clock, and how to shift times to keep all streams in sync.
 
-    A broadcast's may jump anywhere: each of its streams detects its own jump; the n-th jump of any stream
-    belongs to the n-th epoch of all. Matroska's jumps where a second file was joined to the first byte by
-    byte, in all streams at once. The offset of an epoch puts its earliest start after the latest end of the
-    one before, so no stream overlaps itself and none drifts. It must get all packets of a file, in order.
+    The clock of a broadcast may jump anywhere. Each of its streams detects its own jump; the n-th jump of any
+    stream belongs to the n-th epoch of all. The clock of a Matroska file jumps where a second file was
+    appended byte by byte, in all streams at once. The offset of an epoch puts its earliest start after the
+    latest end of the one before, so no stream overlaps itself and none drifts. It must get all packets of a
+    file, in order.
     """
 
     def __init__(self, container: InputContainer) -> None:

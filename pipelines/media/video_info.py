@@ -266,7 +266,7 @@ class VideoInfo:
 
     @property
     def seconds(self) -> Fraction:
-        """From the first frame to the end of the last one."""
+        """Duration in seconds, from the first frame to the end of the last one."""
         return (self.pts[-1] + self.durations[-1] - self.pts[0]) * self.time_base
 
     @functools.cached_property

@@ -155,7 +155,7 @@ def install_model(
                     " author publishes it"
                 )
             file = source.partition("?")[0].rpartition("/")[2]
-            # "..", too, may stand at the end of an address
+            # an address may also end with ".."
             path = Path(folder) / (file if file.strip(".") else "weights")
             for _ in download(source, path, sha256=sha256):
                 pass

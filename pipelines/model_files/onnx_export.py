@@ -40,7 +40,7 @@ _CELLS = 12
 
 @dataclass(frozen=True)
 class OnnxExport:
-    """Facts about an ONNX file that was written."""
+    """Facts about an exported ONNX file."""
 
     path: str
     bytes: int
@@ -67,7 +67,7 @@ def write_onnx(
     size: fixed (width, height) of the input; None: any, if the architecture allows it. restore, detail:
     restoration level and detail of the file, for networks that take them. Raises UsageError if onnx is
     missing, the network can't be exported or the size does not fit, OutputError for the disk,
-    VerificationError if the file computes something else.
+    VerificationError if the file gives other results.
     """
     if card.architecture == "interpolation":
         raise UsageError(f"{card.name}: a classical scaler has no weights to export; every tool has its own")
@@ -199,7 +199,7 @@ def _traced(module: nn.Module, inputs: dict[str, Tensor], dynamic: tuple[dict[in
                 verbose=False,
                 dynamic_shapes=(dynamic,) if dynamic else None,
             )  # fmt: skip
-        except Exception:  # noqa: BLE001 - whatever foreign code makes the tracer raise
+        except Exception:  # noqa: BLE001 - any error that third-party code makes the tracer raise
             return None
 
 

@@ -246,10 +246,10 @@ def _run(layer: dict[str, Tensor], seen: Tensor) -> Tensor:
 
 
 def calibration_frames(sources: Iterable[Path], scale: int) -> list[SampleValues]:
-    """The middles of pictures and of a few frames of each video, evenly from all there are.
+    """The centres of images and of a few frames of each video, evenly spread over all files.
 
-    They are shrunk by the network's scale first, which makes them as sharp as what it may be given, so that
-    edges fit into the range of integers. Raises UsageError where none is large enough.
+    They are first downscaled by the network's scale, which makes them as sharp as the sharpest inputs, so
+    that edges fit into the range of integers. Raises UsageError if none is large enough.
     """
     infos = [probe(path) for path in find_inputs(sources)]
     infos = infos[:: max(1, len(infos) // _FRAMES)]

@@ -72,7 +72,7 @@ class Journal:
 
         asked: id of the plan that the command makes for the input; a run may come to another plan, with
         smaller tiles or counted frames. Raises OutputInUseError if another run holds the lock, UsageError if
-        it is a link or can't lie there, OutputError if the disk fails or it can't be locked.
+        it is a link or can't be created there, OutputError if the disk fails or it can't be locked.
         """
         self.folder, self.asked = folder, asked
         if folder.is_symlink():

@@ -49,7 +49,7 @@ def result_decoder(stream: VideoStream, plan: Plan, **options: str) -> VideoCode
 def check_frame_content(
     planes: Sequence[np.ndarray], pixels: PixelFormat, plan: Plan, thumbnails: bytes, place: int, what: str
 ) -> None:
-    """Raise VerificationError if a frame of the output shows something else than its source.
+    """Raise VerificationError if a frame of the output shows something other than its source.
 
     place: position in the chunk. what: its name in messages.
     """

@@ -90,7 +90,8 @@ def _models(plan: dict[str, Any]) -> str:
 def earlier_options(old: dict[str, Any], new: dict[str, Any], device: str, cut: Cut | None = None) -> str:
     """The options with which a run uses networks, restoration level, integers and chunks of an old plan.
 
-    Empty if the new one has the same, or if no option says it. device: that made the old plan's chunks.
+    Empty if the new plan has the same, or if there is no such option. device: the one that made the old
+    plan's chunks.
     """
     options = []
     with contextlib.suppress(AttributeError, IndexError, KeyError, TypeError):

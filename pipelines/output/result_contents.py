@@ -193,7 +193,7 @@ def check_copied_packets(
 
 
 def check_descriptions(path: Path, passed: Sequence[CopiedStream]) -> None:
-    """Check what tells the format of tracks that FFmpeg does not know, in an MP4 or MOV."""
+    """Check the sample descriptions of tracks that FFmpeg does not know, in an MP4 or MOV."""
     described = [entry for entry in passed if entry.description]
     tracks = list(movie_tracks(path).values()) if described else []
     way = (b"mdia", b"minf", b"stbl", b"stsd")
@@ -217,7 +217,7 @@ def _check_heard(seen: OutputContents, entry: CopiedStream, shift: float, contai
         end_to_end = entry.codec.startswith("pcm_") and container in {"mp4", "mov"}
         last, allowed = 0.0, UNHEARD_DRIFT if end_to_end else 2 * tick
     else:
-        # Demuxers don't agree on the duration of a last packet that is cut short, or don't tell it.
+        # Demuxers don't agree on the duration of a last packet that is cut short, or don't report it.
         allowed = entry.longest_seconds + 2 * tick if entry.tells_lengths else math.inf
     if begins > tick:
         raise VerificationError(f"{name} begins {begins * 1000:.3f} ms off")

@@ -77,7 +77,7 @@ class CopiedStream:
     is_annex_b: bool = False
     """NAL units of the source have start codes; the output may have lengths instead."""
     description: bytes = b""
-    """The `trak` box of the source, where only that tells what the packets are."""
+    """The `trak` box of the source, if the packets can't be read without it."""
     digest: Any = field(default_factory=hashlib.sha256)
 
     def note_times(self, packet: Packet) -> None:

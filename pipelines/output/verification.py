@@ -245,7 +245,7 @@ class _Pictures:
     def __init__(self, record: ChunkRecord, plan: Plan, seen: OutputContents) -> None:
         self._record, self._plan, self._seen = record, plan, seen
         self._order = array("q", sorted(record.pts))
-        self._thumbnails = record.thumbnails  # read once: it lies in a file
+        self._thumbnails = record.thumbnails  # read once, from a file
         self._marks: list[tuple[int, int]] = []
         """(time, mark of its dynamic HDR metadata) of packets, if the plan keeps it."""
         self._shift: int | None = None
@@ -304,7 +304,7 @@ def _check_tags(frame: VideoFrame, plan: Plan) -> None:
     color = plan.out_color
     result, promised = planar_format(frame.format.name), plan.out_pixels
     found = (int(frame.colorspace), int(frame.color_range), int(frame.color_primaries), int(frame.color_trc))
-    # A matrix says nothing of grey: x264 leaves it out, and whatever else stands there does no harm.
+    # A matrix has no meaning for grey: x264 leaves it out, and any other value does no harm.
     expected = (
         found[0] if promised.family == "gray" else color.matrix,
         color.range,

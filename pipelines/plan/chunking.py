@@ -37,8 +37,8 @@ it started (measured in tests/benchmarks/seams.py)."""
 
 
 _CHUNK_SECONDS, _FIRST_SECONDS = 6.0, 1.5
-"""Target length of chunks, and of the first one: a run that is stopped early keeps more, and pays with two
-more key frames a film."""
+"""Target length of chunks, and of the first one. With short first chunks, a run that is stopped early keeps
+more, at the cost of two more key frames per film."""
 _LONGEST_PREROLL = 3
 """If the pre-roll of a chunk would be longer than this many times its frames, the chunk shares the decoder of
 the one before."""
@@ -90,10 +90,10 @@ def cut_chunks(
 ) -> tuple[Chunk, ...]:
     """Cut frames [start, stop) into chunks of about `chunk_seconds`, at clean points if one is near.
 
-    pts: ascending ticks of all frames. chunk_seconds: None: `_CHUNK_SECONDS`, and at the beginning a chunk is
-    as long as all before it, from `_FIRST_SECONDS` on; a short film is several chunks, too, and a run that is
-    stopped in its first minute keeps some. clean: timestamps at which decoding may start, ascending.
-    most_frames: per chunk; None: no limit.
+    pts: ascending ticks of all frames. chunk_seconds: None: the first chunk has `_FIRST_SECONDS`, and each
+    further one is as long as all before it together, up to `_CHUNK_SECONDS`. So even a short film has several
+    chunks, and a run that is stopped in its first minute keeps some. clean: timestamps at which decoding may
+    start, ascending. most_frames: per chunk; None: no limit.
     """
     start, stop = frames
     longest, first = (

@@ -25,7 +25,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Planned:
-    """The plan of a run, before work starts."""
+    """Event: the plan of a run, before work starts."""
 
     input: str
     output: str
@@ -47,7 +47,7 @@ class Planned:
 
 @dataclass(frozen=True)
 class Advanced:
-    """Frames finished so far, and how long workers waited."""
+    """Event: frames finished so far, and how long workers waited."""
 
     frames: int
     total: int
@@ -63,14 +63,14 @@ class Advanced:
 
 @dataclass(frozen=True)
 class Phase:
-    """A step after all frames are made."""
+    """Event: a step after all frames are made."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class ChunkFinished:
-    """A chunk is stored on disk."""
+    """Event: a chunk is stored on disk."""
 
     index: int
     chunks_done: int
@@ -82,14 +82,14 @@ class ChunkFinished:
 
 @dataclass(frozen=True)
 class Note:
-    """A message for the user; the work continues."""
+    """Event: a message for the user; the work continues."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Finished:
-    """The output has its final name."""
+    """Event: the output is complete and has its final name."""
 
     output: str
     frames: int
@@ -112,7 +112,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class AlreadyDone:
-    """The same command has finished before."""
+    """Event: the same command has finished before."""
 
     output: str
     frames: int = 0

@@ -70,7 +70,10 @@ def filled_name(
     part: tuple[Fraction, Fraction] | None,
     **chosen: str,
 ) -> str:
-    """The same without a plan. size: width and height. chosen: codec and model, if the template has them."""
+    """The file name that a template gives, if there is no plan yet. Raises UsageError.
+
+    size: width and height. chosen: codec and model, if the template has them.
+    """
     fields = {
         "stem": source.stem,
         "suffix": suffix,
@@ -147,9 +150,9 @@ def refuse_irregular(target: Path) -> None:
 
 
 def refuse_place(option: str, target: Path | None, inputs: Iterable[Path | None] = ()) -> None:
-    """Raise UsageError if a file can't be written: before the work that it will report on.
+    """Raise UsageError before work starts if the file of an option, such as --report, can't be written.
 
-    It may not be one of the inputs, by whatever name, nor lie in a file or in a folder without access.
+    It may not be one of the inputs, under any name, and its folder must be writable.
     """
     if target is None:
         return

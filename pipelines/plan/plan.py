@@ -1,4 +1,4 @@
-"""`Plan`: everything that shapes the bits of an output, in one hashed value."""
+"""`Plan`: everything that affects the bits of an output, in one hashed value."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ RestoreLevels = tuple[tuple[int, float], ...]
 
 @dataclass(frozen=True)
 class NetworkStage:
-    """One network of the cascade and the size it leads to."""
+    """One network of the cascade, and the size of its output."""
 
     card: Card
     width: int
@@ -347,7 +347,7 @@ class Plan:
 
     @functools.cached_property
     def id(self) -> str:
-        """SHA-256, in hex, of everything that shapes the bits of the output."""
+        """SHA-256, in hex, of everything that affects the bits of the output."""
         return plan_id(self.to_json())
 
     @functools.cached_property
@@ -357,7 +357,7 @@ class Plan:
 
 
 def levels_within(levels: RestoreLevels, start: int, stop: int) -> RestoreLevels:
-    """The restoration levels of the frames [start, stop), of those of a film."""
+    """Select the restoration levels of the frames [start, stop) from those of the whole film."""
     first = max((place for place in levels if place[0] <= start), default=levels[0])
     return (start, first[1]), *(place for place in levels if max(start, first[0]) < place[0] < stop)
 

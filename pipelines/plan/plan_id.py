@@ -1,6 +1,6 @@
-"""The id of a plan: a hash over everything that shapes the bits of its output, and nothing else.
+"""The id of a plan: a hash over everything that affects the bits of its output, and nothing else.
 
-Chunks and outputs are identified by it, so a field that shapes nothing would invalidate finished work.
+Chunks and outputs are identified by it, so a field that affects no bits would invalidate finished work.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _CARD_FACTS = (
     "future",
     "recurrent",
 )
-"""Fields of a network's card that shape bits: its weights and its contract, not its path or description."""
+"""Fields of a network's card that affect bits: its weights and its contract, not its path or description."""
 
 
 def plan_id(plan: Mapping[str, Any]) -> str:
@@ -42,14 +42,13 @@ def plan_id(plan: Mapping[str, Any]) -> str:
 
 
 def bit_shaping_fields(plan: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a plan that shapes bits. Raises KeyError, TypeError if it is not a plan."""
+    """The fields of a plan that affect bits. Raises KeyError or TypeError if it is not a plan."""
     stages = [
         {**stage, "card": {fact: stage["card"][fact] for fact in _CARD_FACTS}} for stage in plan["stages"]
     ]
     found = {**plan, "stages": stages}
     target = found.pop("target", None)
-    # A CRF that was found stands among the encoder's options: whether it was searched for shapes nothing
-    # any more.
+    # A CRF that was found is among the encoder's options, so the search for it affects nothing any more.
     if target and target["crf"] is None:
         found["target"] = {k: target[k] for k in ("kind", "wanted")}
     return found

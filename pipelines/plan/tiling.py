@@ -38,7 +38,7 @@ class Tile:
     """Everything it reads is in a black bar of the film."""
 
     def read(self, by: int = 1) -> tuple[slice, slice]:
-        """The region read from a plane subsampled by `by` in both directions."""
+        """The region that the network reads, in a plane subsampled by `by` in both directions."""
         return slice(self.halo_top // by, self.halo_bottom // by), slice(
             self.halo_left // by, self.halo_right // by
         )

@@ -1,8 +1,8 @@
 """`Timeline`: the timestamps of the output frames.
 
-The source's own times, tick for tick. If every field becomes a frame, ticks are half as long, with two frames
-per source frame. If film frames are woven from fields, ticks are a fourth as long, with four frames per five
-source frames.
+The times are those of the source, tick for tick. If every field becomes a frame, ticks are half as long, with
+two frames per source frame. If film frames are woven from fields, ticks are a fourth as long, with four
+frames per five source frames.
 """
 
 from __future__ import annotations

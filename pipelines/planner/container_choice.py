@@ -47,7 +47,7 @@ class ContainerTrial:
 
     @property
     def lost(self) -> list[tuple[Stream, str]]:
-        """The misfits that are a loss: streams without packets are none."""
+        """The tracks that don't fit and are a loss; those without packets are not."""
         return [(s, why) for s, why in self.misfits if s.packet_count or s.type == "attachment"]
 
 
@@ -215,7 +215,7 @@ def _is_locked(folder: Path) -> bool:
 
 
 def refuse_own_input(source: Path, target: Path | None) -> None:
-    """Raise UsageError if the output is the input, or one of its pictures, by whatever name."""
+    """Raise UsageError if the output is the input, or one of its images, under any name."""
     if target is None or not target.exists():
         return
     given = pattern_of(source)

@@ -45,7 +45,7 @@ _TABLE, _VERSION = "cadence", 2
 
 @dataclass(frozen=True)
 class FieldChoice:
-    """At most one of the two."""
+    """Deinterlacing or inverse telecine; at most one of them is set."""
 
     deinterlacing: Deinterlacing | None = None
     pulldown: Pulldown | None = None

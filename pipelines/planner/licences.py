@@ -1,6 +1,6 @@
-"""Licences of a plan's networks.
+"""Checks the licences of a plan's networks.
 
-What presets for commercial use refuse, and notes about the others.
+Presets for commercial use refuse some; for the others there are notes.
 """
 
 from __future__ import annotations

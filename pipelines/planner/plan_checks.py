@@ -122,7 +122,7 @@ _LONG_PACKET = 0.1
 
 
 def range_notes(info: VideoInfo, settings: RunSettings, left_out: Container[int] = ()) -> list[str]:
-    """Notes on a range beyond the end, which may be a mistake, and on tracks that begin later than it.
+    """Notes on a range that ends after the film, maybe by mistake, and on tracks that begin after its start.
 
     left_out: indexes of streams.
     """

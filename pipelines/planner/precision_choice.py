@@ -1,6 +1,6 @@
 """Precision and memory format of a plan's networks: as requested, or tried on a GPU.
 
-Decided once, when the plan is made, and followed by every worker and resume.
+The choice is made once, with the plan; every worker and every resumed run follows it.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def _suits_int8(settings: RunSettings, plan: Plan) -> bool:
 
 
 def _said_of_integers(settings: RunSettings, plan: Plan) -> list[str]:
-    """What a plan for a CPU with 8-bit dot products says of them: their cost, or how to have them."""
+    """The message about 8-bit integers for a CPU with 8-bit dot products: their cost, or how to use them."""
     if plan.precision == "int8":
         cost = max((stage.card.int8_cost_db or 0 for stage in plan.stages), default=0)
         return [f"computed on 8-bit integers, which cost {cost:.3f} dB of PSNR; --precision fp32 costs none"]
@@ -162,7 +162,7 @@ def multiplies_bytes() -> bool:
 
 
 def _computed(plan: Plan) -> list[Card]:
-    """The cards of a plan, without a classical scaler behind its only network."""
+    """The cards of a plan, without a classical scaler after its only network."""
     cards = plan.computed
     return cards[:1] if [bool(card.sha256) for card in cards] == [True, False] else cards
 

@@ -42,7 +42,7 @@ def most_disk_bytes(info: VideoInfo, plan: Plan) -> int:
         bits *= _IN_HARDWARE if encoder.vendor else 1.0
         crf = float(encoder.options.get("crf", at))
         bits *= 2 ** ((at - crf) / _CRF_THAT_HALVES[crf < at])
-        # What is enlarged further has no more to tell.
+        # Enlarging further adds no information.
         frame = bits / 8 * min(pixels, 4 * plan.width * plan.height)
         frame = max(frame, _AS_IT_WAS * sum(info.index.size) / max(1, plan.results(info.frame_count)))
     elif encoder.name == "prores_ks":

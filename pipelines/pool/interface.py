@@ -170,7 +170,7 @@ class WorkerPool(Protocol):
 
 
 def pulse_of(worker: Worker | None) -> int:
-    """A worker's progress since its creation, in steps of its own; 0 if it does not count them."""
+    """A worker's progress since its creation, in arbitrary steps; 0 if it does not count them."""
     found: int = getattr(worker, "pulse", 0)
     return found
 

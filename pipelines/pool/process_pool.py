@@ -309,7 +309,7 @@ class _Child:
         try:
             self.facts = self._set_up(worker, setup)
         except BaseException:
-            self.close()  # one that hangs would hold its memory beside the next
+            self.close()  # one that hangs would keep its memory while the next one runs
             raise
 
     def _set_up(self, worker: str, setup: bytes) -> dict[str, str]:

@@ -25,7 +25,7 @@ class DynamicHdrLook:
     def __init__(self) -> None:
         self._hdr10_plus = False
         self.captions = False
-        """Closed captions are in a packet: they may begin behind the first frames."""
+        """Closed captions are in a packet; they may begin after the first frames."""
         self._dolby_vision = 0
         self._flaws = {"hdr10+": "", "dolby vision": ""}
 

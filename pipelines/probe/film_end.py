@@ -62,7 +62,7 @@ times that stand still behind it; they report neither. MP4 has `appended_film`. 
 
 
 def refuse_unopened_second_film(path: str | os.PathLike[str]) -> None:
-    """Raise MediaError if a file can't be opened because a second film was joined to it byte by byte."""
+    """Raise MediaError if a file can't be opened because a second film was appended to it byte by byte."""
     if os.path.isfile(path):
         with open(path, "rb") as file:
             head = file.read(_LEAST_OF_A_FILM)
@@ -72,9 +72,9 @@ def refuse_unopened_second_film(path: str | os.PathLike[str]) -> None:
 
 
 def refuse_second_film(path: str | os.PathLike[str], format_name: str) -> None:
-    """Raise MediaError if a second film was joined to the first byte by byte and would not be read.
+    """Raise MediaError if a second film was appended byte by byte, and FFmpeg would skip or misread it.
 
-    Or not be understood: FFmpeg decodes what follows in a Matroska file by the headers of the first film.
+    It decodes everything in a Matroska file with the headers of the first film.
     """
     if format_name.startswith("matroska"):
         places = [*joined_films(path), os.path.getsize(path)]

@@ -182,7 +182,7 @@ _PHOTO_TAGS = frozenset({0x010F, 0x0110, 0x0132, 0x013B, 0x8298, 0x8769, 0x8825}
 
 @dataclass(frozen=True)
 class ExifFacts:
-    """What a picture file tells in its Exif data."""
+    """Facts from the Exif data of an image file."""
 
     orientation: Orientation | None = None
     """Decoders return the rotation but not the mirroring."""
@@ -213,7 +213,7 @@ _HVCC_ARRAYS = 22
 
 
 def unread_layers(codec: str, extradata: bytes | None, first: bytes) -> set[str]:
-    """What FFmpeg leaves out of HEVC with alpha, in words. first: the first packet."""
+    """Describe the layers of HEVC with alpha that FFmpeg does not decode. first: the first packet."""
     if codec != "hevc":
         return set()
     length_size = nal_length_size(codec, extradata)
@@ -238,9 +238,9 @@ def _hvcc_units(box: bytes) -> list[bytes]:
 
 
 def unread_parts(path: str | os.PathLike[str], codec: str) -> set[str]:
-    """What FFmpeg leaves out of a picture file, in words.
+    """Describe the parts of an image file that FFmpeg does not read.
 
-    Raises MediaError if it misreads the rest.
+    Raises MediaError if FFmpeg misreads the rest.
     """
     if codec == "exr":
         channels = _unread_exr_channels(path)
@@ -263,7 +263,7 @@ _MOST_PAGES = 10_000
 
 
 def _further_pages(path: str | os.PathLike[str]) -> int:
-    """Pages of a TIFF file behind the first, which is all that FFmpeg reads (TIFF 6.0, section 2)."""
+    """Pages of a TIFF file after the first, which is the only one that FFmpeg reads (TIFF 6.0, section 2)."""
     with open(path, "rb") as file:
         head = file.read(8)
         order: Literal["little", "big"] = "little" if head[:2] == b"II" else "big"
@@ -284,9 +284,9 @@ _BITS_PER_SAMPLE, _SAMPLE_FORMAT = 258, 339
 
 
 def _misread_samples(path: str | os.PathLike[str]) -> str:
-    """What the samples of a TIFF file are, if FFmpeg takes them for something else; empty if it doesn't.
+    """Describe the samples of a TIFF file if FFmpeg misreads them; empty if it doesn't.
 
-    It looks at their size only: 32 bits are floats, fewer are unsigned integers.
+    FFmpeg considers only their size: it reads 32 bits as floats, fewer as unsigned integers.
     """
     with open(path, "rb") as file:
         head = file.read(8)

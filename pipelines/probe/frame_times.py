@@ -115,7 +115,7 @@ def expected_times(
 
 
 def count(info: VideoInfo) -> VideoInfo:
-    """Decode the whole film once, in order, and return the info with the frames that came."""
+    """Decode the whole film once, in order, and return the info with the decoded frames."""
     seen = counted(info)
     try:
         pts, moved = _timeline(seen.pts, info)

@@ -104,7 +104,7 @@ class OtherTracks:
             last = [_alone(packet, bytes(packet), ()) for packet in self.last.get(index, ())]
             times = [t for p in last for t in (p.dts, p.pts) if t is not None]
             decoded = [p.dts for p in first if p.dts is not None]
-            # for packets that don't tell how long they last
+            # for packets without a duration
             step = max((b - a for a, b in pairwise(decoded)), default=0)
             end = max(
                 (t + (p.duration or step) for p in first for t in (p.dts, p.pts) if t is not None), default=0

@@ -81,8 +81,8 @@ def probe(
     """Read all facts about a video.
 
     video_stream: index of the film, from 0. exact: count frames by decoding all of them. rate: frames per
-    second of an image sequence. until: seconds of an image sequence that are needed, which may have a gap
-    behind them. Raises MediaError if the file is not a video, or its frames have no valid
+    second of an image sequence. until: seconds of an image sequence that are needed; there may be a gap
+    after them. Raises MediaError if the file is not a video, or its frames have no valid
     timestamps.
     """
     pattern = pattern_of(path)

@@ -72,7 +72,7 @@ class Quantisers:
             self._found.append(float(told.qp_map().mean()) - self._deeper)
 
     def taken(self) -> list[float]:
-        """All that were found since this was asked last, in the codec's own unit."""
+        """Return the quantisers found since the last call, in the codec's own unit."""
         if self._waiting:
             self._found += self._of_headers()
             self._waiting = []
@@ -80,7 +80,7 @@ class Quantisers:
         return found
 
     def level(self, found: Sequence[float]) -> float:
-        """The restoration level that speaks from some of them, 0 to 1; 0 too where nothing is known."""
+        """The restoration level that some quantisers suggest, 0 to 1; also 0 if nothing is known."""
         if not found:
             return 0.0
         near, level, slope = _LEVELS[self._codec]

@@ -38,21 +38,21 @@ __all__ = ["estimate_levels"]
 
 
 _PLACES, _MOST_PLACES, _PLACE_SECONDS = 8, 32, 15
-"""Where a film is looked at: at so many places, one more every so many seconds, and at most so many."""
+"""Number of places where a film is examined, their maximum, and the seconds of film for each further one."""
 _LOOKED_AT = (4, 7)
 """Which frames are examined at a place, counted from a key frame; key frames have a higher quality than the
 frames after them."""
 _THROUGH, _MOST_THROUGH = 250, 500
-"""Frames that are read one after another; the second where key frames are so far apart that few places can be
-looked at."""
+"""Films with at most so many frames are decoded completely; the second number applies if key frames are so
+far apart that few places can be examined."""
 _SAMPLES = 16
-"""Frames that are looked at of what is read through, and two of each shot besides."""
+"""Frames that are examined of a part that is decoded completely, in addition to two of each shot."""
 _WEIGHT_FRAMES = 12
-"""Number of frames that count as much as one place, where a whole part of the film is read."""
+"""Number of frames that count as much as one place, if a whole part of the film is decoded."""
 _CHANGE = 0.3
-"""Cost of one change of the level, beside the sum over places of their distances from their level."""
+"""Cost of one change of the level; added to the sum over places of the distances from their level."""
 _LEAST_WEIGHT = 1.5
-"""Places with a level of their own."""
+"""Smallest weight, in places, of a part with a separate level."""
 _LEAST_STEP = 0.2
 """Smallest change from one level to the next; a smaller one is within the estimate's own error."""
 _ENOUGH_TILES = 6
@@ -61,7 +61,7 @@ two tiles each, were estimated at 0.06 to 0.51, and too low costs less than too 
 
 
 def estimate_levels(info: VideoInfo, *, full: bool, prefilter: str = "") -> RestoreLevels:
-    """Levels rounded to two decimals; empty if all frames are flat or tiny.
+    """Estimate a film's restoration levels, to two decimals; empty if all frames are flat or tiny.
 
     full: full range. prefilter: filters before the networks; their output is then estimated, without the
     quantisers.
@@ -72,7 +72,7 @@ def estimate_levels(info: VideoInfo, *, full: bool, prefilter: str = "") -> Rest
     count = info.frame_count
     with FilmSamples(info, OPTIONS) as samples:
         film = _Film(info, samples, full=full, prefilter=prefilter)
-        # Where frames are not known by their times, the film's beginning stands for all of it.
+        # If frames are not known by their times, the beginning represents the whole film.
         places = film.places() if samples.is_seekable and count > _THROUGH else []
         if places and (len(places) >= _PLACES or count > _MOST_THROUGH):
             parts = _parts_of_places(film, places)
@@ -88,7 +88,7 @@ def estimate_levels(info: VideoInfo, *, full: bool, prefilter: str = "") -> Rest
 
 @dataclass(frozen=True)
 class _Look:
-    """What was seen at a place of a film, or of a shot."""
+    """What was found at a place of a film, or in a shot."""
 
     frame: int
     """Number of its first frame."""
@@ -101,7 +101,7 @@ class _Look:
 
 
 class _Film:
-    """Frames of a film, where somebody wants to see them."""
+    """Decodes frames of a film for the estimate."""
 
     def __init__(
         self,
@@ -132,7 +132,7 @@ class _Film:
         return max(seen, round(self._quantisers.level([n for look in looks for n in look.quantisers]), 2))
 
     def places(self) -> list[_Look]:
-        """Spread evenly over the film."""
+        """Examine places that are spread evenly over the film."""
         pts, frames = self._info.pts, self._info.frame_count
         seconds = (pts[-1] - pts[0]) * self._info.time_base
         count = min(_MOST_PLACES, _PLACES + int(seconds / _PLACE_SECONDS))
@@ -144,7 +144,7 @@ class _Film:
         return found
 
     def place(self, at: int) -> _Look | None:
-        """Behind the last key frame before a frame; None where nothing comes."""
+        """Examine frames after the last key frame before a frame; None if none is decoded."""
         first, chosen, last = None, [], None
         for number, frame in self._frames(at):
             first = number if first is None else first
@@ -193,7 +193,7 @@ class _Film:
         )
 
     def _tiles(self, frame: Any) -> list[np.ndarray]:
-        """What is looked at of a frame, in 8-bit limited-range codes."""
+        """The tiles of a frame that are examined, in 8-bit limited range."""
         self._quantisers.see(frame)
         found = tiles_of_frame(self._luma(frame), self._pixels.bits, self._prefilter)
         return [_as_limited_8_bit(tile, self._pixels, full=self._full) for tile in found]
@@ -204,9 +204,9 @@ class _Film:
         return luma
 
     def _frames(self, at: int) -> Iterator[tuple[int, Any]]:
-        """(number, frame), from the last key frame before a frame on.
+        """Yield (number, frame) from the last key frame before a frame.
 
-        Where frames are not known by their times, from the beginning, counted.
+        If frames are not known by their times, decoding starts at the beginning, and frames are counted.
         """
         pts, stop = self._info.pts, self._info.frame_count
         try:
@@ -231,7 +231,7 @@ class _Film:
 
 
 def _parts_of_places(film: _Film, places: list[_Look]) -> list[list[_Look]]:
-    """Places with one level, each beginning at a cut; what no cut divides has one level."""
+    """Group places into parts with one level each, divided at cuts; without a cut, places stay together."""
     parts = _parts(places, film)
     found = parts[:1]
     for looks in parts[1:]:
@@ -271,7 +271,7 @@ def _cut(film: _Film, before: list[_Look], after: list[_Look]) -> int | None:
 
 
 def _parts(looks: list[_Look], film: _Film) -> list[list[_Look]]:
-    """Neighbours with one level each: places or shots, all of which are in one of the parts."""
+    """Group neighbouring places or shots with one level; each of them is in one group."""
     told = [film.level([look]) for look in looks]
     known = [level for level in told if level is not None]
     if not known:
@@ -293,7 +293,7 @@ def _parts(looks: list[_Look], film: _Film) -> list[list[_Look]]:
 
 
 def changes(levels: Sequence[float], weights: Sequence[float]) -> list[int]:
-    """Where a level that is constant in between changes, so that levels lie near it and changes are few.
+    """Where a piecewise constant level changes, so that it is close to all levels and changes rarely.
 
     Finds the best of all divisions by dynamic programming (Jackson et al. 2005, doi:10.1109/LSP.2001.838216).
     """

@@ -168,7 +168,7 @@ def _by_scale(models: Iterable[str], scale: int | None) -> dict[int, dict[str, C
         inner = found.setdefault(size, {})
         common = Counter(card.name for _, card in ones)
         for name, card in ones:
-            # A network of one's own goes by its file beside the one that it has its name from.
+            # A user's own network is labelled by its file if a shipped one with its name is judged, too.
             label = (
                 card.name
                 if common[card.name] == 1 or Path(name).suffix not in {".safetensors", ".toml"}

@@ -96,7 +96,7 @@ def _range_made(films: Sequence[VideoReader]) -> str:
 
 
 def _report(film: VideoReader) -> dict[str, Any]:
-    """The report beside a result; empty if there is none, or if it is of another file."""
+    """The report next to an output; empty if there is none, or if it is of another file."""
     path = Path(film.info.path)
     try:
         found = json.loads(report_path(path).read_bytes())
@@ -167,7 +167,7 @@ class PairedReader:
         extra = [
             n for n in pairing.alone[1] if whole or early < (other.pts[n] - base) * other.time_base < late
         ]
-        if align == "part":  # what it has behind the part, though the whole has it, too
+        if align == "part":  # its frames after the part, although the whole film has them, too
             extra += [m for n, m in pairing.pairs if n >= stop]
         mine, theirs = self.labels[number], self.labels[0]
         if len(missing) != len(extra):

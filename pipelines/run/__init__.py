@@ -5,7 +5,7 @@ chunk_loop.py      makes missing chunks; retries with fewer workers or smaller t
 chunk_tasks.py     splits a plan into tasks and feeds them with packets
 crf_estimate.py    estimates from samples, and the CRF for a target
 crf_search.py      finds the CRF for a size or VMAF from samples
-execution.py       who makes chunks, where, and what ends it early
+execution.py       which workers make chunks, and what stops them early
 folder_changes.py  waits for changes in a folder
 inputs.py          files, folders, patterns and URLs -> inputs
 job.py             one video from file to file; yields events

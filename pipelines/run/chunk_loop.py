@@ -51,7 +51,7 @@ _LEAST_FREE_BYTES = 32 << 20
 def plan_as_begun(
     begun: WorkFolderPlan, planned: Planned, source: Path, output: Path | None, settings: RunSettings
 ) -> Generator[Note, None, Planned]:
-    """The plan that an earlier run of the same command had come to.
+    """The plan that an earlier run of the same command was using when it ended.
 
     It may have the CRF for a target, counted frames, and smaller tiles.
     """

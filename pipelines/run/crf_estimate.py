@@ -131,7 +131,7 @@ def choose_crf(points: Sequence[tuple[float, float]], aim: float, kind: str) -> 
     to it.
     """
     points = sorted(points)
-    # The curve falls: the aim lies behind the last point that is above it.
+    # The curve falls: the aim is after the last point that is above it.
     place = sum(value > aim for _, value in points)
     middle = (points[max(0, place - 1)][0] + points[min(place, len(points) - 1)][0]) / 2
     near = sorted(sorted(points, key=lambda p: (abs(p[0] - middle), p[0]))[:3])

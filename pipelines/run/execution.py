@@ -1,4 +1,4 @@
-"""`Execution`: who makes the chunks of a plan, where, and what ends it early."""
+"""`Execution`: which workers make the chunks of a plan, and what stops them early."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ __all__ = ["Execution"]
 
 @dataclass(frozen=True)
 class Execution:
-    """Who makes chunks, and what ends it before all are made."""
+    """Which workers make chunks, and what stops them before all are made."""
 
     settings: ExecutionSettings
     worker: str = WorkerKind.CHUNK_UPSCALER
-    """"module:Class", for tests another."""
+    """"module:Class"; tests use another one."""
     workers: WorkerPool | None = None
     """Pool to use; None: child processes, or the cluster of the settings."""
     stop: threading.Event | None = None

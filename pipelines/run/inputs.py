@@ -51,16 +51,17 @@ def find_inputs(
     allow_url: bool = False,
     staging: Path | None = None,
 ) -> list[Input]:
-    """The videos that paths mean, each once, in the given order; those of a folder or pattern by name.
+    """Find the videos that paths mean, each once, in the given order; those of a folder or pattern by name.
 
-    A path that exists is itself, whatever characters it has; one that does not and has *, ? or [ is a pattern
-    (** for any folders). In folders and patterns, hidden files, and outputs of earlier runs (those with a
-    report), are skipped. A folder with videos means these alone, as images next to films are posters and
-    thumbnails; one without means its images. output: a file for one input, a folder for several or for a
-    folder; created if missing. recursive: include subfolders, which the output mirrors. allow_url: URLs are
-    URLs; else they are file names. staging: download folder; None: the user's cache. Raises MediaError if
-    nothing is found, UsageError if several inputs would share one output file, and for a URL that is not
-    allowed.
+    A path that exists means itself, whatever characters it has. One that doesn't exist and has *, ? or [ is a
+    pattern (** matches any folders). In folders and patterns, hidden files and outputs of earlier runs (those
+    with a report) are skipped. A folder with videos means only these, because images next to films are
+    posters and thumbnails; a folder without videos means its images.
+
+    output: a file for one input, a folder for several or for a folder; created if missing. recursive: include
+    subfolders, which the output mirrors. allow_url: download URLs, instead of treating them as file names.
+    staging: download folder; None: the user's cache. Raises MediaError if nothing is found, UsageError if
+    several inputs would share one output file, and for a URL that is not allowed.
     """
     staging = staging or cache_folder() / "staged"
     if isinstance(output, Url):

@@ -174,7 +174,7 @@ class Job:
         return done
 
     def _as_begun(self, target: Path) -> Iterator[Event]:
-        """Switch to the plan that an earlier run of the same command had come to."""
+        """Switch to the plan that an earlier run of the same command was using when it ended."""
         plan = self.planned.plan
         begun = work_folder_plan(work_folder(target))
         if begun is not None and begun.asked in plan.ids and begun.id != plan.id:

@@ -80,7 +80,7 @@ def finished_output(target: Path, plan: Plan, *, of_any_size: bool = False) -> A
 
 
 def _end_of(following: Generator[Note, None, Planned]) -> Planned:
-    """What a generator returns."""
+    """The value that a generator returns."""
     while True:
         try:
             next(following)

@@ -1,4 +1,4 @@
-"""`Encoder`: an encoder with every option that shapes its output; and the limits of encoders for any film."""
+"""`Encoder`: an encoder with every option that affects its output; limits of encoders for any film."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def encoder_name(codec: str, vendor: str) -> str:
 
 
 def refuse_crf(crf: float, codec: str, encoder: str) -> None:
-    """Raise UsageError for a CRF that the encoder does not take. encoder: as in `EncodeSettings`."""
+    """Raise UsageError for a CRF that the encoder does not accept. encoder: as in `EncodeSettings`."""
     highest = highest_crf(codec)
     if highest is None:
         raise UsageError(f"--crf does not go with {codec}; use --preset or --encoder-option")
@@ -127,7 +127,7 @@ def refuse_crf(crf: float, codec: str, encoder: str) -> None:
 
 
 def refuse_preset(preset: str, codec: str, encoder: str) -> None:
-    """Raise UsageError for a preset that neither we nor the software encoder have."""
+    """Raise UsageError for a preset that is neither ours nor one of the software encoder's."""
     own = _OWN_PRESETS[codec]
     if encoder in VENDORS or preset in {*PRESETS, *own}:
         return
@@ -138,7 +138,7 @@ def refuse_preset(preset: str, codec: str, encoder: str) -> None:
 
 
 def refuse_pair(codec: str, container: str) -> None:
-    """Raise UsageError for a codec that a container (FFmpeg's name) does not hold."""
+    """Raise UsageError for a codec that a container (FFmpeg's name) can't hold."""
     if (codec, container) in _NOT_IN_IT:
         raise UsageError(_NOT_IN_IT[codec, container])
     if container == "webm" and codec != "av1":
@@ -179,7 +179,7 @@ class Encoder:
 
     @property
     def fed_format(self) -> str:
-        """Pixel format of its input."""
+        """Pixel format of the frames that the encoder receives."""
         if self.vendor:
             return VENDORS[self.vendor][self.pix_fmt]
         return PACKED.get((self.name, self.pix_fmt), self.pix_fmt)

@@ -33,7 +33,7 @@ NO_PREFILTER = "none"
 
 
 def prefilter_names(text: str) -> tuple[str, ...]:
-    """Names joined by commas, in order; "none" is none. Raises UsageError for unknown and repeated names.
+    """Names joined by commas, in order; "none" means none. Raises UsageError for unknown and repeated names.
 
     >>> prefilter_names("deblock, deband")
     ('deblock', 'deband')
@@ -157,7 +157,7 @@ _UNITS = re.compile(r"(?:(\d+) ?h)? ?(?:(\d+) ?m(?:in)?)? ?(?:([\d.]+) ?s(?:ec)?
 
 
 def _seconds(text: str) -> Fraction:
-    """Of 1:30, 90, 90s or 1m30s, as names of outputs have it."""
+    """Parse 1:30, 90, 90s or 1m30s; names of outputs use the last form."""
     named = _UNITS.fullmatch(text.strip())
     if named is not None and any(named.groups()):
         hours, minutes, seconds = (_number(part or "0") for part in named.groups())

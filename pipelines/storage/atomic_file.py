@@ -62,7 +62,7 @@ def write_atomically(path: Path, content: bytes | Callable[[Path], object], *, p
 
 def _write(path: Path, content: bytes | Callable[[Path], object]) -> None:
     with open(path, "xb") as file:  # not where a file or a link has that name
-        # what the umask leaves; it can't be asked for without being changed
+        # the umask can't be read without being changed
         mode = os.fstat(file.fileno()).st_mode & 0o777
         if isinstance(content, bytes):
             file.write(content)

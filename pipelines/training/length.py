@@ -1,4 +1,4 @@
-"""`Length`: the number of steps of a training, from which step on it holds, and what it follows from."""
+"""`Length`: the number of steps of a training, the step from which it applies, and how it was set."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["LEAST_STEPS", "Length", "StepPace"]
 
 LEAST_STEPS = 20
 _CHECKS = 20
-"""How often in its minutes a training compares its speed with the estimate."""
+"""How many times a training of so many minutes compares its speed with the estimate."""
 _TOLERANCE = 0.05
 """Relative difference up to which an estimate is kept."""
 
@@ -22,9 +22,9 @@ class Length:
     """The length of a training."""
 
     asked: int
-    """Steps of the settings."""
+    """Number of steps in the settings."""
     minutes: float | None = None
-    """Time of the whole training that was asked for instead, in minutes."""
+    """Requested duration of the whole training, in minutes, instead of steps."""
     parts: list[list[int]] = field(default_factory=list)
     """[first step, number of steps of the training from there on]. The learning rate follows the last part,
     so with the settings and the data these parts determine the weights."""
@@ -33,7 +33,7 @@ class Length:
 
     @property
     def steps(self) -> int:
-        """The number of steps that holds now."""
+        """The current number of steps."""
         return self.parts[-1][1]
 
     def change(self, step: int, steps: int) -> bool:
@@ -46,9 +46,10 @@ class Length:
         return True
 
     def resume(self, step: int, asked: int, minutes: float | None) -> bool:
-        """Continue after `step`, with the length it had unless another is asked for.
+        """Continue after `step`, with the length it had, unless another one is requested.
 
-        Returns whether the number of steps changes. Raises UsageError if as much is already done.
+        Returns whether the number of steps changes. Raises UsageError if as many steps or minutes are already
+        done.
         """
         if minutes is None and asked == self.asked:
             return False
@@ -75,13 +76,13 @@ class Length:
 
 
 class StepPace:
-    """Corrects the number of steps by the speed of the last ones, where minutes were asked for.
+    """Corrects the number of steps by the speed of recent ones, if minutes were requested.
 
     The machine may have been slower or faster while the first estimate was made.
     """
 
     def __init__(self, length: Length, step: int, seconds: float) -> None:
-        """step, seconds: steps made so far, and the time in them."""
+        """step, seconds: number of steps so far, and the time they took."""
         self._length, self._cost = length, 0.0
         self._step, self._seconds, self._elapsed = step, seconds, length.elapsed
 

@@ -69,7 +69,7 @@ def train(
             "--workers and --cpus-per-worker are of a cluster; give --cluster, too, or leave them out"
         )
     for place in data:
-        read_manifest(Path(place))  # before anything is said or timed
+        read_manifest(Path(place))  # before anything is printed or timed
     if cluster is not None:
         from pipelines.cluster.ray_session import ClusterResources, open_session
 

@@ -113,7 +113,7 @@ class Trainer:
     def resume(self, minutes: float | None = None) -> Iterator[Note]:
         """Load the checkpoint of the folder if there is one; more minutes or steps make the training longer.
 
-        Raises UsageError if fewer are asked for than are done, MediaError as `State.load`.
+        Raises UsageError if fewer are requested than are done, MediaError like `TrainingState.load`.
         """
         path, state = self.folder / "checkpoint.pt", self.state
         if not path.is_file():

@@ -52,7 +52,7 @@ class FrameOrderCheck:
 
     @property
     def dynamic_hdr(self) -> tuple[int, ...]:
-        """Marks of the dynamic HDR metadata of all frames so far; empty where the plan keeps none."""
+        """Marks of the dynamic HDR metadata of all frames so far; empty if the plan keeps none."""
         return tuple(self._marks)
 
     def source(self, frame: Frame, filtered: Frame | None = None) -> None:

@@ -139,7 +139,7 @@ class StageSeconds:
     """Bytes of an encoded chunk's first frame, and of the others on average."""
     bytes_a_frame: float = 0.0
     queued: float = 0.0
-    """Seconds a frame that threads of the network waited for a core; 0 where the system does not tell."""
+    """Seconds per frame that threads of the network waited for a core; 0 if the system does not report it."""
 
 
 @dataclass(frozen=True)

@@ -21,12 +21,12 @@ class CommandGroup(click.Group):
     """Lists commands in order of definition; an unknown command gets the nearest one as a suggestion."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """In order of definition."""
+        """List commands in order of definition."""
         del ctx
         return list(self.commands)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Complete first sentences, which click would truncate."""
+        """Show complete first sentences, which click would truncate."""
         del ctx
         rows = [
             (name, command.get_short_help_str(limit=1000))
@@ -59,9 +59,9 @@ class CommandGroup(click.Group):
 
 
 def _behind_not_empty(callback: Callable[..., Any] | None) -> Callable[..., Any]:
-    """A callback behind a check that no text is empty, as one of a variable that is not set.
+    """Make a callback that first refuses empty text, such as from a shell variable that is not set.
 
-    Only of what was typed: defaults may be.
+    Only typed values are refused; defaults may be empty.
     """
 
     def checked(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
@@ -102,10 +102,10 @@ _HABITS = {
     "--acodec|--audio|--no-audio|-a": "all tracks are copied; leave it out",
     "--out|--outfile|--output-file": "give -o",
 }
-"""Options of other programs, and what to give instead."""
+"""Options of other programs, and what to use instead."""
 
 
 def remedy_for(option: str) -> str:
-    """What to give instead of another program's option; empty if it is not known."""
+    """What to use instead of another program's option; empty if it is not known."""
     name = option.partition("=")[0].lower()
     return next((said for names, said in _HABITS.items() if name in names.split("|")), "")

@@ -82,7 +82,7 @@ for _command in (
 
 
 def _own_packages() -> None:
-    """Refuse to run on somebody else's `models` or `pipelines`: the names are common."""
+    """Refuse to run if `models` or `pipelines` are packages of another program; the names are common."""
     home = Path(__file__).resolve().parents[2]
     for name in ("models", "pipelines"):
         spec = importlib.util.find_spec(name)
@@ -98,7 +98,7 @@ def _own_packages() -> None:
 
 
 def _output_fails() -> bool:
-    """Whether standard output takes no more."""
+    """Whether standard output can't be written to any more."""
     try:
         sys.stdout.write(" ")
         sys.stdout.flush()
@@ -108,9 +108,9 @@ def _output_fails() -> bool:
 
 
 def _refuse_known_holes() -> None:
-    """Refuse an FFmpeg with known holes, through which a film could take over.
+    """Refuse an FFmpeg with known vulnerabilities, through which a film could take control.
 
-    Warn of the others, which untrusted input reaches less easily.
+    For other libraries, which untrusted input reaches less easily, print a warning.
     """
     from pipelines.diagnostics.dependencies import outdated
 
@@ -122,27 +122,24 @@ def _refuse_known_holes() -> None:
 
 
 def _loads_weights(given: list[str]) -> bool:
-    """Whether the command loads networks, which may be untrusted, in this very process.
-
-    And needs no network for what it does.
-    """
+    """Whether the command loads possibly untrusted networks in this process, and needs no network access."""
     return given[:1] in (["evaluate"], ["export"], ["quantize"], ["dataset"]) and not any(
         a.startswith("--cluster") for a in _options(given)
     )
 
 
 def _options(given: list[str]) -> list[str]:
-    """Arguments that may be options: behind "--" all are names of files."""
+    """Arguments that may be options; after "--" all are file names."""
     return given[: given.index("--")] if "--" in given else given
 
 
 _RESUMABLE = {"run", "dataset", "watch", "serve"}
-"""Commands that keep finished work, and go on with it."""
+"""Commands that keep finished work, and resume it."""
 
 
 def _stopped(error: BaseException, command: str) -> NoReturn:
-    """End a command that was interrupted, which may have threads that nothing ends."""
-    if isinstance(error.__cause__, EOFError):  # FFmpeg's, of a file's end: click takes it for Ctrl-D
+    """End an interrupted command, which may have threads that don't end by themselves."""
+    if isinstance(error.__cause__, EOFError):  # FFmpeg's, for the end of a file; click treats it as Ctrl-D
         raise error.__cause__ from None
     kept = "; finished work is kept; run the same command again to resume" if command in _RESUMABLE else ""
     echo(f"vsr: stopped{kept}", err=True)
@@ -153,7 +150,7 @@ def _stopped(error: BaseException, command: str) -> NoReturn:
 
 
 def _refuse(error: click.ClickException, *, as_json: bool) -> None:
-    """Show wrong usage as every other error, in one line; a command without anything, by its help."""
+    """Show wrong usage in one line, as every other error; for a command without arguments, show its help."""
     from models.errors import UsageError
 
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
@@ -166,7 +163,7 @@ def _refuse(error: click.ClickException, *, as_json: bool) -> None:
 
 
 _NEARLY = 0.85
-"""Least likeness of an option that a slip of the pen explains, as `difflib` measures it."""
+"""Least similarity of an option that is probably a typing error, as measured by `difflib`."""
 
 
 def _with_closest(error: click.ClickException, given: list[str]) -> click.ClickException:
@@ -218,14 +215,14 @@ def main(arguments: list[str] | None = None) -> None:
     except click.exceptions.Exit as exit_:
         sys.exit(exit_.exit_code)
     except SystemExit:
-        # click's sign that whoever read our output has gone
+        # click's sign that the reader of our output has exited
         if type(sys.stdout).__name__.endswith("PacifyFlushWrapper"):
             sys.exit(141)
         raise
     except OSError as error:
         if error.filename is not None or not _output_fails():
             raise
-        # or the interpreter would fail again at its end
+        # otherwise the interpreter would fail again when it ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         echo(f"vsr: standard output can't be written to: {error.strerror}; finished work is kept", err=True)
         sys.exit(5)

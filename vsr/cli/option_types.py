@@ -90,7 +90,7 @@ class Amount(click.ParamType):  # type: ignore[type-arg]
     name = "float"
 
     def __init__(self, unit: str = "", *, is_share: bool = False, is_positive: bool = False) -> None:
-        """is_share: of 1; 50% means 0.5. is_positive: 0 is refused, which settings take for "not given"."""
+        """is_share: 50% means 0.5. is_positive: refuse 0, which settings treat as "not given"."""
         self._unit, self._is_share, self._is_positive = unit, is_share, is_positive
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:

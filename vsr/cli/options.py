@@ -67,8 +67,8 @@ def run_options(
         metavar="NAME|FILE",
         shell_complete=_models_and_files,
         help=(
-            "Name from `vsr models`, or a weights file; separate several by commas to run them one "
-            "after another."
+            "Name from `vsr models`, or a weights file; to run several one after another, separate them "
+            "by commas."
         ),
     )
     options = [
@@ -86,7 +86,7 @@ def run_options(
                 "1440p, 1080p, 720p or WxH. Default: 4k for inputs up to 1080p, else 8k."
             ),
         ),
-        click.option("--scale", type=Factor(), metavar="N", help="Whole scale factor, instead of --to."),
+        click.option("--scale", type=Factor(), metavar="N", help="Integer scale factor, instead of --to."),
         click.option(
             "--square-pixels",
             is_flag=True,
@@ -97,17 +97,17 @@ def run_options(
             "--crop-bars", is_flag=True, default=None, help="Crop black bars present throughout the film."
         ),
         *([model] if one_model else []),
-        click.option("--codec", type=CodecName(), help="Of the video; default: hevc. x265 means hevc, too."),
+        click.option("--codec", type=CodecName(), help="Video codec; default: hevc (alias x265)."),
         click.option(
             "--encoder",
             type=click.Choice(["auto", "software", "nvenc", "qsv", "amf", "videotoolbox"]),
             help=(
-                "software, or a GPU's hardware encoder. Default: auto, which uses a hardware "
+                "Software encoder, or hardware encoder of a GPU. Default: auto, which uses a hardware "
                 "encoder only if networks run on that GPU and the encoder passes a self-test."
             ),
         ),
         click.option(
-            "--crf", type=Amount(), help="Constant quality, on the scale of the codec's software encoder."
+            "--crf", type=Amount(), help="Constant quality, on the CRF scale of the codec's software encoder."
         ),
         click.option(
             "--target-size",
@@ -124,7 +124,7 @@ def run_options(
             ),
         ),
         click.option(
-            "--preset", help="draft, balanced (default), archive, or one of the encoder's own, such as slow."
+            "--preset", help="draft, balanced (default), archive, or a preset of the encoder, such as slow."
         ),
         click.option(
             "--encoder-option",
@@ -136,7 +136,7 @@ def run_options(
         click.option(
             "--pixel-format",
             metavar="NAME",
-            help="Pixel format by FFmpeg's name, such as yuv420p10le; default: the source's.",
+            help="Pixel format as named by FFmpeg, such as yuv420p10le; default: the source's.",
         ),
         click.option(
             "--range", metavar="FROM-TO", help="Process only a part, in seconds or [hh:]mm:ss[.fff]."
@@ -152,8 +152,8 @@ def run_options(
             type=Amount("s"),
             metavar="S",
             help=(
-                "Length of chunks in seconds; a run resumes after the last finished chunk. Default: 6, and"
-                " less for the first ones."
+                "Length of chunks in seconds; a run resumes after the last finished chunk. Default: 6; the"
+                " first chunks are shorter."
             ),
         ),
         click.option(
@@ -170,8 +170,8 @@ def run_options(
             "--precision",
             type=click.Choice(["auto", "int8", "bf16", "fp16", "fp32"]),
             help=(
-                "Numeric precision of networks; default: auto, chosen for device and network. int8: on CPUs"
-                " with VNNI or AMX only, with the same bytes on all of them."
+                "Numeric precision of networks; default: auto, chosen for device and network. int8 needs a"
+                " CPU with VNNI or AMX, and gives the same bytes on all of them."
             ),
         ),
         click.option(
@@ -219,7 +219,7 @@ def run_options(
             "--detail",
             type=RestorationLevel(),
             metavar="auto|0..1",
-            help="From faithful (0) to crisp (1), if a network has both; default: auto, 0.75 or less.",
+            help="From faithful (0) to crisp (1), for networks that have both; default: auto, at most 0.75.",
         ),
         click.option(
             "--convert-subtitles",
@@ -247,7 +247,7 @@ def run_options(
             "--drop-incompatible",
             is_flag=True,
             default=None,
-            help="Leave out tracks the output container can't hold.",
+            help="Leave out tracks that the output container can't hold.",
         ),
         click.option(
             "--config",

@@ -1,6 +1,6 @@
 """`Signals`: SIGINT (Ctrl-C), SIGTERM and Windows's Ctrl-Break as a request to stop.
 
-The first lets the work under way finish, the second ends everything now.
+The first signal lets current work finish, the second ends everything immediately.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Signals:
         click.echo(f"\n{self._heard}; press again to stop immediately", err=True)
 
     def translated(self, error: Exception) -> Exception:
-        """The error with the exit code of the signal that caused it; SIGTERM has a code of its own."""
+        """The error with the exit code of the signal that caused it; SIGTERM has another code than SIGINT."""
         if self._number == signal.SIGTERM:
             error.exit_code = 143  # type: ignore[attr-defined]
         return error

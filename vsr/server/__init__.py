@@ -8,6 +8,6 @@ services.py        everything a running server consists of
 settings_form.py   settings of a run that may come over HTTP
 
 jobs/              the queue on disk, and its jobs as child processes
-media/             films, previews and comparisons, looked at in child processes
+media/             films, previews and comparisons, examined in child processes
 web/               HTTP: access control, routes, events
 """

@@ -180,7 +180,7 @@ def _address(host: str, port: int) -> str:
 def _alone(folder: Path) -> Iterator[int]:
     """Hold the lock of this queue, so that only one server uses it.
 
-    Yields the descriptor that commands keep open; its lock tells whether any is still running.
+    Yields the descriptor that commands keep open; its lock shows whether any is still running.
     """
     with open(folder / "server.lock", "ab") as own, open(folder / "commands.lock", "ab") as commands:
         if not lock_file(own.fileno()):
@@ -280,7 +280,7 @@ class _Server(uvicorn.Server):
     def run(self, on_ready: Callable[[], None]) -> None:  # type: ignore[override]
         """Serve until a signal arrives, then wait for the jobs.
 
-        On_ready: called when requests are answered.
+        on_ready: called when the server accepts requests.
         """
         self._on_ready = on_ready
         before = {

@@ -1,6 +1,6 @@
 """`SettingsForm`: settings of a run over HTTP, and the options of the command they become.
 
-Settings that name files, run elsewhere, or pass an encoder options that write files are left out:
+Settings that name files, use other machines, or could make an encoder write files are left out:
 `--encoder-option`, `--cluster`, `--workers`, and paths in `--model` and `--config`.
 """
 
@@ -25,68 +25,71 @@ _WORD = r"^[A-Za-z0-9_-]{1,40}$"
 
 
 class SettingsForm(BaseModel):
-    """Settings by the names of the command's options; omitted ones have the command's default."""
+    """Settings named like the options of `vsr run`; omitted ones have the command's defaults."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     config: str | None = Field(
-        default=None, pattern=_WORD, description="a name of presets; settings given here override it"
+        default=None, pattern=_WORD, description="name of a preset; the other settings override it"
     )
     output: str | None = Field(
         default=None,
         max_length=4096,
-        description="ROOT/folder/name.mkv, or a folder; default: beside the film",
+        description="ROOT/folder/name.mkv, or a folder; default: next to the film",
     )
     to: str | None = Field(
         default=None, pattern=r"^[A-Za-z0-9]{1,20}$", description="4k, 8k, 2160p, 1440p, 1080p, 720p or WxH"
     )
-    scale: int | None = Field(default=None, ge=1, le=16, description="factor on both sides, instead of to")
-    square_pixels: bool | None = Field(
-        default=None, description="bake an anamorphic picture's shape into its pixels"
-    )
+    scale: int | None = Field(default=None, ge=1, le=16, description="integer scale factor, instead of to")
+    square_pixels: bool | None = Field(default=None, description="convert anamorphic video to square pixels")
     crop_bars: bool | None = Field(default=None, description="crop black bars present throughout the film")
     model: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_+.,-]{0,199}$",
-        description="a name of networks; default: auto",
+        description="name of a network; default: auto",
     )
     codec: Literal["hevc", "h264", "av1", "prores", "ffv1"] | None = None
     encoder: Literal["auto", "software", "nvenc", "qsv", "amf", "videotoolbox"] | None = None
     crf: float | None = Field(
         default=None,
-        description="constant quality, in the scale of the codec's software encoder",
+        description="constant quality, on the CRF scale of the codec's software encoder",
     )
     target_size: str | None = Field(
         default=None,
         pattern=r"^[0-9A-Za-z.]{1,20}$",
-        description="size of the video, such as 8GB, instead of crf",
+        description="target size of the output, such as 8GB, instead of crf",
     )
-    target_vmaf: float | None = Field(default=None, gt=0, lt=100, description="VMAF to reach, instead of crf")
+    target_vmaf: float | None = Field(default=None, gt=0, lt=100, description="target VMAF, instead of crf")
     preset: str | None = Field(
-        default=None, pattern=_WORD, description="draft, balanced, archive, or the encoder's own word"
+        default=None, pattern=_WORD, description="draft, balanced, archive, or a preset of the encoder"
     )
     pixel_format: str | None = Field(
-        default=None, pattern=r"^[a-z0-9_]{1,40}$", description="FFmpeg's name; default: the source's"
+        default=None,
+        pattern=r"^[a-z0-9_]{1,40}$",
+        description="FFmpeg's name of the pixel format; default: the source's",
     )
     range: str | None = Field(
         default=None,
         max_length=60,
         pattern=r"^[0-9:.]*-[0-9:.]*$",
-        description="only a part: FROM-TO, in seconds or hh:mm:ss",
+        description="process only a part: FROM-TO, in seconds or hh:mm:ss",
     )
     rate: str | None = Field(
-        default=None, max_length=40, pattern=r"^[0-9./]+$", description="frames a second of numbered pictures"
+        default=None, max_length=40, pattern=r"^[0-9./]+$", description="frame rate of image sequences"
     )
     video_stream: int | None = Field(
-        default=None, ge=0, le=1000, description="which of several films, from 0"
+        default=None, ge=0, le=1000, description="index of the video stream, from 0"
     )
     chunk_seconds: float | None = Field(
-        default=None, gt=0, le=3600, description="length of the parts that are kept and resumed one by one"
+        default=None,
+        gt=0,
+        le=3600,
+        description="length of chunks in seconds; a run resumes after the last finished chunk",
     )
     tile: str | None = Field(
         default=None,
         pattern=r"^[0-9]{1,6}x[0-9]{1,6}$",
-        description="size of the tiles networks work in: WxH",
+        description="tile size of networks: WxH",
     )
     device: Literal["auto", "cpu", "cuda", "xpu", "mps"] | None = None
     precision: Literal["auto", "int8", "bf16", "fp16", "fp32"] | None = None
@@ -101,33 +104,37 @@ class SettingsForm(BaseModel):
     )
     keep_grain: bool | None = Field(
         default=None,
-        description="remove film grain before the networks, and synthesise as much in the result",
+        description="remove film grain before the networks, and synthesise the same amount in the output",
     )
     strength: float | None = Field(
-        default=None, ge=0, le=1, description="between the classical result (0) and the networks' (1)"
+        default=None,
+        ge=0,
+        le=1,
+        description="blend of the classical filter's output (0) and the network's (1)",
     )
     restore: Literal["auto"] | float | None = Field(
-        default=None, description="how much damage to take away: auto, or 0 to 1"
+        default=None, description="how much degradation to remove: auto, or 0 to 1"
     )
     detail: Literal["auto"] | Annotated[float, Field(ge=0, le=1)] | None = Field(
-        default=None, description="auto, or faithful (0) to crisp (1)"
+        default=None, description="auto, or from faithful (0) to crisp (1)"
     )
     commercial: bool | None = Field(
         default=None, description="refuse networks with a licence that forbids commercial use"
     )
     dynamic_hdr: Literal["keep", "drop"] | None = None
     convert_subtitles: bool | None = Field(
-        default=None, description="into MP4 and MOV: SubRip and ASS become plain text"
+        default=None,
+        description="convert text subtitles that the output container can't hold; formatting is lost",
     )
     chroma: Literal["network", "classical"] | None = None
     drop_incompatible: bool | None = Field(
-        default=None, description="leave out tracks the output's container can't hold"
+        default=None, description="leave out tracks that the output container can't hold"
     )
     verify: Literal["seams", "full"] | None = Field(
-        default=None, description="decode the result around seams, or all of it"
+        default=None, description="decode the output around chunk boundaries (seams), or all of it (full)"
     )
     overwrite: bool | None = Field(
-        default=None, description="replace an output that is there; resumable work is kept"
+        default=None, description="replace an existing output; finished chunks are kept"
     )
 
     def table(self) -> dict[str, Any]:

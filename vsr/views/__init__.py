@@ -3,7 +3,7 @@
 benchmark_view.py  a benchmark as text and as a timeline
 json_lines.py      events as JSON lines
 plan_view.py       a plan and its estimate as text
-probe_view.py      what a file holds, as text
+probe_view.py      facts about a file, as text
 progress.py        progress bar of a run
 progress_bar.py    a bar on a terminal, lines elsewhere
 remaining_time.py  time left, from recent progress

@@ -152,7 +152,7 @@ def info_text(info: VideoInfo) -> str:
 
 
 def _turn_words(turn: Orientation) -> str:
-    """What a player does with the stored picture."""
+    """How a player rotates and flips the stored image."""
     quarter = {(True, False): "a quarter to the right", (False, True): "a quarter to the left"}
     if turn.transpose:
         return f"{quarter.get((turn.flip_x, turn.flip_y), 'a quarter, and mirrored,')} when it is shown"

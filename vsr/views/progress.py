@@ -120,7 +120,7 @@ class ProgressView:
         self._rates.add(event)
         said = ", ".join(t for t in (self._rates.text(), limit) if t)
         if event.frames >= event.total:
-            said = "encoding the rest"  # it is behind by what it looks ahead
+            said = "encoding the rest"  # it lags by the frames it looks ahead
         elif self._stopping():
             said = self._countdown(event.until_stop)
         self._postfix(said, refresh=False)

@@ -24,7 +24,7 @@ __all__ = ["JsonView", "TerminalView"]
 
 
 class JsonView:
-    """One JSON object a line on standard output."""
+    """Prints one JSON object per line on standard output."""
 
     def show(self, event: Any) -> None:
         """Write one event."""

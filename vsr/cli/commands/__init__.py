@@ -1,9 +1,9 @@
-"""The commands, a family a module.
+"""The commands, related ones in one module.
 
 clean.py         clean
 compare.py       compare
 evaluate.py      evaluate
-known_models.py  models search, info, get; offering to fetch what a command names
+known_models.py  models search, info, get; downloads networks that a command names
 machine.py       doctor, bench, probe, presets, --version
 models.py        models and its subcommands, export, quantize
 preview.py       preview

@@ -1,4 +1,4 @@
-"""`vsr compare`: what was made of a film, in figures and pictures, or for people to judge."""
+"""`vsr compare`: compares outputs of a film by metrics and images, or in a blind test."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ _EVERY_SECONDS = 1.0
     default="pts",
     show_default=True,
     help=(
-        "How to pair frames. pts: by timestamp; start: by time since the first frame; part: the "
-        "other files are a --range of the first."
+        "How to pair frames. pts: by timestamp; start: by time since the first frame; part: the other "
+        "files were made with a --range of the first."
     ),
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line on standard output.")
@@ -92,7 +92,7 @@ def compare(
     Metrics: PSNR, SSIM, VMAF and VMAF-NEG (the 4K model above 1440 lines), XPSNR, flicker, and the similarity
     of the downscaled output to its source. Without --reference, the smaller of A and B is the reference, or A
     if they have the same size. Everything is measured at the reference's size. Frames are paired by
-    timestamp. Missing, late or otherwise mistimed frames are reported, and the exit code is 7.
+    timestamp. If frames are missing, late or otherwise mistimed, they are reported, and the exit code is 7.
 
     \b
     Example: vsr compare film.mp4 film.2160p.mp4 --report out.html

@@ -1,6 +1,6 @@
 """`vsr models search`, `info` and `get`: networks of the model index.
 
-And `download_missing`, which offers to fetch what a command names.
+`download_missing` offers to download networks that a command names.
 """
 
 from __future__ import annotations
@@ -188,12 +188,10 @@ def absent_models(names: Sequence[str]) -> dict[str, IndexEntry]:
 
 
 def download_missing(model: str, *, yes: bool, asks: bool | None = None) -> None:
-    """Fetch the networks of `--model` that the index knows and that are not here.
+    """Download the networks of `--model` that are in the index but not installed.
 
-    With `yes`, or asked for on a terminal.
-
-    asks: whether somebody can answer; None: where standard input and standard error are a terminal.
-    Raises UsageError, which says what to type, where nobody allows it.
+    This needs `yes`, or consent on a terminal. asks: whether the user can be asked; None: if standard input
+    and standard error are a terminal. Raises UsageError that says what to type, if nobody consents.
     """
     from models.errors import UsageError
 
@@ -219,7 +217,7 @@ def download_missing(model: str, *, yes: bool, asks: bool | None = None) -> None
 
 
 def _fetch(entry: IndexEntry) -> Card:
-    """Fetch one, drawn on standard error where that is a terminal."""
+    """Download one network, with progress on standard error if that is a terminal."""
     from pipelines.model_files.install import Fetched, fetch
 
     drawn = sys.stderr.isatty()

@@ -1,4 +1,4 @@
-"""Commands that look at the machine or at one file: `doctor`, `bench`, `probe`, `presets`, `--version`."""
+"""Commands about the machine or a file: `doctor`, `bench`, `probe`, `presets`, `--version`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NOT_FIT = 6
 
 
 def show_version(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:
-    """Print the version and those of the libraries, and end."""
+    """Print the versions of vsr and its libraries, and exit."""
     del parameter
     if not wanted or ctx.resilient_parsing:
         return
@@ -177,10 +177,10 @@ def probe(source: Path, exact: bool, video_stream: int | None, as_json: bool) ->
 @click.argument("name", required=False, metavar="[NAME]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 def presets(name: str | None, as_json: bool) -> None:
-    """List the settings files that come with vsr, for --config; or print one of them.
+    """List the presets (settings files for --config that come with vsr), or print one of them.
 
-    Shows the purpose, speed and output size of each. To make your own, save one and change it: the files
-    explain every setting.
+    The list shows the purpose, speed and output size of each. To make your own, save a preset and edit it;
+    comments in the file explain every setting.
 
     \b
     Example: vsr presets

@@ -1,4 +1,4 @@
-"""`vsr preview`: what networks would make of a film, and what a run has made so far, as pictures."""
+"""`vsr preview`: shows how networks would upscale a film, or what a run has finished so far."""
 
 from __future__ import annotations
 
@@ -65,8 +65,9 @@ def preview(
 ) -> None:  # fmt: skip
     """Show sample frames of a film upscaled by several networks, and estimate time and size of the result.
 
-    Writes crops as PNG and index.html, a web page with sliders, into a folder: -o, or NAME.preview next to
-    the input. Networks of `vsr models search` that are not installed are offered for download.
+    Writes PNG crops and a web page with sliders, index.html, into the folder given by -o (default:
+    NAME.preview next to the input). If a network of `vsr models search` is not installed, the command offers
+    to download it.
 
     \b
     Example: vsr preview film.mp4 --at 12:30 --models lanczos,fast,other.pth
@@ -131,7 +132,7 @@ def preview(
 
 
 def _accepted(shown: Any, absent: list[IndexEntry], *, as_json: bool) -> bool:
-    """Offer networks that are not here; whether somebody at a terminal wants them."""
+    """Offer to download networks that are not installed; returns whether the user accepts."""
     from pipelines.diagnostics.offers import offers
     from vsr.pages.preview_page import offer_table, offer_text
     from vsr.views.json_lines import JsonLines

@@ -95,8 +95,8 @@ def _remote_options(command: Callable[..., Any]) -> Callable[..., Any]:
     type=float,
     metavar="N",
     help=(
-        "GPUs for each cluster worker, such as 0.5 for two workers per GPU; default: 1; with"
-        " --cluster local, those available divided by the workers."
+        "GPUs for each cluster worker, such as 0.5 for two workers per GPU. Default: 1; with --cluster"
+        " local, the available GPUs divided by the number of workers."
     ),
 )
 @click.option(
@@ -104,9 +104,9 @@ def _remote_options(command: Callable[..., Any]) -> Callable[..., Any]:
     type=float,
     metavar="N",
     help=(
-        "CPU cores for each cluster worker; default with GPUs: those of a machine divided by the workers on"
-        " its GPUs; without GPUs: all of a machine, at most 8; with --cluster local: those available"
-        " divided by the workers."
+        "CPU cores for each cluster worker. Default with GPUs: the cores of a machine divided by the number"
+        " of workers on its GPUs; without GPUs: all cores of a machine, at most 8; with --cluster local:"
+        " the available cores divided by the number of workers."
     ),
 )
 @click.option(
@@ -342,7 +342,7 @@ def plan(
 
 
 def _estimated(planned: Planned, settings: RunSettings, *, as_json: bool) -> Estimate:
-    """What samples of the film say, with a line for each place that was tried."""
+    """Estimate a run from samples of the film; prints a line for each place that was tried."""
     from pipelines.diagnostics.estimate import Estimate, estimating
 
     for event in estimating(planned, settings.execution):

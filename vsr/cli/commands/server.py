@@ -98,7 +98,7 @@ def serve(
 
 
 def _open(address: str) -> None:
-    """In a browser, where there is a screen; what it prints is not ours."""
+    """Open the page in a browser, if there is a display."""
     import os
     import webbrowser
 

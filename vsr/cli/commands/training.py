@@ -1,4 +1,4 @@
-"""Commands of the training stage: `dataset` and `train`."""
+"""The commands `dataset` and `train`."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _with_hint(events: Iterable[Any]) -> Iterator[Any]:
     multiple=True,
     type=FilePath(),
     metavar="DIR",
-    help="A data set made by vsr dataset; may be repeated.",
+    help="Data set made by `vsr dataset`; may be repeated.",
 )
 @click.option(
     "--per-title",
@@ -109,8 +109,9 @@ def _with_hint(events: Iterable[Any]) -> Iterator[Any]:
     "--minutes",
     type=FiniteRange(0.05),
     help=(
-        "Time of the whole training in minutes, instead of the steps in CONFIG; default with --per-title: 10,"
-        " after the pairs are made of the film. With --resume, more minutes make it longer."
+        "Duration of the whole training in minutes, instead of the number of steps in CONFIG; default with"
+        " --per-title: 10, not counting the preparation of the film. With --resume, a larger number extends"
+        " the training."
     ),
 )
 @click.option(
@@ -118,7 +119,10 @@ def _with_hint(events: Iterable[Any]) -> Iterator[Any]:
     "changes",
     multiple=True,
     metavar="KEY=VALUE",
-    help="One setting, such as steps=5000; may be repeated. With --resume, more steps make it longer.",
+    help=(
+        "Change one setting, such as steps=5000; may be repeated. With --resume, a larger number of steps"
+        " extends the training."
+    ),
 )
 @click.option(
     "-o",
@@ -140,8 +144,8 @@ def _with_hint(events: Iterable[Any]) -> Iterator[Any]:
     type=FiniteRange(0, min_open=True),
     metavar="N",
     help=(
-        "CPU cores for each worker of a cluster; default: 1; with --cluster local, all cores"
-        " divided by the workers."
+        "CPU cores for each worker of a cluster. Default: 1; with --cluster local, all cores divided by the"
+        " number of workers."
     ),
 )
 @click.option(
@@ -170,8 +174,8 @@ def train(
     \b
     Example: vsr train fast-x2 --data pairs -o trained --minutes 60
              vsr train --per-title film.mp4 --init fast-x2 --minutes 10
-    If interrupted, rerun with --resume to continue bit for bit. The folder
-    given by --output always contains the best network so far.
+    If interrupted, run the command again with --resume; the result is the same, bit for bit.
+    The output folder always contains the best network so far.
     """
     if not as_json:
         click.echo("loads the training libraries", err=True)

@@ -1,4 +1,4 @@
-"""`vsr watch`: films that arrive in a folder, upscaled as they come."""
+"""`vsr watch`: upscales films as they arrive in a folder."""
 
 from __future__ import annotations
 
@@ -102,13 +102,13 @@ def watch(
 
 
 class _Shown:
-    """The view of the film under way; films come one after the other, or several at once on a cluster."""
+    """The views of films in progress: one at a time, or several at once on a cluster."""
 
     def __init__(self, *, as_json: bool, quiet: bool) -> None:
         self._as_json, self._quiet = as_json, quiet
         self._views: dict[Path, ProgressView | JsonLines] = {}
         self.interrupted: Exception | None = None
-        """What ended the film that was under way."""
+        """The interruption that ended the current film."""
 
     def show(self, path: Path, event: Event | Exception, *, stopping: Any) -> None:
         """Draw one event."""
@@ -140,6 +140,6 @@ class _Shown:
             view.close()
 
     def close(self) -> None:
-        """End what is drawn."""
+        """Close all views."""
         for path in list(self._views):
             self._close(path)

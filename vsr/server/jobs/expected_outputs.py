@@ -36,7 +36,8 @@ class ExpectedOutputs:
     def refuse_taken(self, film: str, settings: dict[str, Any]) -> None:
         """Raise UsageError if another job that has not ended has the same output.
 
-        What its film doesn't tell beforehand is found when it runs. One that may overwrite is not refused.
+        Some names are known only when the job runs; such a clash is found then. A job that may overwrite is
+        not refused.
         """
         if settings.get("overwrite"):
             return
@@ -56,7 +57,7 @@ class ExpectedOutputs:
                 )
 
     def _may_meet(self, job: QueuedJob, film: str, named: Path | None) -> bool:
-        """Whether the outputs of a job and of a film may be one, by their names, which begin with the film's.
+        """Whether a job and a film may have the same output, judging by names, which begin with the film's.
 
         named: the file that the film's job names as its output.
         """

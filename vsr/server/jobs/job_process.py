@@ -259,7 +259,7 @@ _IN_SETTINGS = (
 
 
 def _in_settings(text: str) -> str:
-    """An error of the command, with remedies that a job has."""
+    """Replace remedies of the command in an error by those that a job has."""
     for option, setting in _IN_SETTINGS:
         text = text.replace(option, setting)
     return text

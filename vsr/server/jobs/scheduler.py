@@ -24,7 +24,7 @@ _TRY_AGAIN_SECONDS = 5.0
 
 
 class JobScheduler:
-    """Starts jobs in a thread of its own; each running job has another thread."""
+    """Starts jobs in a separate thread; each running job has another thread."""
 
     def __init__(self, queue: JobQueue, roots: Roots, commands: Commands, parallel: int = 1) -> None:
         self._queue, self._roots, self._commands, self._parallel = queue, roots, commands, parallel

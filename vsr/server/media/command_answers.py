@@ -69,7 +69,7 @@ class CommandAnswers:
     ) -> None:
         """folder: where previews and pages of comparisons are kept.
 
-        On_preview: called when a preview's state is another.
+        on_preview: called when the state of a preview changes.
         """
         self._roots, self._films, self._on_preview = roots, films, on_preview
         commands = folder / "commands"

@@ -1,7 +1,7 @@
-"""A child that looks into films, so that no parser of untrusted files runs in the server itself.
+"""A child that reads films, so that no parser of untrusted files runs in the server itself.
 
-Requests come as JSON objects on standard input, one per line; answers go to standard output. Sockets and
-other processes are out of its reach, and it ends when the server does.
+Requests come as JSON objects on standard input, one per line; answers go to standard output. The child has no
+access to sockets or other processes, and it ends when the server does.
 """
 
 from __future__ import annotations
@@ -62,9 +62,9 @@ _CALLS: dict[str, Any] = {"probe": _probe, "output": _output, "still": _still, "
 
 
 def _end_after(seconds: int) -> None:
-    """Have the system end this process after so long, which it does though the server is gone.
+    """Let the system end this process after some time, even if the server is gone.
 
-    0: not any more.
+    0: cancel this.
     """
     if hasattr(signal, "alarm"):
         signal.alarm(seconds)

@@ -147,7 +147,7 @@ class CommandCalls:
     ) -> list[dict[str, Any]]:
         """Events of a command that ends with an allowed exit code.
 
-        Raises BusyError, and RefusedError with its line where it ends otherwise.
+        Raises BusyError, and RefusedError with its error message if it ends with another one.
         """
         with self._turns.one():
             return self._run(arguments, seconds, allowed)

@@ -44,14 +44,14 @@ class _Request(BaseModel):
 
 
 class ErrorAnswer(BaseModel):
-    """What went wrong, in one line with its remedy, and the exit code the command would have."""
+    """An error in one line, with its remedy, and the exit code that the command would have."""
 
     error: str
     exit_code: int
 
 
 class RootEntry(BaseModel):
-    """A folder with films that are shown."""
+    """A root folder of the server."""
 
     name: str
 
@@ -70,20 +70,22 @@ class FilmEntry(BaseModel):
     path: str
     bytes: int
     modified: float = Field(description="seconds since 1970")
-    made: bool = Field(description="a result of vsr")
+    made: bool = Field(description="whether it is an output of vsr")
 
 
 class FilmsAnswer(BaseModel):
-    """What a folder holds."""
+    """The contents of a folder."""
 
     path: str
     folders: list[FolderEntry]
     films: list[FilmEntry]
-    left_out: int = Field(description="entries beyond the limit, and those with names that are no text")
+    left_out: int = Field(
+        description="number of entries beyond the limit, or with names that are not valid text"
+    )
 
 
 class ProbeAnswer(BaseModel):
-    """What a film holds: in words, and the facts of `vsr probe --json`."""
+    """Facts about a film, as text and as in `vsr probe --json`."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -92,7 +94,7 @@ class ProbeAnswer(BaseModel):
     width: int
     height: int
     duration: float = Field(description="seconds")
-    rate: float = Field(description="frames a second")
+    rate: float = Field(description="frames per second")
     frames: int
 
 
@@ -109,7 +111,7 @@ class NetworkEntry(BaseModel):
 
     name: str
     purpose: str
-    scale: list[int] = Field(description="empty for any")
+    scale: list[int] = Field(description="empty if any scale is possible")
     description: str
     default: bool
     licence: str
@@ -117,7 +119,7 @@ class NetworkEntry(BaseModel):
 
 
 class PlanRequest(_Request):
-    """A film and settings; measure tries the networks on a few frames, which takes a while."""
+    """A film and settings; `measure` tries the networks on a few frames, which takes some time."""
 
     path: _FilmPath
     settings: SettingsForm = SettingsForm()
@@ -135,7 +137,7 @@ class PlanAnswer(BaseModel):
     frames: int
     seconds: float | None
     fps: float | None
-    bytes: int = Field(description="of the result; at most, where nothing was measured")
+    bytes: int = Field(description="size of the output; an upper bound without `measure`")
     disk: int | None
     free: int | None
     output: str
@@ -143,7 +145,7 @@ class PlanAnswer(BaseModel):
 
 
 class PreviewRequest(_Request):
-    """Moments of a film to be shown through a network."""
+    """Times of a film at which to show sample frames, and the network."""
 
     path: _FilmPath
     settings: SettingsForm = SettingsForm()
@@ -161,7 +163,7 @@ class PreviewMomentEntry(BaseModel):
 
 
 class PreviewAnswer(BaseModel):
-    """A preview and how far it is."""
+    """A preview and its progress."""
 
     id: str
     state: Literal["queued", "running", "done", "failed"]
@@ -180,13 +182,13 @@ class JobRequest(_Request):
 
 
 class MoveRequest(_Request):
-    """Where a job goes in the queue: in front of another, or to the end."""
+    """The new place of a job in the queue: in front of another one, or at the end."""
 
     before: Annotated[str, Field(max_length=64)] | None = None
 
 
 class ProgressAnswer(BaseModel):
-    """How far a job is."""
+    """The progress of a job."""
 
     done: int = Field(description="frames")
     frames: int
@@ -206,12 +208,12 @@ class JobAnswer(BaseModel):
     path: str
     output: str | None
     settings: dict[str, Any]
-    position: int | None = Field(description="0 is next; null for a job that has ended")
+    position: int | None = Field(description="0 runs next; null for a job that has ended")
     created: float = Field(description="seconds since 1970")
     started: float | None
     ended: float | None
     progress: ProgressAnswer | None
-    request: Literal["pause", "cancel"] | None = Field(description="what the running job is being ended for")
+    request: Literal["pause", "cancel"] | None = Field(description="why the running job is being stopped")
     notes: list[str]
     error: str | None
     exit_code: int | None
@@ -220,13 +222,13 @@ class JobAnswer(BaseModel):
 
 
 class StateAnswer(BaseModel):
-    """What is being made and can be asked for again."""
+    """A result that is still being made; request it again later."""
 
     state: Literal["running"]
 
 
 class FindingEntry(BaseModel):
-    """One thing that `vsr doctor` looked at."""
+    """The result of one check of `vsr doctor`."""
 
     subject: str
     text: str
@@ -242,10 +244,10 @@ class FindingsAnswer(BaseModel):
 
 
 class ServerAnswer(BaseModel):
-    """What this server offers."""
+    """Version and capabilities of this server."""
 
     version: str
-    uploads: int | None = Field(description="largest upload in bytes; null where there are none")
+    uploads: int | None = Field(description="largest upload in bytes; null if uploads are off")
     cluster: bool
     parallel: int
 

@@ -29,13 +29,13 @@ _WORDS = {
     400: "not understood",
     401: "no token",
     403: "wrong host or origin",
-    404: "not there",
+    404: "not found",
     405: "no such method",
     408: "too slow",
-    409: "not now",
+    409: "not possible in this state",
     413: "too large",
-    422: "refused, with the command's line",
-    429: "too much at once",
+    422: "refused, with the command's error message",
+    429: "too many requests at once",
     507: "the disk is full",
 }
 

@@ -1,4 +1,4 @@
-"""Routes about films, what the machine offers, plans and previews."""
+"""Routes about films, the server, presets, networks, plans and previews."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def film_routes(services: Services) -> APIRouter:
 def _about_the_machine(routes: APIRouter, services: Services) -> None:
     @routes.get("/server", response_model=ServerAnswer, responses=responses())
     def server() -> Response:
-        """What this server offers."""
+        """Version and capabilities of this server."""
         offer = services.offer
         table = {
             "version": __version__,
@@ -71,19 +71,19 @@ def _about_the_machine(routes: APIRouter, services: Services) -> None:
 
     @routes.get("/roots", response_model=list[RootEntry], responses=responses())
     def roots() -> Response:
-        """The folders with the films that are shown."""
+        """The root folders, by name."""
         return JSONResponse([{"name": name} for name in services.roots.folders])
 
     @routes.get("/presets", response_model=list[PresetEntry], responses=responses())
     def presets() -> Response:
-        """Settings that come with vsr, for `config`."""
+        """Presets, for `config`."""
         return JSONResponse(
             [{"name": p.name, "description": p.purpose, "cost": p.cost} for p in known_presets()]
         )
 
     @routes.get("/networks", response_model=list[NetworkEntry], responses=responses())
     def networks() -> Response:
-        """Networks that are here, for `model`."""
+        """Installed networks, for `model`."""
         return JSONResponse(_networks())
 
     @routes.get("/settings", response_model=dict[str, Any], responses=responses())
@@ -93,7 +93,7 @@ def _about_the_machine(routes: APIRouter, services: Services) -> None:
 
     @routes.get("/doctor", response_model=FindingsAnswer, responses=responses(422, 429))
     def doctor() -> Response:
-        """Whether a run works on this machine; takes a while, and is kept for ten minutes."""
+        """Whether a run works on this machine; takes some time, and is cached for ten minutes."""
         return JSONResponse(services.answers.findings())
 
 
@@ -102,12 +102,12 @@ def _about_films(routes: APIRouter, services: Services) -> None:
 
     @routes.get("/files", response_model=FilmsAnswer, responses=responses(404, 422))
     def files(path: _Path) -> Response:
-        """Folders and films of a folder."""
+        """Folders and films in a folder."""
         return JSONResponse(films.listing(path))
 
     @routes.get("/probe", response_model=ProbeAnswer, responses=responses(404, 422, 429))
     def probe(path: _Path) -> Response:
-        """What a film holds."""
+        """Facts about a film."""
         return JSONResponse(films.probe(path))
 
     @routes.get(
@@ -126,7 +126,7 @@ def _about_films(routes: APIRouter, services: Services) -> None:
         "/uploads", status_code=201, response_model=UploadAnswer, responses=responses(404, 409, 413, 422, 507)
     )
     async def upload(request: Request, path: _Path) -> Response:
-        """Put a film into a folder; the body is the file.
+        """Upload a film into a folder; the body is the file.
 
         Only where the server was started with --uploads.
         """
@@ -146,7 +146,7 @@ def _upload_target(services: Services, path: str) -> Path:
 
 
 async def _received(request: Request, target: Path) -> int:
-    """Write the body beside the target, and give it its name when it is whole; its bytes."""
+    """Write the body next to the target and rename it when it is complete; returns its size in bytes."""
     partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.upload")
     count = 0
     file = await run_in_threadpool(partial.open, "xb")
@@ -193,14 +193,14 @@ def _about_plans(routes: APIRouter, services: Services) -> None:
         "/previews", status_code=202, response_model=PreviewAnswer, responses=responses(404, 422, 429)
     )
     def start_preview(asked: PreviewRequest) -> Response:
-        """Show moments of a film through a network; made one after another, ask for it by its id."""
+        """Start a preview: sample frames through a network, made one after another; request it by its id."""
         return JSONResponse(
             preview_table(answers.start_preview(asked.path, checked(asked.settings), asked.moments)), 202
         )
 
     @routes.get("/previews/{preview_id}", response_model=PreviewAnswer, responses=responses(404, 422))
     def preview(preview_id: str) -> Response:
-        """A preview and how far it is."""
+        """A preview and its progress."""
         work = answers.preview(preview_id)
         if work is None:
             raise NotFoundError("there is no such preview any more; ask for a new one")
@@ -212,7 +212,7 @@ def _about_plans(routes: APIRouter, services: Services) -> None:
         responses=responses(404, 422, picture="image/png"),
     )
     def preview_picture(preview_id: str, number: int, side: str) -> Response:
-        """One side of a moment, before or after, as PNG."""
+        """A sample frame before or after upscaling, as PNG."""
         work = answers.preview(preview_id)
         if work is None or not 0 <= number < len(work.shown) or side not in {"before", "after"}:
             raise NotFoundError("there is no such picture; ask for the preview again")

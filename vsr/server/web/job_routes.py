@@ -1,4 +1,4 @@
-"""Routes about jobs: the queue, what is made, and events."""
+"""Routes about jobs: the queue, frames and outputs, and events."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _about_the_queue(routes: APIRouter, services: Services) -> None:
         """Jobs that have not ended in their order, then the others, latest first."""
         return JSONResponse(services.job_tables(state, limit, offset))
 
-    known: dict[int | str, Any] = {200: {"model": JobAnswer, "description": "the same job was there already"}}
+    known: dict[int | str, Any] = {200: {"model": JobAnswer, "description": "the same job is already queued"}}
 
     @routes.post(
         "/jobs", status_code=201, response_model=JobAnswer, responses=responses(404, 422, 429, extra=known)
@@ -65,7 +65,7 @@ def _about_the_queue(routes: APIRouter, services: Services) -> None:
     def submit(asked: JobRequest) -> Response:
         """Queue a film.
 
-        A film is not queued twice with the same settings, and no two jobs get one output.
+        A film is not queued twice with the same settings, and no two jobs have the same output.
         """
         film = services.films.film(asked.path)
         settings = checked(asked.settings)
@@ -169,7 +169,7 @@ def _about_results(routes: APIRouter, services: Services) -> None:
         responses=responses(404, 422, extra={200: whole, 206: part, 416: none}),
     )
     def result(job_id: str, download: bool = False) -> Response:
-        """The finished file; with Range a part of it."""
+        """The output file; with a Range header, a part of it."""
         path = _result(queue.job(job_id))
         kind = "attachment" if download else "inline"
         disposition = f"{kind}; filename*=UTF-8''{quote(path.name, errors='replace')}"
@@ -197,7 +197,7 @@ def _about_results(routes: APIRouter, services: Services) -> None:
         responses=responses(404, 422, 429, extra={200: page, 202: made}),
     )
     def compare(job_id: str) -> Response:
-        """The output compared with its film: a page of `vsr compare`, made on the first request."""
+        """A `vsr compare` page of the output and its film, made on the first request."""
         job = queue.job(job_id)
         _result(job)
         found = services.answers.compare_page(job)

@@ -1,4 +1,4 @@
-"""Jobs and previews as they go over HTTP: names in place of paths."""
+"""Jobs and previews as sent over HTTP: names instead of paths."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def job_table(job: QueuedJob, roots: Roots, position: int | None) -> dict[str, A
 
 
 def _shown(roots: Roots, path: str) -> str:
-    """The path below a root; the last part alone of one that lies below none of this server's."""
+    """The path below a root; only the last part of a path that is below none of this server's roots."""
     return roots.shown(path) or f"…/{Path(path).name}"
 
 
