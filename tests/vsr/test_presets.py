@@ -27,7 +27,7 @@ def test_they_are_listed_with_what_they_are_for() -> None:
     found = [json.loads(line) for line in CliRunner().invoke(cli, ["presets", "--json"]).output.splitlines()]
     assert [f["name"] for f in found] == NAMES
     assert all(f["purpose"].endswith(".") for f in found)
-    assert "archive-8k  A master to keep" in CliRunner().invoke(cli, ["presets"]).output
+    assert "archive-8k  Archive masters" in CliRunner().invoke(cli, ["presets"]).output
 
 
 def test_what_each_costs_is_said_in_frames_a_second_and_gigabytes_an_hour() -> None:
