@@ -105,7 +105,7 @@ def _mirror(position: int, length: int) -> int:
 def _phases(
     in_len: int, out_len: int, kernel: str, in_offset: float, out_offset: float
 ) -> tuple[int, int, tuple[tuple[int, tuple[float, ...]], ...]] | None:
-    """(padding before, padding after, [(first source sample, weights) per phase]), or None.
+    """Return (padding before, padding after, [(first source sample, weights) per phase]), or None.
 
     None: not an integer upscale.
     """

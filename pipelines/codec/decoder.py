@@ -314,7 +314,8 @@ def _with_end(packets: Iterable[PacketData]) -> Iterator[PacketData | None]:
 def rebuild_packet(data: PacketData, known: dict[str, bytes]) -> av.Packet[Any]:
     """Rebuild a packet.
 
-    known: side data that the decoder has, which is valid until the next of its kind. Updated.
+    known: side data that the decoder already has; it is valid until the next of its kind. This call updates
+    it.
     """
     # Not Packet(bytes): that lends Python's memory, which has no padding behind it; releasing it in a decoder
     # thread waits for the GIL while the thread that closes the decoder holds it.

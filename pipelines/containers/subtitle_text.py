@@ -128,7 +128,7 @@ class OverlappingEvents:
         self._endless = round(_ENDLESS_SECONDS / base)
 
     def add(self, start: int, duration: int, text: str) -> Iterator[tuple[int, int, str]]:
-        """(tick, ticks, text) of the event."""
+        """Yield (tick, ticks, text) of the event."""
         if text:
             yield start, duration or self._endless, text
 
@@ -151,7 +151,7 @@ class ConsecutiveEvents:
         self._at = 0
 
     def add(self, start: int, duration: int, text: str) -> Iterator[tuple[int, int, str]]:
-        """(tick, ticks, text) of the samples that end when another event begins.
+        """Yield (tick, ticks, text) of the samples that end when another event begins.
 
         start: not before that of the event before.
         """
@@ -162,7 +162,7 @@ class ConsecutiveEvents:
         self._shown.append((start + (duration or self._endless), text))
 
     def rest(self) -> Iterator[tuple[int, int, str]]:
-        """(tick, ticks, text) of the remaining samples."""
+        """Yield (tick, ticks, text) of the remaining samples."""
         yield from self._until(max((end for end, _ in self._shown), default=self._at))
 
     def _until(self, stop: int) -> Iterator[tuple[int, int, str]]:

@@ -52,7 +52,7 @@ def measure_damage(degraded: SampleValues, clean: SampleValues) -> Damage:
 
 
 def level_of_damage(damage: Damage) -> float:
-    """0 (only scaled down) to 1 (severely degraded), four decimals."""
+    """Convert damage to a restoration level: 0 (only scaled down) to 1 (severely degraded), four decimals."""
     severity = max(damage.error - _ROUNDING, 1e-3) / (max(damage.activity, 1.0) / _ACTIVITY) ** _HIDDEN
     level = math.log(severity / _LEAST) / math.log(_MOST / _LEAST)
     return round(min(1.0, max(0.0, level)), 4)

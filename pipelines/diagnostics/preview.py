@@ -128,7 +128,7 @@ def preview_prefilters(
 ) -> Iterator[PreviewMoment | Note | Preview]:
     """Show sample frames as `preview` does, through one network, after several prefilters.
 
-    Each frame is shown after every single prefilter, and after the given ones together.
+    Each frame is shown after each prefilter alone, and after all requested ones together.
     """
     kinds = tuple(dict.fromkeys(["", *PREFILTERS, ",".join(settings.prefilters)]))
     variants = [replace(settings, prefilter=kind or None) for kind in kinds]

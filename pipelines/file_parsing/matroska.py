@@ -209,7 +209,7 @@ _HEAD_BYTES = 1 << 20
 
 
 def children(data: bytes, at: int, stop: int) -> Iterator[tuple[int, int, int, int]]:
-    """(ID, where it begins, where its content begins, where it ends) of the elements between two places.
+    """Yield (ID, start, start of the content, end) of the elements between two positions.
 
     The last one may end after the end of the data.
     """

@@ -42,7 +42,7 @@ class RateSample:
 def crf_trial(
     sample: RateSample, plan: Plan, encoders: Sequence[Encoder], vmaf: bool
 ) -> list[tuple[int, float]]:
-    """(bytes of its packets, mean VMAF of its frames) of a sample, for each encoder.
+    """Encode a sample with each encoder; returns (bytes of its packets, mean VMAF of its frames) for each.
 
     Without `vmaf`, the second value is 0. Raises ResourceError if an encoder fails, MediaError if FFmpeg's
     filter does.

@@ -46,7 +46,7 @@ _PLACE_PX = 8
 
 
 def png(pixels: np.ndarray) -> bytes:
-    """(H,W,3) uint8 R'G'B' as a PNG file (ISO/IEC 15948), every row filtered by "up"."""
+    """Encode (H,W,3) uint8 R'G'B' as a PNG file (ISO/IEC 15948), with every row filtered by "up"."""
     height, width, _ = pixels.shape
     rows = np.ascontiguousarray(pixels).reshape(height, width * 3)
     filtered = np.empty((height, width * 3 + 1), np.uint8)

@@ -67,7 +67,10 @@ class _Maps:
 
 
 def match_fields(info: VideoInfo, first_field: str, start: int, stop: int) -> npt.NDArray[np.int32]:
-    """(frames, FACTS) of the source frames [start, stop). Decodes only them and a few neighbours."""
+    """Return facts, (frames, FACTS), about the source frames [start, stop).
+
+    Decodes only these and a few neighbours.
+    """
     first, end = max(0, start - MARGIN_FRAMES), min(info.frame_count, stop + MARGIN_FRAMES)
     luma = (frame.planes[0] for _, frame in frames_at(info, [(first, end)]))
     rows = facts_of(luma, first_field, info.pixels.bits)

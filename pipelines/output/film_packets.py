@@ -35,7 +35,7 @@ def _chunk_packets(record: ChunkRecord) -> Iterator[Packet]:
 
 
 def decode_times(chunks: Iterable[Sequence[int]]) -> tuple[array[int], int]:
-    """(presentation times of all frames in order, number of frames by which decoding is ahead of display).
+    """Return (presentation times of all frames in order, number of frames by which decoding is ahead).
 
     chunks: for each chunk its packets' timestamps in decode order. With D as that delay and S the sorted
     times, packet j is decoded at S[j - D]: strictly ascending, never after it is shown, whatever the spacing

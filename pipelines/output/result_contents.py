@@ -120,7 +120,10 @@ class OutputContents:
 
 
 def check_times(seen: OutputContents, plan: Plan, info: VideoInfo) -> tuple[Fraction, Fraction]:
-    """(largest error, constant offset that a container starting at 0 may add), both in seconds."""
+    """Check timestamps; returns (largest error, constant offset), both in seconds.
+
+    A container that starts at 0 may add a constant offset.
+    """
     moved = start_shift(plan, info)
     promised = timeline(info, plan).pts
     if len(seen.pts) != len(promised):

@@ -163,7 +163,7 @@ def with_context(start: int, stop: int, context: tuple[int, int], count: int) ->
 
 
 def clean_starts(index: PacketIndex) -> tuple[array[int], array[int]]:
-    """(timestamps, rows) of the points at which decoding may start, both ascending.
+    """Return (timestamps, rows) of the points at which decoding may start, both ascending.
 
     A key packet counts only if nothing decoded before it is shown after it.
     """

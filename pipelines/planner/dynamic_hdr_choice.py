@@ -23,9 +23,9 @@ _RPU_FORMAT = "yuv420p10le"
 
 
 def choose_dynamic_hdr(info: VideoInfo, plan: Plan, wanted: str) -> tuple[tuple[str, ...], list[str]]:
-    """(kinds that are kept: "hdr10+", "dolby-vision"; messages for the user).
+    """Return (kinds that are kept: "hdr10+", "dolby-vision"; messages for the user).
 
-    wanted: keep or drop.
+    wanted: "keep" or "drop".
     """
     found = info.dynamic_hdr
     kept, said = [], []

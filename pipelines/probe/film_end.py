@@ -123,7 +123,7 @@ def flaw_of_film(
     seen: PacketWalk,
     ending: str,
 ) -> tuple[str, list[str]]:
-    """(damage or truncation of the file, empty if there is none; messages for the user).
+    """Return (damage or truncation of the file, or empty; messages for the user).
 
     ending: what is wrong with the last frames.
     """

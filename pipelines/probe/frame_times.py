@@ -96,7 +96,7 @@ def even_rate(pts: array[int], time_base: Fraction, given: Sequence[Fraction] = 
 def expected_times(
     index: PacketIndex, look: FirstFrames, format_name: str, codec: str
 ) -> tuple[array[int], bool]:
-    """(timestamps that the packets promise, whether the frames must be counted by decoding instead)."""
+    """Return (timestamps that the packets promise, whether frames must be counted by decoding instead)."""
     shown = np.frombuffer(index.pts, np.int64)[np.frombuffer(index.discard, np.uint8) == 0]
     shown.sort()
     if NO_PTS in shown:

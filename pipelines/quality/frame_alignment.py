@@ -147,9 +147,9 @@ class LagFinder:
         self._sums[:], self._counts[:] = 0, 0
 
     def stretches(self) -> list[tuple[int, int, int]]:
-        """(first pair, one past the last, frames by which the second video is late: negative if early).
+        """Return (first pair, one past the last, frames by which the second video is late) for each stretch.
 
-        This is measured over the whole clip.
+        The number is negative if the second video is early. This is measured over the whole clip.
         """
         if self._counts[_LAGS] >= _LEAST_WINDOW:
             self._judge()

@@ -178,5 +178,5 @@ def _even(planes: Planes) -> Planes:
 
 
 def luma_codes(planes: Planes) -> torch.Tensor:
-    """(T,H,W) luma in 8-bit limited range, not rounded."""
+    """Return (T,H,W) luma in 8-bit limited range, not rounded."""
     return (planes[0][:, 0] * 219 + 16).clamp(0, 255)

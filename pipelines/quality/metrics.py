@@ -35,7 +35,7 @@ _SSIM_REACH = 5
 
 
 def crop_border(plane: Tensor, border_px: int) -> Tensor:
-    """(..., H, W) without `border_px` on all four sides."""
+    """Crop `border_px` from all four sides of (..., H, W)."""
     return (
         plane[..., border_px : plane.shape[-2] - border_px, border_px : plane.shape[-1] - border_px]
         if border_px

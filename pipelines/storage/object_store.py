@@ -86,9 +86,9 @@ class RemoteFile:
             raise UsageError(f"{self.shown}: can't be reached: {redacted(str(error))}") from error
 
     def version(self) -> tuple[int | None, str] | None:
-        """(bytes, a value that changes with the content); None if there is no such file.
+        """Return (bytes, a value that changes with the content), or None if there is no such file.
 
-        Bytes: None if a server doesn't tell (https without Content-Length). Raises ResourceError.
+        Bytes: None if a server doesn't report them (https without Content-Length). Raises ResourceError.
         """
         try:
             found = self._fs.info(self._path)

@@ -16,7 +16,7 @@ __all__ = ["transfer_weights"]
 
 
 def transfer_weights(network: nn.Module, old: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], set[str]]:
-    """(the network's weights with those of `old` in them, names of the transferred tensors).
+    """Return (the network's weights with those of `old` in them, names of the transferred tensors).
 
     old: tensors by name, as stored by a smaller network of the family. A tensor fits if no side of it is
     larger; one with another output layout (a `tail` of another scale) is skipped. If the network has more

@@ -117,7 +117,7 @@ def network(scale: Scale, folder: Path) -> Iterator[Row]:
         ratio = seconds / (gflop / 1e3 / found[f"conv{width}"])
         text = f"{ratio:.2f} x ({1e3 * seconds:.0f} ms for {gflop:.0f} GFLOP)"
         yield row(
-            f"{label} alone, time beside its convolutions at that rate",
+            f"{label} alone, time relative to its convolutions at that rate",
             ratio,
             f"<= {most}" if most else "",
             holds=most and ratio <= most,
@@ -136,7 +136,7 @@ def runs(scale: Scale, folder: Path) -> Iterator[Row]:
             stages = ", ".join(f"{k} {1e3 * v:.0f}" for k, v in found.cpu.items())
             text = f"{found.ratio:.2f} x ({1e3 * found.run_s:.0f} ms a frame; CPU ms alone: {stages})"
             yield row(
-                f"`{model}`, {name}: run beside its bound",
+                f"`{model}`, {name}: run relative to its bound",
                 found.ratio,
                 f"<= {most:.2f}",
                 holds=found.ratio <= most,
@@ -144,7 +144,7 @@ def runs(scale: Scale, folder: Path) -> Iterator[Row]:
             )
             least = FPS.get((model, name))
             yield row(
-                f"`{model}`, {name}: frames a second",
+                f"`{model}`, {name}: frames per second",
                 found.fps,
                 f">= {least}" if least else "",
                 holds=least and found.fps >= least,
@@ -173,7 +173,7 @@ def first(scale: Scale, folder: Path) -> Iterator[Row]:
                     break
             process.stdout.read()
     spent = statistics.median(times)
-    yield row("first finished frame told after", spent, "<= 4 s", holds=spent <= 4, text=f"{spent:.1f} s")
+    yield row("first finished frame after", spent, "<= 4 s", holds=spent <= 4, text=f"{spent:.1f} s")
 
 
 def memory(scale: Scale, folder: Path) -> Iterator[Row]:
@@ -243,7 +243,7 @@ def reuse(scale: Scale, folder: Path) -> Iterator[Row]:
             spent[worker] = statistics.median(times)
         kept, everything = spent.values()
         yield row(
-            f"{kind} with `{model}`: times as fast as computing everything",
+            f"{kind} with `{model}`: speed relative to computing everything",
             everything / kept,
             f">= {least}",
             holds=everything / kept >= least,
@@ -253,7 +253,7 @@ def reuse(scale: Scale, folder: Path) -> Iterator[Row]:
         same, total = _same_tiles(clip)
         share = found.reused / found.tiles / (same / total) if same else 1.0
         yield row(
-            f"{kind}: tiles taken over, of those that are bit-identical",
+            f"{kind}: reused share of bit-identical tiles",
             share,
             ">= 0.90",
             holds=share >= 0.9,
@@ -271,7 +271,7 @@ def reuse(scale: Scale, folder: Path) -> Iterator[Row]:
     run_s = sum(found.cpu.values())
     share = spent_s / run_s
     yield row(
-        "film: bookkeeping of tiles, of the run's CPU seconds",
+        "film: comparison of tiles, share of the run's CPU time",
         share,
         "<= 1 %",
         holds=share <= 0.01,

@@ -139,7 +139,7 @@ def clips() -> dict[str, list[np.ndarray]]:
 def main() -> None:
     """Print the table."""
     material = clips()
-    print(f"| filter | {' | '.join(material)} | ms a frame of 960×540, auto | bob |")
+    print(f"| filter | {' | '.join(material)} | ms per frame of 960×540, auto | bob |")
     print(f"|---|{'---:|' * (len(material) + 2)}")
     large = [np.tile(pan(n), (2, 3))[:540, :960].clip(0, 255).astype(np.uint8) for n in range(_FRAMES)]
     for name, text in FILTERS.items():

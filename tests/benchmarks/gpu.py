@@ -202,7 +202,7 @@ def measure(size: tuple[int, int], calls: int, folder: Path) -> Iterator[Row]:
     bus, amount = bus_seconds(size, calls)
     yield "decoding alone (CPU)", f"{1 / decode:.1f} fps", "", ""
     yield (
-        "bus alone, up and down",
+        "transfers alone, both directions",
         f"{1 / bus:.1f} fps, {amount / 1e6:.1f} MB a frame, {amount / bus / 1e9:.1f} GB/s",
         "",
         "",
@@ -215,7 +215,7 @@ def measure(size: tuple[int, int], calls: int, folder: Path) -> Iterator[Row]:
         share = slowest / together
         text = f"{1 / together:.1f} fps, {share:.0%} of the slowest alone"
         yield (
-            f"`{name}`: decoding, network and download to nothing",
+            f"`{name}`: decoding, network and download, without encoder",
             text,
             ">= 90%",
             "yes" if share >= 0.9 else "**no**",

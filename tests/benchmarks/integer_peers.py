@@ -179,7 +179,7 @@ def main() -> None:
                 )
                 for tool, run in ways.items()
             ]
-    text = table(("network", "tool", "CPU time", "times vsr's", "luma from fp32"), rows)
+    text = table(("network", "tool", "CPU time", "times vsr's", "luma PSNR against fp32"), rows)
     tell("integer peers", text + "".join(f"\n\n{m}" for m in missing), given.write)
 
 

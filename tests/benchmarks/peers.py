@@ -363,15 +363,17 @@ def main() -> None:
         "tool",
         "fps",
         "times vsr's",
-        "CPU s a frame",
+        "CPU s per frame",
         "peak GB",
         "times vsr's",
-        "from the script's picture",
+        "PSNR against script",
     )
     notes = "".join(f"\n\n{m}" for m in missing)
     tell(
         "peers",
-        table(head, rows) + "\n\nCPU seconds and memory with start and end; frames a second without." + notes,
+        table(head, rows)
+        + "\n\nCPU seconds and memory include start and end; frames per second don't."
+        + notes,
         given.write,
     )
 

@@ -454,7 +454,11 @@ _ROWS: tuple[tuple[str, str, str], ...] = (
         "{combinations} tried, each within rounding of a float reference",
     ),
     ("edit lists", "random edit lists of MP4", "{edit_lists} tried, each shown as FFmpeg shows it"),
-    ("changes", "random changes in mid-stream", "{changes} tried, each upscaled correctly or refused with its place"),
+    (
+        "changes",
+        "random changes in mid-stream",
+        "{changes} tried, each upscaled correctly or refused with its place",
+    ),
     (
         "interlacing",
         "interlacing detection on generated clips, flagged correctly, wrongly or not at all",
@@ -472,7 +476,11 @@ _ROWS: tuple[tuple[str, str, str], ...] = (
         "a server with a queue, killed at random moments",
         "the server was killed {serve_server_kills} times, a job's command {serve_command_kills} times, a worker {serve_worker_kills} times; no job was lost or done twice",
     ),
-    ("requests", "requests generated from the server's API description", "{serve_requests} answered, none with status 500"),
+    (
+        "requests",
+        "requests generated from the server's API description",
+        "{serve_requests} answered, none with status 500",
+    ),
     (
         "soak here",
         "a long film on one machine",

@@ -64,7 +64,7 @@ def _confirmed(question: str) -> bool:
 
 
 def abandoned_work(place: Path) -> Iterator[tuple[Path, int]]:
-    """(work directory, bytes) for each one below a folder."""
+    """Find work directories below a folder: (work directory, bytes) for each."""
     for folder in sorted(place.rglob(".*.vsr-work")):
         if folder.is_dir() and not folder.is_symlink():
             yield folder, sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
