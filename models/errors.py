@@ -119,7 +119,7 @@ class VerificationError(VsrError):
     exit_code = 7
 
 
-class Interrupted(VsrError):  # noqa: N818 - a stop on request is not an error of anybody's
+class Interrupted(VsrError):  # noqa: N818 - a requested stop is not an error
     """Stopped by a signal; the same command resumes the work."""
 
     exit_code = 130

@@ -42,8 +42,8 @@ class Recurrent(nn.Module):
         self.body = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(depth))
         self.memory = nn.Conv2d(width, width, 3, padding=1)
         self.tail = nn.Conv2d(width, CHANNELS * scale * scale, 3, padding=1)
-        # What one frame adds to the reach: two luma pixels a convolution. The state brings what lies further
-        # off, and is whole-frame at the caller's, so tiles read it with the same halo.
+        # Reach of one frame: two luma pixels per convolution. The state carries information from farther
+        # away; the caller keeps it for the whole frame, so tiles read it with the same halo.
         halo = 2 * (depth + 2)
         self.contract = Contract(
             scale=scale,

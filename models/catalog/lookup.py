@@ -81,7 +81,7 @@ def find_cards(name_or_path: str) -> list[Card]:
     """
     path = Path(name_or_path)
     known = cards()
-    # A name of ours before a file of that name, which may lie there unknown to whoever gives the command.
+    # Our own names take precedence over files of the same name, which the user may not know about.
     found = [c for c in known if name_or_path in {c.name, c.family}]
     if not found and os.path.isfile(path):
         return [_card_of_file(path)]

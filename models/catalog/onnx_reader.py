@@ -131,7 +131,7 @@ def describe(path: str) -> Card:
     if form.fixed is not None:
         least = min(form.fixed)
         settings["margin"] = min(halo_px, least // 4) if halo_px is not None else least // 4
-        # Its windows lie where they lie in a tile: tiles would show, so it is given whole pictures.
+        # Its windows depend on the tile, so tiles would be visible; it gets whole frames.
         halo_px = None
     past, future = _neighbours(module.metadata, form)
     described = f"ONNX, {'luma and chroma' if form.kind == 'planes' else form.kind}"

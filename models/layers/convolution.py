@@ -33,8 +33,8 @@ def convolve(layer: nn.Conv2d, x: Tensor, *, relu: bool = False) -> Tensor:
 
 def _fused(layer: nn.Conv2d, x: Tensor, weight: Tensor, bias: Tensor | None, *, relu: bool) -> Tensor:
     if x.is_cuda:
-        # In PyTorch's own convolution the bias and the ReLU are passes over memory of their own, on small
-        # maps as long as itself.
+        # In PyTorch's own convolution, bias and ReLU are separate passes over memory, which take as long as
+        # the convolution on small maps.
         operation: Any = torch.cudnn_convolution_relu if relu else torch.conv2d
         order = (layer.stride, layer.padding, layer.dilation, layer.groups)
         made: Tensor = operation(x.contiguous(memory_format=torch.channels_last), weight, bias, *order)

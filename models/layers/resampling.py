@@ -296,7 +296,7 @@ def upscale_in_graph(x: Tensor, factor: int, kernel: str, offset: tuple[float, f
             [rows.narrow(dim, 0, reach).flip(dim), rows, rows.narrow(dim, length - reach, reach).flip(dim)],
             dim,
         )
-    # Left alone where it is off: a context would be written into an ONNX file.
+    # Unchanged if it is off, because a context would be written into an ONNX file.
     precise = (
         torch.autocast(x.device.type, enabled=False)
         if torch.is_autocast_enabled(x.device.type)

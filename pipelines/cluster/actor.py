@@ -192,7 +192,7 @@ class WorkerActor:
             yield pickle.loads(part)  # noqa: S301 - from our driver
         line = self._line(turn)
         while not whole:
-            # however long it takes: the driver watches over us, and Ray ends us with it
+            # without a time limit: the driver watches this process, and Ray ends it with the driver
             part, whole = line.get()
             if part:
                 yield pickle.loads(part)  # noqa: S301 - from our driver
@@ -234,7 +234,7 @@ class WorkerActor:
 
 def _kept(name: str, ref: Any) -> Path:
     """A file on this node, named by its SHA-256; fetched if it is missing."""
-    private = os.environ.get("VSR_RAY_FOLDER")  # goes with the private cluster
+    private = os.environ.get("VSR_RAY_FOLDER")  # deleted with the private cluster
     folder = Path(private) / "files" if private else Path("/tmp") / f"vsr-files-{os.getuid()}"  # noqa: S108 - content is checked by hash
     folder.mkdir(mode=0o700, exist_ok=True)
     path = folder / name

@@ -83,5 +83,5 @@ class PendingAnswers:
         ready, _ = ray.wait(waited, num_returns=1, timeout=_POLL_SECONDS)
         if ready and (self._many or time.monotonic() - began < _AT_ONCE_SECONDS):
             ready, _ = ray.wait(waited, num_returns=len(waited), timeout=0)
-        self._many = len(ready) > 1  # with thousands to look through, even what was there takes longer
+        self._many = len(ready) > 1  # among thousands, even an available answer takes longer to find
         return list(ready)

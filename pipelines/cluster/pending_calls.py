@@ -25,7 +25,7 @@ class PendingCall:
     setup: Any
     """Reference to the pickled setup."""
     files: dict[str, list[Any]]
-    """Name of a file -> reference to its bytes, in a list, so that Ray does not fetch it where it is not
+    """Name of a file -> reference to its bytes, in a list, so that Ray does not fetch it if it is not
     needed."""
     feed: Callable[[int, Task], Iterable[Any]]
     admit: Callable[[dict[str, str]], str] | None

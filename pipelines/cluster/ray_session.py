@@ -147,7 +147,7 @@ class RaySession:
                 "--cluster local: this process has loaded Ray before, without a token; start the private"
                 " cluster first"
             )
-        # It holds sockets, and their names may have only some hundred bytes; so not where TMPDIR points.
+        # It contains sockets, and their paths may have only about a hundred bytes, so TMPDIR is not used.
         self._folder = Path(tempfile.mkdtemp(prefix=_FOLDERS, dir="/tmp"))
         path = os.pathsep.join(p for p in (str(_ROOT), os.environ.get("PYTHONPATH", "")) if p)
         bootstrap = (

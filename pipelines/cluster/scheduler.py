@@ -118,7 +118,7 @@ class Scheduler:
             return
         self._calls.remove(call)
         for actor in {run.actor for run in call.running}:
-            self._dismiss(actor)  # nobody wants what it is at
+            self._dismiss(actor)  # nobody needs its current task
         self._object_refs.forget(call)
         call.out.put(last)
         call.over.set()
@@ -233,7 +233,8 @@ class Scheduler:
             self._hand_out_waiting()
         else:
             self._share_the_rest()
-        # Also of calls that are worked on, and so have somebody: patience begins where the last one is lost.
+        # Calls that are being worked on are included: their waiting time begins when their last actor is
+        # lost.
         for call in [c for c in self._calls if len(c.task_queue) or c.running]:
             hopeless = self._nodes.why_none(call)
             if hopeless is not None:

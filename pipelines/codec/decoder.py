@@ -49,7 +49,7 @@ _THREADS = 4
 """Threads of the decoder; decoded frames do not depend on it."""
 
 _REPEATED = 256
-"""Packets among which one is known again that an edit list shows twice."""
+"""Number of packets among which one that an edit list shows twice is recognised."""
 
 _HIDES_DAMAGE = frozenset({"hevc"})
 """Decoders that output broken slices without marking the frame as corrupt."""
@@ -108,7 +108,7 @@ class _Decoding:
         self._known: dict[str, bytes] = {}
         self._number = 0
         self._excused: deque[bool] = deque(maxlen=_THREADS)
-        """Of the packets that threads may still be at: whether an edit list lets them fail."""
+        """For the packets that threads may still be decoding: whether an edit list allows them to fail."""
         self._recent: deque[int] = deque(maxlen=_REPEATED)
         self._latest: int | None = None
         self._packet_check = damage_check(setup.codec)
@@ -123,7 +123,7 @@ class _Decoding:
             if pictures is None:
                 break
             for raw in pictures:
-                # where packets are looked at, each has one frame, in order
+                # if packets are checked, each has one frame, in order
                 is_corrupt = (bool(self._damaged) and self._damaged.popleft()) or raw.is_corrupt
                 if raw.pts is not None and raw.pts > _HIDDEN >> 1:
                     continue
@@ -147,18 +147,18 @@ class _Decoding:
         except av.error.EOFError:
             return None
         except av.error.MemoryError:
-            raise  # nothing the video could help
+            raise  # not the fault of the video
         except av.error.FFmpegError as error:
             if self._damaged:
                 self._damaged.pop()
-            # At the start: a recording that begins between key frames, with nothing to show yet. Where an
-            # edit list jumps, hidden pictures may refer to what is not there, and HEVC's decoder refuses a
-            # picture that it has seen before; threads tell of it late. A picture to be shown that is lost by
-            # this is missed by whoever counts.
+            # At the start: a recording that begins between key frames has nothing to show yet. If an edit
+            # list jumps, hidden frames may refer to missing ones, and HEVC's decoder refuses a frame that it
+            # has seen before; threads report this late. If a frame to be shown is lost in this way, the check
+            # of expected frames finds it.
             if any(self._excused) or (data is not None and (self._conceal or self._number == 0)):
                 return [] if data is not None else self._pictures(None)
             if self._conceal:
-                return None  # nothing more can be had from it
+                return None  # it returns nothing more
             at = f"{'behind' if data is None else 'at'} pts {self._latest}"
             raise CorruptError(
                 f"the video can't be decoded {at}: {error.strerror}; --on-corrupt conceal would repair what"
@@ -227,7 +227,7 @@ class _Changes:
         self._first = setup.facts
         self._last: tuple[FrameFacts, str] | None = None
         self.are_certain = ""
-        """Set from outside if every further frame is in doubt."""
+        """Set by the caller if every further frame is doubtful."""
 
     def of(self, raw: VideoFrame) -> str:
         """The difference, in words that fit "… at frame 12"; empty if there is none."""
@@ -308,7 +308,7 @@ def _float_rows(frame: VideoFrame) -> list[np.ndarray]:
 
 def _with_end(packets: Iterable[PacketData]) -> Iterator[PacketData | None]:
     yield from packets
-    yield None  # once, or B-frames at the end are lost; twice, and the decoder refuses
+    yield None  # exactly once: otherwise B-frames at the end are lost, or the decoder raises an error
 
 
 def rebuild_packet(data: PacketData, known: dict[str, bytes]) -> av.Packet[Any]:
@@ -317,8 +317,8 @@ def rebuild_packet(data: PacketData, known: dict[str, bytes]) -> av.Packet[Any]:
     known: side data that the decoder already has; it is valid until the next of its kind. This call updates
     it.
     """
-    # Not Packet(bytes): that lends Python's memory, which has no padding behind it; releasing it in a decoder
-    # thread waits for the GIL while the thread that closes the decoder holds it.
+    # Not Packet(bytes): that uses Python's memory, which has no padding at its end, and releasing it in a
+    # decoder thread waits for the GIL while the thread that closes the decoder holds it.
     packet: av.Packet[Any] = av.Packet(len(data.data))
     packet.update(data.data)
     packet.pts, packet.dts, packet.duration = data.pts, data.dts, data.duration

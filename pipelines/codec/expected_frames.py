@@ -91,7 +91,7 @@ def checked_frames(
     last: Frame | None = None
     for frame in frames:
         if not waiting:
-            continue  # post-roll; the decoder must be drained all the same
+            continue  # post-roll; the decoder must be drained nevertheless
         if frame.pts < waiting[0]:
             if frame.pts > expected.pts[0] and not conceal:
                 raise _not_expected(frame)
@@ -142,7 +142,7 @@ def _corrupt(frames: Iterable[tuple[int, Frame]]) -> Iterator[tuple[int, Frame]]
 def _checked_by_order(frames: Iterable[Frame], expected: ExpectedFrames, *, conceal: bool) -> Iterator[Frame]:
     number, last = -1, None
     stop = expected.first + len(expected.pts)
-    # the packets reach to the end of the film; what else they hold need not be decoded
+    # the packets reach the end of the film; the rest need not be decoded
     counted = enumerate(islice(frames, stop))
     for number, frame in counted:
         if number < expected.first:

@@ -58,7 +58,7 @@ def weave_frames(
             made = frame
             if pulldown.is_deinterlaced(number):
                 planes = fields.of(before, frame, following, number)
-                planes = [*planes, *frame.planes[len(planes) :]]  # alpha goes past the deinterlacer
+                planes = [*planes, *frame.planes[len(planes) :]]  # alpha bypasses the deinterlacer
                 made = replace(
                     frame, planes=planes, origin=[field_alone(p, 0 if top else 1) for p in frame.planes]
                 )

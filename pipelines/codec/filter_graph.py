@@ -121,7 +121,7 @@ def whole_frames(
         if number < skipped:
             continue
         pts = next(results, None)
-        # all of the graph is run to its end, or neighbours that were promised would not be counted
+        # the graph is run to its end; otherwise promised neighbours would not be counted
         if pts is not None:
             yield replace(frame, pts=pts)
 

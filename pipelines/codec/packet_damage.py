@@ -63,7 +63,7 @@ def _slices(packet: bytes) -> list[bytes]:
 
 
 def _is_whole(piece: bytes) -> bool:
-    # zlib's CRC-32 takes bits of a byte from the other end, and its register complemented.
+    # zlib's CRC-32 processes the bits of a byte in reverse order, with a complemented register.
     mirrored = piece.translate(_MIRRORED)
     return any(
         zlib.crc32(mirrored, _turned(start) ^ 0xFFFFFFFF) ^ 0xFFFFFFFF == _turned(start) for start in _STARTS
@@ -116,7 +116,7 @@ class _ExrCheck:
             (version,) = struct.unpack_from("<I", packet, 4)
             if version & (_SEVERAL_PARTS | _DEEP):
                 return False
-            size_at = 16 if version & _TILED else 4  # behind the block's place in the picture
+            size_at = 16 if version & _TILED else 4  # after the block's position in the image
             return any(
                 at + size_at + 4 + struct.unpack_from("<I", packet, at + size_at)[0] > len(packet)
                 for at in _blocks(packet)

@@ -33,12 +33,12 @@ def _graph_filter(name: str, pixels: PixelFormat) -> str:
     if name == "deblock":
         return "deblock=filter=strong:block=8"
     if name == "deband":
-        # One and a half steps of 8 bits, up to 32 pixels away: a band is one step. What it puts in between is
-        # the mean of four places around a pixel, which a fixed table chooses by the pixel's own place.
+        # Threshold: one and a half 8-bit steps, up to 32 pixels away; a band is one step. New values are the
+        # mean of four places around a pixel, selected by a fixed table from the pixel's position.
         return "deband=1thr=0.006:range=32"
     if name == "denoise":
-        # Both look at one frame alone, and give the same bits with any number of threads (fftdnoiz does not,
-        # from run to run). Non-local means is the better one, and knows 8 bits without alpha.
+        # Both use one frame only, and give the same bits with any number of threads (fftdnoiz gives other
+        # bits in each run). Non-local means is better, but supports only 8 bits without alpha.
         fine = pixels.bits == 8 and not pixels.alpha
         return "nlmeans=s=4:p=5:r=7" if fine else "bilateral=sigmaS=3:sigmaR=0.1:planes=7"
     return ""
@@ -61,7 +61,7 @@ def clean_frames(
             raising = BitDepthRaiser(pixels, full=plan.color.range == Range.FULL)
             frames, pixels = map(raising, frames), plan.pixels
         if filtered := _graph_filter(name, pixels):
-            # FFmpeg's deband does not know 4:2:0, 4:2:2 and 4:4:4 of ten bits.
+            # FFmpeg's deband does not support 4:2:0, 4:2:2 and 4:4:4 with ten bits.
             frames = (run_planes if name == "deband" else run)(frames, (filtered,), pixels)
         else:
             frames = _mapped(frames, _OWN[name], pixels)
@@ -95,7 +95,7 @@ class BitDepthRaiser:
         tables = [np.rint(codes * 1023 / 255), np.clip(np.rint((codes - 128) * 1023 / 255) + 512, 0, 1023)]
         whole, centred = (t.astype(np.uint16) if full else (codes * 4).astype(np.uint16) for t in tables)
         colour = {1, 2} if pixels.family == "yuv" else set()
-        # Alpha has its whole scale whatever the range of the others is.
+        # Alpha is always full range.
         alpha = {pixels.plane_count - 1} if pixels.alpha else set()
         self._tables = [
             np.rint(codes * 1023 / 255).astype(np.uint16) if n in alpha else centred if n in colour else whole
@@ -120,7 +120,7 @@ def _mapped(
     colours = pixels.plane_count - pixels.alpha
     for frame in frames:
         origin = frame.planes if frame.origin is None else frame.origin
-        # Planes of R'G'B' are all treated as luma is.
+        # All planes of R'G'B' are treated like luma.
         kinds = [0 if pixels.family == "rgb" else number for number in range(colours)]
         planes = [change(plane, pixels.bits, kind) for plane, kind in zip(frame.planes, kinds, strict=False)]
         yield replace(frame, planes=[*planes, *frame.planes[len(planes) :]], origin=origin)
@@ -131,8 +131,8 @@ _HALO_PX = 3
 _EDGE_PX = 6
 """Largest distance of the edge."""
 _SHARE = 0.2
-"""Relative to the local contrast: what stands out less than this on both sides is a halo; from twice this on
-it is detail."""
+"""Relative to the local contrast: a line that differs less than this from both sides is a halo; one that
+differs by twice as much is detail."""
 
 
 def dehalo(plane: np.ndarray, bits: int, number: int) -> np.ndarray:
@@ -149,7 +149,8 @@ def dehalo(plane: np.ndarray, bits: int, number: int) -> np.ndarray:
     if not (contrast >= _LEAST_EDGE << (bits - 8)).any():
         return plane
     excess = np.where(above > below, above, -below.astype(np.float32))
-    # Whole below the share, none from twice the share on; none where there is no edge, as in noise.
+    # Removed completely below the share, not at all from twice the share on, and not at all without an edge,
+    # as in noise.
     weight = np.clip(2 - np.abs(excess) / np.maximum(1, np.float32(_SHARE) * contrast), 0, 1)
     weight[contrast < _LEAST_EDGE << (bits - 8)] = 0
     made: np.ndarray = np.rint(plane - weight * excess).astype(plane.dtype)
@@ -168,7 +169,7 @@ def _extreme(
     for axis in (0, 1):
         found = np.pad(values, [(radius, radius) if a == axis else (0, 0) for a in (0, 1)], mode="edge")
         found, done = np.moveaxis(found, axis, 0), 1
-        while done < width:  # of windows that are twice as wide each time
+        while done < width:  # window sizes double each time
             step = min(done, width - done)
             found, done = of(found[:-step], found[step:]), done + step
         values = np.moveaxis(found, 0, axis)
@@ -193,7 +194,8 @@ def decomb(plane: np.ndarray, bits: int, number: int) -> np.ndarray:
         return plane
     values = np.pad(plane.astype(np.int32), ((2, 2), (0, 0)), mode="reflect")
     between = ((values[1:-3] + values[3:-1] + 1) >> 1).astype(plane.dtype)
-    # What moved is some pixels wide; noise and fine texture are not, and vanish in a mean along the line.
+    # Moving objects are several pixels wide; noise and fine texture are not, and a mean along the line
+    # removes them.
     values = _box(np.pad(values, ((0, 0), (_ALONG // 2, _ALONG // 2)), mode="reflect"), 1, _ALONG) // _ALONG
     values = values[:, _ALONG // 2 : -(_ALONG // 2)]
     far, here = values[:-4] + values[4:], values[2:-2]

@@ -60,10 +60,11 @@ def container_options(
     """
     if container not in {"mp4", "mov"}:
         return {}
-    # Edit lists, which say where a track begins, count in this clock; its default of 1 ms would move tracks
-    # against each other.
+    # Edit lists, which define the start of a track, use this clock; with its default of 1 ms, tracks would be
+    # shifted against each other.
     common = math.lcm(*(b.denominator for b in time_bases))
-    # Keys of any name lie where fewer players look for titles, so only where there are such.
+    # Keys with other names are stored where fewer players look for titles, so this is used only if there are
+    # any.
     keys = ANY_KEYS if not covers and lost_keys(tags or {}, {}, container, "") else ""
     return {"movflags": f"+faststart{keys}", **({"movie_timescale": str(common)} if common < 1 << 31 else {})}
 

@@ -54,11 +54,11 @@ def add_copied_stream(output: OutputContainer, source: AnyStream) -> AnyStream:
         stream = _added(output, source)
         _complete_layout(stream)
     except (av.error.FFmpegError, ValueError, AttributeError):
-        # No decoder for it here: copy the parameters alone, its codec among them; the name only has to be of
-        # the same kind.
+        # There is no decoder for it: only the parameters are copied, including the codec; the name only has
+        # to be of the same type.
         timed = "mov_text" if output.format.name in {"mp4", "mov"} else "subrip"
         name = {"audio": "aac", "video": "h264"}.get(source.type, timed)
-        if name not in output.supported_codecs:  # its refusal would be of that name
+        if name not in output.supported_codecs:  # the error would mention that name
             raise
         stream = output.add_mux_stream(name)
         _copy_tagged(output, source, stream)

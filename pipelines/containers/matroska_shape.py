@@ -22,7 +22,7 @@ __all__ = ["reserve", "write_shape"]
 
 
 _ROOM = "\u00b7room for its shape\u00b7"
-"""Behind the title of the film's track until the shape has taken its place."""
+"""Placeholder after the title of the film's track, until the aspect ratio replaces it."""
 _SEGMENT, _TRACKS, _TRACK_ENTRY, _NAME, _VIDEO = 0x18538067, 0x1654AE6B, 0xAE, 0x536E, 0xE0
 _DISPLAY_WIDTH, _DISPLAY_HEIGHT, _DISPLAY_UNIT, _CRC, _VOID = 0x54B0, 0x54BA, 0x54B2, 0xBF, 0xEC
 _HEAD_BYTES = 1 << 20
@@ -57,7 +57,7 @@ def write_shape(path: Path, width: int, height: int, sar: Fraction) -> None:
 
 
 _SMALL = 1000
-"""Sides below which a whole pixel is more than a rounding error."""
+"""Smallest sides at which rounding to a whole pixel is negligible."""
 
 
 def _contents(data: bytes, wanted: int, at: int, stop: int) -> Iterator[tuple[int, int]]:

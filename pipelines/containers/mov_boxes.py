@@ -116,7 +116,7 @@ def _edit(path: Path, change: Callable[[list[list[Box]]], None]) -> None:
         traks = [inside for kind, inside in moov if kind == b"trak" and isinstance(inside, list)]
         change(traks)
         grown = 8 + len(_written(moov)) - size
-        if grown < 0:  # what is left over is declared free; a box has at least eight bytes
+        if grown < 0:  # unused space becomes a `free` box, which has at least eight bytes
             moov.append((b"free", bytes(-grown - 8 if grown <= -8 else 0)))
             grown = 8 + len(_written(moov)) - size
         for trak in traks:

@@ -66,7 +66,7 @@ def content_box(luma: np.ndarray, bits: int, letterbox_codes: float) -> tuple[in
     Empty if all is black.
     """
     threshold = (16 + letterbox_codes) * (1 << (bits - 8))
-    # The 99th percentile: one bright sample (dirt, a logo's edge) does not make a bar a picture.
+    # The 99th percentile, so that one bright sample (dirt, the edge of a logo) does not hide a bar.
     rows = np.flatnonzero(np.percentile(luma[:, ::4], 99, axis=1) > threshold)
     columns = np.flatnonzero(np.percentile(luma[::4], 99, axis=0) > threshold)
     if not len(rows) or not len(columns):

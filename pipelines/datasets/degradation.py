@@ -352,7 +352,7 @@ def _draw_stage(
     shrink: float = 0.0,
 ) -> DegradationStep:
     def maybe(probability: float, span: tuple[float, ...]) -> float:
-        # both every time, so that one setting does not shift the others
+        # always both, so that one setting does not affect the random numbers of others
         drawn, value = (
             rng.random(),
             float(rng.uniform(span[0], span[1])),
@@ -365,7 +365,7 @@ def _draw_stage(
         shrink=round(shrink, 4),
         blur_sigma_px=maybe(settings.blur, settings.blur_sigma_px),
         noise_codes=maybe(settings.noise, settings.noise_codes),
-        # The first stage rings by its codec; Real-ESRGAN, too, has its sinc filter at the end.
+        # The first stage has ringing from its codec; Real-ESRGAN also has its sinc filter at the end.
         ringing_cutoff=maybe(settings.ringing, settings.ringing_cutoff) if not shrink else 0.0,
         codec=coding.codec if coding else "",
         quality=coding.quality if coding else 0,

@@ -99,7 +99,7 @@ class ResidentPairs:
         if device.type != "cuda":
             return False
         free, _ = torch.cuda.mem_get_info(device)
-        # by this process, of what it no longer uses
+        # memory that this process no longer uses
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return have_equal_sizes(shards) and size_bytes(shards) <= _SHARE * (free + kept)
 

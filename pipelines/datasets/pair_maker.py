@@ -221,7 +221,7 @@ class PairMaker:
     """A `Worker` for tasks of pairs: its items are pairs."""
 
     def __init__(self, setup: PairSetup) -> None:
-        torch.set_num_threads(1)  # pairs are small and made side by side
+        torch.set_num_threads(1)  # pairs are small and made in parallel
         self._scale = setup.scale
         self._teacher = load_network(setup.teacher).module if setup.teacher is not None else None
         self.facts = {"torch": str(torch.__version__)}

@@ -156,7 +156,7 @@ class PairPlanner:
         found = shots((np.asarray(f.planes[0]) for f in reader.frames()), reader.pixels.bits)
         stretches = hold_out(found, settings.validation, reader.info.fingerprint)
         self.total = found[-1][1] if found else 0
-        # A long film gives its pairs from everywhere, not from its beginning.
+        # The pairs of a long film are taken from all its parts, not from its beginning.
         self._every = max(
             1,
             max(settings.every_frames, self.total * settings.crops.per_frame // settings.most_pairs)

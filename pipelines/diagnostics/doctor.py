@@ -36,7 +36,7 @@ _LEAST_FREE_BYTES = 64 << 20
 _AMPLE_FREE_BYTES = 20 * 10**9
 """Space for the chunks and the output of a two-hour film in 4K."""
 _AMPLE_MEMORY_BYTES = 4 * 10**9
-"""1080p to 4K needs less than three quarters of it."""
+"""1080p to 4K needs less than three quarters of this."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def examine(folder: Path) -> Iterator[Finding]:
     yield _disk(folder)
     yield _ray()
     if missing:
-        return  # the rest would only say so again
+        return  # the other checks would only repeat this
     yield from _ffmpeg()
     from pipelines.diagnostics.benchmark import make_clip
 

@@ -114,7 +114,7 @@ def trying(planned: Planned, settings: ExecutionSettings) -> Iterator[TriedFrame
     """
     plan, info = planned.plan, planned.info
     chunks = _chunks(plan)
-    # Each place by itself: of places that share a decoder only the first would be tried.
+    # Each place separately: of places that share a decoder, only the first would be tried.
     context = plan.context
     spans = tuple(
         span

@@ -156,7 +156,7 @@ def _preview(
     make_folder(folder)
     yield Note(f"upscaling {counted(len(starts), 'moment')} with {' and '.join(names)}")
     few = [_of_moments(plan, info, starts) for plan in plans]
-    widest = max(few, key=lambda p: sum(p.context))  # what it looks at is decoded for all of them
+    widest = max(few, key=lambda p: sum(p.context))  # its neighbouring frames are decoded for all networks
     sampled: list[PreviewSample] = []
     moments = []
     with open_workers(settings.execution, _ENVIRONMENT) as workers:

@@ -134,7 +134,7 @@ def self_test(encoder: Encoder, *, anew: bool = False) -> str:
     if isinstance(known, str):
         return known
     flaw = _tried(small, _BT709, HdrMetadata(), SELF_TEST_FRAMES)
-    if OPENING not in flaw:  # which is quick to find again, and may be for want of a session
+    if OPENING not in flaw:  # it is found again quickly, and may be due to a lack of sessions
         write_cached(_TABLE, key, flaw)
     return flaw
 

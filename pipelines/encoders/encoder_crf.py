@@ -69,7 +69,7 @@ def with_crf(encoder: Encoder, crf: float, *, preset: str, before: float) -> Enc
         hardware_options(encoder.codec, encoder.vendor, preset=preset, crf=level, pix_fmt=encoder.pix_fmt)
         for level in (before, crf)
     )
-    # What does not follow from the CRF stays, such as B frames that a chip does not have.
+    # Options that do not depend on the CRF stay, such as no B frames for a chip without them.
     return replace(
         encoder,
         options={**encoder.options, **{key: value for key, value in new.items() if value != old.get(key)}},

@@ -162,7 +162,7 @@ def _own_options(
         frames = _x265_frames(target.width, target.height, options["preset"])
         return {"x265-params": f"log-level=none:info=0:open-gop=0:repeat-headers=1:{frames}"}
     if name == "libx264":
-        # looking ahead in a thread of its own holds ten more frames
+        # lookahead in a separate thread holds ten more frames
         return {"x264-params": "open-gop=0:sync-lookahead=0"}
     return {}
 

@@ -76,7 +76,7 @@ def lossless_format(settings: EncodeSettings, source: PixelFormat) -> str:
     if name == "libx265":
         known = {n for n in known if not n.startswith("yuva")}  # listed, and refused when it is opened
     formats = [PixelFormat.parse(n) for n in sorted(known) if "yuvj" not in n and _is_planar(n)]
-    if source.is_float or name == "prores_ks":  # said by `lost_bits`
+    if source.is_float or name == "prores_ks":  # reported by `lost_bits`
         deepest = max(f.bits for f in formats)
         source = replace(source, name="", bits=deepest) if source.bits > deepest else source
     keeps_rgb = codec in _KEEPS_RGB
@@ -101,7 +101,7 @@ def lossless_format(settings: EncodeSettings, source: PixelFormat) -> str:
 
 def _holds_all(source: PixelFormat, fmt: PixelFormat, *, keeps_rgb: bool) -> bool:
     """Whether a format keeps the source's bit depth and chroma, and has no unused alpha."""
-    # Grey has no chroma that subsampling could take from it.
+    # Grey has no chroma that could be subsampled.
     fine = source.family == "gray" or (fmt.sub_x <= source.sub_x and fmt.sub_y <= source.sub_y)
     fitting = (
         fmt.family == "yuv"

@@ -104,7 +104,7 @@ def _mp4(file: FileBytes) -> Flaw | None:
         if size == 0:
             return None  # to the end of the file
         if size < 8:
-            # Cameras append what is no box. Behind a `moov` that lists every sample, and the samples, it
+            # Cameras append data that is not a box. After the samples and a `moov` that lists all of them, it
             # can't be a part of the film.
             return replace(
                 unknown_data_flaw(at), at_the_end={b"moov", b"mdat"} <= kinds and b"moof" not in kinds

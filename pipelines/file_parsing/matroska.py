@@ -100,7 +100,7 @@ def _segment(file: FileBytes, at: int, declared: int | None) -> tuple[Flaw | Non
         if found is not None and found[0] == EBML and declared is None:
             return None, at
         if found is None or found[0] not in _TOP:
-            # The rest of an element that the end of the file cuts through is no damage on the way.
+            # An element that is cut by the end of the file is a truncation, not damage.
             return truncation_flaw(
                 file.size, declared or at + 12
             ) if file.size - at < 12 else unknown_data_flaw(at), stop

@@ -96,7 +96,7 @@ def as_tensor(array: np.ndarray) -> Tensor:
     """
     array = np.ascontiguousarray(array)
     if not array.flags.writeable:
-        array = array.copy()  # torch warns of what it can't write to, though nobody will
+        array = array.copy()  # torch warns about read-only memory, although nothing writes to it
     return torch.from_numpy(array.view(np.int16) if array.dtype == np.uint16 else array)
 
 

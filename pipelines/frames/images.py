@@ -92,7 +92,7 @@ def to_pixels(planes: Planes, index: int = 0, matrix: int = Matrix.BT470BG) -> n
     full = resample(
         chroma, chroma.shape[-2] * 2, chroma.shape[-1] * 2, "bicubic", offset=LEFT, out_offset=(0.0, 0.0)
     )
-    # Odd pictures have half a chroma sample more or less than luma; a strip does not mind.
+    # With odd sides, chroma is half a sample larger or smaller than luma, which is negligible in a strip.
     full = F.pad(
         full,
         (0, max(0, luma.shape[-1] - full.shape[-1]), 0, max(0, luma.shape[-2] - full.shape[-2])),

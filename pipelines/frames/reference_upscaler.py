@@ -79,7 +79,7 @@ def upscale_frames(
     assert contract is not None
     state: State = None
     for index in range(planes[0].shape[0]):
-        # Entered for each frame: between two of them the caller's own modes hold.
+        # Entered for each frame, so that the caller's own modes apply between frames.
         with (
             torch.inference_mode(),
             torch.autocast(planes[0].device.type, torch.bfloat16, enabled=bf16 and contract.low_precision),

@@ -117,8 +117,8 @@ def _means(
     whole = rows.astype(int)
     lines = np.stack([_total(plane[first:last], pixels) for first, last in pairwise(whole)])
     cells = _by_cell(lines, columns)
-    # A row or column on the border of two cells belongs to both by its parts, or cells of small pictures
-    # would differ in what they cover.
+    # A row or column on the border of two cells is shared between them; otherwise cells of small images would
+    # cover different areas.
     part = (rows - whole)[1:-1, None]
     if part.any():
         shared = plane[whole[1:-1]]
@@ -148,7 +148,7 @@ def _total(lines: np.ndarray, pixels: PixelFormat) -> np.ndarray:
             if pixels.is_float
             else lines.sum(axis=0, dtype=np.uint32)
         )
-    # A quarter of the time is taken where so few lines are added at once that 16 bits hold their sum.
+    # This takes a quarter of the time if so few lines are added at once that their sum fits into 16 bits.
     total = np.zeros(lines.shape[1], np.uint32)
     for first in range(0, len(lines), most):
         total += lines[first : first + most].sum(axis=0, dtype=np.uint16)

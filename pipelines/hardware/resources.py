@@ -113,7 +113,7 @@ def with_fewer_workers(settings: ExecutionSettings, plan: Plan) -> ExecutionSett
 
 
 def _workers_a_device(plan: Plan | None, devices: tuple[str, ...]) -> int:
-    # Others than YUV-native networks take gigabytes of the device, and longer than an encoder does.
+    # Networks that are not YUV-native need gigabytes of device memory, and more time than an encoder.
     if plan is None or any(stage.card.pixels != "yuv420" for stage in plan.stages):
         return 1
     by_cores = usable_cores() // len(devices) // _CORES_A_WORKER

@@ -284,7 +284,7 @@ class Cascade:
             return self.run(network, inputs, (part.halo_top, part.halo_left), precise=precise)
 
         for part, outputs in zip(parts, self._lanes.map(made, parts), strict=True):
-            # Luma and chroma come larger, a state comes as it went in.
+            # Luma and chroma are returned larger, a state at the same size.
             layout = [(scale, 1), (scale, 2), (1, 2)][: len(outputs)]
             if not results:
                 results = [

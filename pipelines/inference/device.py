@@ -165,7 +165,7 @@ def computing_dtype(device: torch.device, precision: str) -> torch.dtype:
 
 def bf16_units() -> tuple[bool, bool]:
     """(AMX, AVX512-BF16): which units of a CPU multiply bf16."""
-    if not hasattr(torch.cpu, "_is_amx_tile_supported"):  # names that torch keeps to itself
+    if not hasattr(torch.cpu, "_is_amx_tile_supported"):  # private names of torch
         return False, False
     return torch.cpu._is_amx_tile_supported(), torch.cpu._is_avx512_bf16_supported()
 

@@ -75,8 +75,8 @@ def value_statistics(seen: Tensor, made: Tensor, chroma: Tensor | None) -> TileS
     """
     checksum = made.sum() if chroma is None else made.sum() + chroma.sum()
     some = made[..., ::_EVERY, :].clamp(0, 1)
-    # A source that has such numbers itself, as OpenEXR may, is not the network's fault; its own then show in
-    # its mean.
+    # A source may contain such values itself (OpenEXR); then its own mean shows them, and the network is not
+    # at fault.
     before = seen[..., ::_EVERY, :].clamp(0, 1).mean() + 0 * seen.sum()
     numbers = torch.stack([checksum, before, some.mean(), some.amax()])
     return TileStatistics(*numbers.tolist())

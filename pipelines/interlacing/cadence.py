@@ -67,7 +67,7 @@ def _letter(state: int, *, follows: bool, late: bool) -> str:
     if state == _LATE:
         return "P" if late else NONE
     if state == 3:
-        return "C" if follows else NONE  # else its first field is alone: the one it goes with was cut off
+        return "C" if follows else NONE  # otherwise its first field is alone: the matching field was cut off
     return (
         "ABECD"[state]
         if state in (0, 1)

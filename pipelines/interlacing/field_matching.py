@@ -151,7 +151,7 @@ def _votes(maps: list[_Maps]) -> npt.NDArray[np.int32]:
     rough = np.stack([one.rough for one in maps])
     comb[0], moved[:2] = comb[1], moved[2:4] if count > 1 else 0
     neighbours = np.maximum(_shifted(comb, 1), _shifted(comb, -1))
-    # Of two weaves on either side two comb, in any pulldown; where the film was cut, one combs far more.
+    # With any pulldown, two of the weaves on both sides comb; at a cut, one combs far more.
     around = np.sort([_shifted(comb, n) for n in (-2, -1, 1, 2)], axis=0)[-2]
     apart, together = comb > _RATIO * neighbours + _FLOOR, around > _RATIO * comb + _FLOOR
     quiet = np.percentile(moved, 10, axis=1)

@@ -135,7 +135,7 @@ def _averaged(lines: np.ndarray, by: int) -> Field:
 
 
 def field_phase(first: Sample, second: Sample) -> Votes:
-    """Votes of the blocks that move from one frame to the next."""
+    """Count votes on the field order, from the blocks that move from one frame to the next."""
     counts = np.zeros((3, SCALES, CELLS, CELLS), int)
     pooled = np.zeros((2, SCALES, CELLS, CELLS))
     woven = [0, 0, 0]
@@ -154,7 +154,7 @@ def field_phase(first: Sample, second: Sample) -> Votes:
         pooled[0, scale] = _by_cell(weight * (u - w))
         pooled[1, scale] = -_by_cell(weight * (u + w))
         both = u_moves & w_moves & (u_step * w_step > 0)
-        # One scale for both sides: where lines are drawn darker in one field, that is no phase.
+        # One scale for both sides: lines that are drawn darker in one field are not a phase.
         step = np.copysign(np.sqrt(np.where(both, u_step * w_step, 1)), u_step)
         apart, alike = (u - w) / step, -(u + w) / step
         sure = both & (alike > _LEAST_ALIKE)

@@ -214,7 +214,7 @@ def _tells_a_size(frame: memoryview) -> bool:
         return head >> 64 - at - count & (1 << count) - 1
 
     at = 4 + (bits(2, 2) == 3)
-    # no frame of VP9, one that is shown again, a key frame
+    # not a VP9 frame, a frame that is shown again, or a key frame
     if bits(0, 2) != 2 or bits(at) or not bits(at + 1):
         return False
     shown, resilient, at = bits(at + 2), bits(at + 3), at + 4

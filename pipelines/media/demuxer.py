@@ -178,7 +178,7 @@ def open_source(path: str | os.PathLike[str]) -> InputContainer:
     _refuse_irregular(path)
     try:
         _refuse_large_header(path)
-        # Broken tags are no reason to refuse a film.
+        # Broken tags don't make a film unusable.
         container = av.open(
             file_url(path), options=GUARDS, container_options=_OPTIONS, metadata_errors="replace"
         )

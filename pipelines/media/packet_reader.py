@@ -84,7 +84,7 @@ class CurrentSideData:
 def _side_data(packet: av.Packet[Any]) -> list[tuple[str, bytes]]:
     try:
         return [(found.data_type, bytes(found)) for found in packet.iter_sidedata()]
-    except IndexError:  # a kind that PyAV has no name for is among it
+    except IndexError:  # it contains a kind that PyAV has no name for
         kinds = (*LASTING_SIDE_DATA, *_OWN_SIDE_DATA)
         return [(kind, bytes(packet.get_sidedata(kind))) for kind in kinds if packet.has_sidedata(kind)]  # type: ignore[arg-type]
 
@@ -150,7 +150,7 @@ class Check(Protocol):
     """Decodes some packets with the container's own decoder."""
 
     depth: int
-    """Packets that it needs at once."""
+    """Number of packets that it needs at once."""
 
     def begin(self, stream: VideoStream) -> None:
         """Prepare for the first packet of the stream."""

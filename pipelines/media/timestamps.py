@@ -58,7 +58,7 @@ class EpochClock:
             return
         index, base = packet.stream_index, Fraction(packet.time_base)
         if packet.stream.type not in {"video", "audio"}:
-            # a subtitle's own clock may stutter; it follows the others
+            # a subtitle's clock may stutter, so it follows the others
             self._epoch_of[index] = len(self._offsets) - 1
             return
         now = time * base
@@ -74,8 +74,8 @@ class EpochClock:
         if self._joins:
             return bisect_right(self._joins, packet.pos or 0)
         last, before = self._last.get(packet.stream_index), self._epoch_of.get(packet.stream_index, 0)
-        # A jump back of more than a minute reaches us as one ahead: the demuxer takes it for the wrap of a
-        # 33-bit clock.
+        # A jump back of more than a minute appears as a jump ahead, because the demuxer treats it as the wrap
+        # of a 33-bit clock.
         return before + (last is not None and not last - _BACKSTEP_SECONDS <= now <= last + 3600)
 
     def shift_ticks(self, stream: AnyStream) -> int:

@@ -123,7 +123,7 @@ class PacketIndex:
     duration: array[int] = field(default_factory=lambda: array("q"))
     size: array[int] = field(default_factory=lambda: array("q"))
     clean: bytearray = field(default_factory=bytearray)
-    """1 if decoding may start here: everything shown from that packet's pts on can then be decoded."""
+    """1 if decoding may start here: then everything shown from this packet's pts on can be decoded."""
     discard: bytearray = field(default_factory=bytearray)
     """1 if the container says: decode, but do not show (edit lists)."""
 

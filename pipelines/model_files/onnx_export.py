@@ -104,7 +104,7 @@ def write_onnx(
     proto = program.model_proto
     onnx.helper.set_model_props(proto, _facts(network, multiple))
     onnx.checker.check_model(proto)
-    # Not the size that was traced, or one that got frozen would not show.
+    # Not the traced size; otherwise a size that was frozen by mistake would not be noticed.
     again = inputs if size else _inputs(network, height + 2 * multiple, width + multiple, seed=1)
     difference: float | None = None
 

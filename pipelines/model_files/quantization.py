@@ -225,7 +225,7 @@ def _rounded(weights: Tensor, scale: Tensor, squares: Tensor) -> tuple[Tensor, T
     count = weights.shape[1] - 1
     order = [*squares.diagonal()[:count].argsort(descending=True).tolist(), count]
     weights, squares = weights[:, order], squares[order][:, order]
-    # Rows of the inverse of what is left, as one Cholesky factor has them all.
+    # Rows of the inverse for the remaining inputs; one Cholesky factor contains all of them.
     inverse = torch.linalg.cholesky(torch.cholesky_inverse(torch.linalg.cholesky(squares)), upper=True)
     whole = torch.zeros_like(weights)
     for place in range(count):

@@ -62,8 +62,8 @@ class AdversarialObjective(Reconstruction):
         luma, chroma = forward(self.network, batch.low, batch.frames, batch.levels)
         made = luma.float(), chroma.float()
         self._made = made[0].detach(), made[1].detach()
-        # Spectral normalisation estimates in training mode only, and there is one estimate a step: the
-        # discriminator's own.
+        # Spectral normalisation updates its estimate in training mode only, and there is one update per step,
+        # that of the discriminator.
         self.discriminator.eval().requires_grad_(requires_grad=False)
         return self._of_planes(made, batch) + self.settings.objective.adversarial * self._of_generator(
             self.discriminator(made)

@@ -103,7 +103,7 @@ class Distillation(DiffusionObjective):
         """Difference of both results."""
         network, frame = self._diffusion, pack(batch.low)
         shape = (frame.shape[0], network.deviation.shape[1], *frame.shape[2:])
-        # As it is used: the noise of both has the student's temperature.
+        # As in later use: the noise of both has the student's temperature.
         noise = self.noise(shape, self.drawn(step)) * network.temperature
         with torch.no_grad():
             wanted = self._teacher.sample(frame, noise, self._teacher.steps)

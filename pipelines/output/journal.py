@@ -95,7 +95,8 @@ class Journal:
 
     def _take_lock(self) -> None:
         try:
-            # Its holder may have removed the directory between our opening and our locking.
+            # The process that held the lock may have removed the directory after we opened it and before we
+            # locked it.
             is_ours = lock_file(self._lock) and os.path.samestat(
                 os.fstat(self._lock), os.stat(self.folder / "lock")
             )
@@ -144,7 +145,7 @@ class Journal:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing here is needed once the command's output exists.
+        """Whether the work directory is no longer needed once the command's output exists.
 
         True for work of the same command, and if there is none.
         """
@@ -178,10 +179,10 @@ class Journal:
         useless. cut: see `refuse_other_chunks`. Damaged chunks are deleted. Raises UsageError if chunks of
         another plan are stored here.
         """
-        self.clear_result()  # of a run that was killed while it put it together
+        self.clear_result()  # from a run that was killed while muxing
         old = _table(self.folder / "plan.json")
         if old is not None and plan_id in {old.get("id"), _own_id(old)}:
-            if old.get("id") != plan_id:  # by a version that gave other ids; its chunks keep theirs
+            if old.get("id") != plan_id:  # by a version with other ids; its chunks keep them
                 old = {**old, "id": plan_id, "former": old.get("id"), "asked": self.asked or plan_id}
                 write_atomically(self.folder / "plan.json", json.dumps(old, indent=1).encode())
             return self._valid_chunks(_ids_of(old)), []
@@ -190,7 +191,7 @@ class Journal:
         found: list[ChunkRecord] = []
         if not supersede:
             refuse_other_chunks(self.folder, plan_id, plan, cut)
-            found = self._valid_chunks([plan_id])  # their plan was torn, they are whole
+            found = self._valid_chunks([plan_id])  # their plan is incomplete, but they are intact
         else:
             self.clear()
         told = {

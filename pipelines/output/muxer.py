@@ -137,7 +137,7 @@ def write_result(
     Interrupted.
     """
     plan, info = parts.plan, parts.info
-    # Not a `with`: on an exception that would write a trailer and make a half file playable.
+    # Not a `with`, which would write a trailer after an exception and so make an incomplete file playable.
     options = container_options(
         plan.encoder.container,
         [plan.time_base, *stream_time_bases(source)],
@@ -146,7 +146,7 @@ def write_result(
     )
     box = _dolby_vision_box(plan)
     if box:
-        options["strict"] = "unofficial"  # or FFmpeg would leave it out of MP4
+        options["strict"] = "unofficial"  # otherwise FFmpeg would leave it out of MP4
     output = av.open(file_url(target), "w", format=plan.encoder.container, container_options=options)
     video, passed = _prepare(output, source, parts, dropped)
     has_shape = plan.sar != 1 and plan.encoder.container in {"matroska", "webm"}
@@ -291,7 +291,7 @@ def _tag_timecode(
     if plan.rate != info.rate:
         at_start = convert_timecode(at_start, info.rate, plan.rate)
     if not at_start and plan.encoder.container not in {"mp4", "mov"}:
-        return  # some other text, which does no harm there
+        return  # any other text, which does no harm
     kept = [
         tags for tags in (output.metadata, video.metadata) if any(key.lower() == "timecode" for key in tags)
     ] or [video.metadata]
@@ -339,7 +339,7 @@ def _copy_parameters(source: AnyStream, video: AnyStream, plan: Plan) -> None:
     if plan.sar == 1 or plan.encoder.container not in {"mp4", "mov"}:
         BitStreamFilterContext("null", in_stream=source, out_stream=video)
         return
-    # Only a codec context lets it be set, and the parameters are made of it when a header is written.
+    # It can be set only in a codec context, from which the parameters are made when a header is written.
     carrier = av.open(
         io.BytesIO(), "w", format=plan.encoder.container, container_options={"movflags": "empty_moov"}
     )

@@ -78,7 +78,7 @@ def verify_pictures(folder: Path, plan: Plan, records: Sequence[ChunkRecord], *,
         raise VerificationError(f"the result has {counted(len(found), 'picture')}, expected {len(names)}")
     number, decoded = plan.first_number, 0
     for record in records:
-        thumbnails = record.thumbnails  # read once: they lie in a file
+        thumbnails = record.thumbnails  # read once, from a file
         for place in range(len(record.pts)):
             if full or place < SEAM_FRAMES:
                 check_picture(

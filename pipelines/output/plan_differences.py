@@ -60,7 +60,7 @@ _WORDS = {
 def plan_differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """Differences that affect bits, in words."""
     words = {**_WORDS, "stages": "the target size"}
-    with contextlib.suppress(AttributeError, KeyError, TypeError):  # what was kept may be of any shape
+    with contextlib.suppress(AttributeError, KeyError, TypeError):  # the stored plan may have any form
         before, now = _models(old), _models(new)
         old, new = bit_shaping_fields(old), bit_shaping_fields(new)
         if [s["card"] for s in old["stages"]] != [s["card"] for s in new["stages"]]:

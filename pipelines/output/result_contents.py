@@ -215,8 +215,8 @@ def _check_heard(seen: OutputContents, entry: CopiedStream, shift: float, contai
     last = abs(seen.lasts[index] - entry.last_seconds - shift)
     end = abs(seen.ends[index] - entry.end_seconds - shift)
     if is_unframed_audio(entry.codec) and entry.tells_lengths and index not in seen.without_length:
-        # Its packets may be cut anew, so that only the end of them all can be compared; the last time and the
-        # last duration are rounded.
+        # Its packets may be split differently, so only the end of the last one can be compared; its time and
+        # duration are rounded.
         end_to_end = entry.codec.startswith("pcm_") and container in {"mp4", "mov"}
         last, allowed = 0.0, UNHEARD_DRIFT if end_to_end else 2 * tick
     else:

@@ -220,7 +220,8 @@ class _StreamCopy:
             return False
         now = decode_ticks(packet)
         if packet.is_discard and now < self._last.get(packet.stream_index, now):
-            # what an edit list skips in the middle: its times lie before those of what was heard last
+            # audio that an edit list skips in the middle; its times are before those of the last audible
+            # packet
             return False
         self._last[packet.stream_index] = now
         return not is_filler(packet)

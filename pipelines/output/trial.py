@@ -110,7 +110,7 @@ class _Trial:
         )
         self._info = replace(info, pts=info.pts[frames], durations=info.durations[frames])
         count = self._info.frame_count
-        # What is damaged is no matter of the container: the run will say so, or conceal it.
+        # Damage does not concern the container: the run will report or conceal it.
         self._plan = replace(
             plan,
             start_frame=0,
@@ -120,7 +120,7 @@ class _Trial:
             on_corrupt="conceal",
         )
         self._plan = _in_small(self._plan)
-        if plan.pulldown is not None:  # two of its own frames are as good as any
+        if plan.pulldown is not None:  # two of its own frames are sufficient
             self._plan = replace(self._plan, pulldown=replace(plan.pulldown, first_frame=0, letters=""))
         self._folder = tempfile.TemporaryDirectory(prefix="vsr-trial-")
         self._record: ChunkRecord | None = None

@@ -114,7 +114,7 @@ def cut_chunks(
         near = min(clean[lo:hi], key=lambda p: abs(p - ideal), default=ideal)
         end = bisect.bisect_left(pts, max(near, pts[at] + 1), at + 1, stop)
         if stop > end and pts[stop - 1] - pts[end] < ticks // 3:
-            end = stop  # no sliver at the end
+            end = stop  # no very short chunk at the end
         if most_frames is not None:
             end = min(end, at + most_frames)
         chunks.append(Chunk(len(chunks), at, end))
@@ -171,7 +171,7 @@ def clean_starts(index: PacketIndex) -> tuple[array[int], array[int]]:
     latest, seen = NO_PTS, 0
     row = index.clean.find(1)
     while row >= 0:
-        # By slices, which are looked through at the speed of C: a film may have millions of packets.
+        # Slices are searched at the speed of C; a film may have millions of packets.
         latest = max(latest, max(index.pts[seen:row], default=NO_PTS))
         seen = row
         if index.pts[row] > latest:

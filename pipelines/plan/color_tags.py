@@ -165,18 +165,18 @@ def output_tags(
     """
     target = encoder.pixels
     if encoder.name == "prores_ks":
-        # SMPTE RDD 36 has no flag for full range, and players take all of it for limited.
+        # SMPTE RDD 36 has no flag for full range, and players treat everything as limited.
         color = replace(color, range=int(Range.LIMITED))
     if encoder.name == "mjpeg":
         return replace(color, matrix=int(Matrix.BT470BG), range=int(Range.FULL), siting=int(Siting.CENTER))
     if encoder.name == "libsvtav1" and color.siting not in {Siting.LEFT, Siting.TOP_LEFT}:
-        color = replace(color, siting=int(Siting.LEFT))  # AV1 has words for these two alone (clause 6.4.2)
+        color = replace(color, siting=int(Siting.LEFT))  # AV1 can signal only these two (clause 6.4.2)
     if encoder.name == "libwebp":
         return replace(
             color, matrix=int(Matrix.SMPTE170M), range=int(Range.LIMITED), siting=int(Siting.CENTER)
         )
     if target.family == "gray" and encoder.is_picture:
-        return replace(color, range=int(Range.FULL))  # pictures have no word for another
+        return replace(color, range=int(Range.FULL))  # image files can't signal another
     if target.family == "rgb":
         return (
             color if source.family == "rgb" else replace(color, matrix=int(Matrix.RGB), range=int(Range.FULL))

@@ -168,7 +168,7 @@ class Plan:
     def to_json(self) -> dict[str, Any]:
         """The plan as JSON values, in a fixed order."""
         table = json.loads(json.dumps(dataclasses.asdict(self), default=str))
-        # What a stage does not have is left out: ids of plans without it stay.
+        # Missing values of a stage are omitted, so that ids of plans without them stay the same.
         table["stages"] = [{k: v for k, v in stage.items() if v is not None} for stage in table["stages"]]
         table = {k: v for k, v in table.items() if v or k not in _LATER}
         if self.is_resized:

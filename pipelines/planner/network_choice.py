@@ -181,7 +181,7 @@ def choose_networks(
     start, stop = part
     levels: RestoreLevels = ((start, float(settings.restore)),) if given else ()
     if not given:
-        # Of the whole film, for any part of it: a trial then looks as the film will.
+        # The levels of the whole film are used for any part of it, so a trial looks like the finished film.
         levels = estimate_levels(info, full=full, prefilter=",".join(settings.prefilters))
     if not levels:
         return model, (), []

@@ -51,7 +51,7 @@ class Choices:
     encoder: Encoder
     """The encoder for the target."""
     part: tuple[int, int]
-    """Frames [start, stop) of the source that are wanted."""
+    """Frames [start, stop) of the source in the range."""
     decoded: PixelFormat
     """Planar format of decoded frames."""
     color: ColorTags
@@ -65,7 +65,7 @@ class Choices:
     grain: tuple[tuple[float, ...], ...] = ()
     """Grain to be synthesised, for each plane of the output."""
     restore: RestoreLevels = ()
-    """Restoration levels for networks that take one; they begin with the first wanted frame."""
+    """Restoration levels for networks that take one; they begin with the first frame of the range."""
 
 
 def make_plan(info: VideoInfo, settings: RunSettings, chosen: Choices) -> Plan:
@@ -197,7 +197,7 @@ def _tile_px(settings: RunSettings, stages: Sequence[NetworkStage]) -> tuple[int
         return settings.tile_px
     if all(s.card.pixels == "yuv420" for s in stages):
         return YUV_TILE_PX
-    # Halos of R'G'B' networks are wide, maps as large as the picture, and those of large networks many.
+    # R'G'B' networks have wide halos and full-resolution feature maps, and large networks have many of them.
     return (544, 1280) if all(s.card.parameters <= SMALL_NETWORK for s in stages) else (288, 480)
 
 

@@ -30,7 +30,7 @@ __all__ = ["choose_precision", "multiplies_bytes", "with_arithmetic"]
 _MOST_COST_DB = 0.05
 """Largest loss of PSNR at which auto chooses int8."""
 _QUANTIZABLE = frozenset({"compact", "restoring"})
-"""Architectures that `vsr quantize` takes."""
+"""Architectures that `vsr quantize` supports."""
 _CPUS = Path("/proc/cpuinfo")
 _VNNI = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
 _TRY = "pipelines.inference.arithmetic_trial:try_arithmetic"

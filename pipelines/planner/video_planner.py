@@ -80,7 +80,7 @@ def plan_video(
     output: file or folder; None puts it next to the input. check: called with the output's path as soon as
     that is known, before frames are looked at. Raises UsageError, MediaError, and the errors of `check`.
     """
-    if output is not None:  # before the source is looked through
+    if output is not None:  # before the source is examined
         refuse_irregular(output)
     refuse_own_input(source, output)
     refuse_missing_device(settings)
@@ -101,7 +101,7 @@ class _Source:
     format: PixelFormat
     color: ColorTags
     assumed: tuple[str, ...]
-    """What had to be assumed because the tags do not say it, in words."""
+    """Assumptions for missing tags, in words."""
     still: bool
     """A single image."""
 
@@ -173,7 +173,7 @@ def _plan(
         check(expected)
     grain, said_of_grain = _grain(info) if settings.keep_grain and not film.still else ((), [])
     if grain:
-        # networks enlarge the grain they see: it would be there twice
+        # networks enlarge grain, so it would be present twice
         settings = replace(settings, prefilter=",".join(settings.prefilters) or "denoise")
     model, levels, said_of_level = choose_networks(settings, info, part, full=film.is_full)
     raised, said_of_raising = raised_by_prefilters(film.format, settings)
@@ -224,7 +224,7 @@ def _plan(
     )
     target = checked_target(source, target, fit.plan)
     lost = fit.misfits if place.is_picture else fit.lost
-    if not settings.drop_incompatible and not place.is_numbered:  # who wants frames expects no more
+    if not settings.drop_incompatible and not place.is_numbered:  # an image sequence can't have other tracks
         refuse_incompatible(lost, target, fit.plan.encoder.container, fit.remedy)
     left_out = frozenset(s.index for s, _ in (*fit.misfits, *needless))
     notes = (
@@ -323,7 +323,7 @@ def _refuse_what_fails(info: VideoInfo, plan: Plan) -> None:
     refuse_damage(info, plan)
     refuse_unsignalled(plan)
     try_filters(plan, info.width, info.height)
-    if not plan.encoder.vendor:  # which was tried already, elsewhere: a driver may end the process
+    if not plan.encoder.vendor:  # it was tried already, in another process, because a driver may crash
         try_encoder(plan.encoder, plan.out_color)
 
 

@@ -31,7 +31,8 @@ def child_main(descriptor: int) -> None:
 
     descriptor: file descriptor of the connection to the parent; -1 for standard input and output.
     """
-    # A terminal, `timeout` and systemd signal the whole group; the parent decides, and kills.
+    # A terminal, `timeout` and systemd send signals to the whole group; only the parent reacts, and kills
+    # this process if necessary.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if sys.platform == "win32" and hasattr(signal, "SIGBREAK"):

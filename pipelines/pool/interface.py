@@ -63,8 +63,8 @@ class Worker(Protocol):
 
     facts: dict[str, str]
     """Sent before the first task."""
-    # pulse: int, where a worker has it: grows whenever it gets on, also in the midst of a step that has
-    # nothing to tell for hours.
+    # pulse: int, if a worker has it: increases with every progress, also during a step that reports nothing
+    # for hours.
 
     def run(self, task: Any, pieces: Iterator[Any]) -> Iterator[Any]:
         """Run a task; `pieces` are its input, fetched on demand.

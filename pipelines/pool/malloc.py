@@ -38,7 +38,8 @@ def give_back_memory() -> None:
 
     The allocator is told to keep memory while a chunk runs.
     """
-    # an encoder and its container hold each other; hundreds of megabytes would wait for a chance collection
+    # an encoder and its container refer to each other; without this, hundreds of megabytes would stay until
+    # some later collection
     gc.collect()
     trim_heap()
 

@@ -59,7 +59,7 @@ class _Shared:
     lock: threading.Lock = field(default_factory=threading.Lock)
     stop: threading.Event = field(default_factory=threading.Event)
     closing: threading.Event = field(default_factory=threading.Event)
-    """Nobody reads results any more: no child may be started or replaced."""
+    """Nobody reads results any more, so no child may be started or replaced."""
     children: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
     undecided: set[int] = field(default_factory=set)
     """Children not admitted yet; one that is rejected returns its task."""
@@ -324,7 +324,7 @@ class _Child:
     def begin(self, task: Task, feed: Callable[[int, Task], Iterable[Any]]) -> None:
         """Give a task to a child that is free; its input follows automatically."""
         if self._feeder is not None:
-            self._feeder.join()  # the child has taken all it got
+            self._feeder.join()  # the child has read everything it was sent
         self._send(("task", task.key, task.payload))
         self._feeder = threading.Thread(target=self._feed, args=(feed, task), daemon=True)
         self._feeder.start()

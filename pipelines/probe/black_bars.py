@@ -45,7 +45,7 @@ def find_bars(info: VideoInfo, *, full: bool) -> PixelCrop:
             if not (
                 _can_be_bars(found.top, found.bottom, rows) or _can_be_bars(found.left, found.right, columns)
             ):
-                return PixelCrop()  # they only become smaller
+                return PixelCrop()  # bars can only become smaller
     if found is None:
         return PixelCrop()
     top, bottom = _pair(found.top, found.bottom, rows)
@@ -66,7 +66,7 @@ def bars_of(luma: np.ndarray, *, full: bool, bits: int) -> PixelCrop | None:
     found = PixelCrop(
         int(rows.argmax()), int(rows[::-1].argmax()), int(columns.argmax()), int(columns[::-1].argmax())
     )
-    # What is left in the middle may be a title on black: bars leave at least half of a side.
+    # The content in the middle may be a title on black: bars leave at least half of a side.
     return (
         found
         if 2 * (found.top + found.bottom) <= luma.shape[0] and 2 * (found.left + found.right) <= luma.shape[1]

@@ -55,10 +55,9 @@ _BEGINNINGS = {
     "ivf": re.compile(rb"DKIF\0\0\x20\0"),
     "yuv4mpegpipe": re.compile(rb"YUV4MPEG2 [WH]\d"),
 }
-"""By demuxer: the first bytes of a file, long enough to stand nowhere else in it.
-
-These demuxers read the first of two films that were joined byte by byte, and end there, or return garbage or
-times that stand still behind it; they report neither. MP4 has `appended_film`. Others read on."""
+"""Demuxer -> the first bytes of a file, long enough to be unique in it. If two films were joined byte by
+byte, these demuxers end after the first one, or return garbage or constant times after it, without an error.
+For MP4, see `appended_film`. Other demuxers continue with the second film."""
 
 
 def refuse_unopened_second_film(path: str | os.PathLike[str]) -> None:
@@ -93,7 +92,7 @@ def refuse_second_film(path: str | os.PathLike[str], format_name: str) -> None:
 
 
 _LEAST_OF_A_FILM = 32
-"""Bytes; a smaller file holds no film, let alone two."""
+"""Bytes; a smaller file can't contain two films."""
 
 
 def refuse_joined_fragments(path: str | os.PathLike[str], format_name: str, index: PacketIndex) -> None:
@@ -137,7 +136,7 @@ def flaw_of_film(
     ):
         return "", [f"{flaw.text}; all frames that had begun are whole"]
     if flaw is not None and flaw.at_the_end and _is_whole(container, os.path.getsize(path), stream, seen):
-        flaw = None  # an index or padding at the end is cut, no film
+        flaw = None  # an index or padding at the end is truncated, not the film
     if flaw is None:
         holes = f"is damaged: {seen.damaged} packets of its video did not arrive whole"
         return (holes if seen.damaged else ending), []
@@ -152,7 +151,7 @@ def damaged_end(tail: Sequence[PacketData], setup: DecoderSetup, pixels: PixelFo
     """
     begins = tail[0].pts if tail else None
     with contextlib.suppress(CorruptError):
-        # A frame that does not come is no damage: it may be a field of another.
+        # A missing frame is not damage: it may be a field of another.
         if not any(
             frame.corrupt and frame.pts >= begins
             for frame in decode(tail, setup, pixels)

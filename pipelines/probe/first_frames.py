@@ -207,7 +207,7 @@ def read_exif(path: str | os.PathLike[str]) -> ExifFacts:
 
 
 _SEI, _ALPHA_CHANNEL_INFO = 39, 165
-"""HEVC's prefix SEI unit, and its message about alpha in a layer of its own (H.265, clause F.14.2.8)."""
+"""HEVC's prefix SEI unit, and its message about alpha in a separate layer (H.265, clause F.14.2.8)."""
 _HVCC_ARRAYS = 22
 """Offset of the number of arrays of units in an hvcC box (ISO/IEC 14496-15 clause 8.3.3.1)."""
 
@@ -312,7 +312,7 @@ def _misread_samples(path: str | os.PathLike[str]) -> str:
 
 
 _MOST_EXIF = 1 << 26
-"""Bytes of a TIFF file, the tags of which may stand behind its pixels."""
+"""Bytes of a TIFF file that are read; its tags may follow its pixels."""
 
 
 def _exif(file: BinaryIO) -> bytes:
@@ -323,7 +323,7 @@ def _exif(file: BinaryIO) -> bytes:
     if head.startswith((b"II*\0", b"MM\0*")):
         return head + file.read(_MOST_EXIF)
     if head.startswith(b"\x89PNG"):
-        at, order, wanted, beside = 8, ">I4s", b"eXIf", 4  # a checksum behind each chunk
+        at, order, wanted, beside = 8, ">I4s", b"eXIf", 4  # a checksum after each chunk
     elif head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         at, order, wanted, beside = 12, "<4sI", b"EXIF", 0
     else:

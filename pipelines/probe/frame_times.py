@@ -309,7 +309,7 @@ def frame_durations(
             (d for p, d in zip(reversed(index.pts), reversed(index.duration), strict=True) if p == pts[-1]), 0
         )
         if stream is None and len(index) != len(pts):
-            last = 0  # a packet is no frame here, but a field or two pictures
+            last = 0  # here, a packet is not a frame, but a field or two frames
         typical = steps[-1] if steps else max(1, round(1 / (rate * time_base)))
         # Matroska and FLV without durations report one tick, or what their average rate would give.
         steps.append(

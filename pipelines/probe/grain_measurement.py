@@ -55,7 +55,7 @@ def measure_grain(info: VideoInfo) -> tuple[tuple[float, ...], ...]:
         return ()
     planes = []
     for number in range(pixels.plane_count - pixels.alpha):
-        # (places, levels), NaN where a place has no such brightness
+        # (places, levels), NaN if a place has no such brightness
         known = np.array([f[number] for f in found])
         planes.append(_filled(known))
     if not any(v for p in planes for v in p):

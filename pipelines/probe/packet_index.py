@@ -189,7 +189,7 @@ class _Walk:
         self._in_force = CurrentSideData()
         self._header = b""
         self._place = 0
-        """Of the film's previous packet in the file."""
+        """Position of the film's previous packet in the file."""
         self._ends: dict[int, int] = {}
         """Stream -> tick at which its last packet ends."""
         self._epochs: list[tuple[int, int]] = []
@@ -212,8 +212,8 @@ class _Walk:
             seen.tail = [
                 _alone(packet, bytes(packet), side) for group in self._groups for packet, side in group
             ]
-        # Where recordings are joined, the counters of TS packets jump, which flags what stands before the key
-        # frame there; it may be whole, and if it is not, its frames say so.
+        # If recordings were joined, the counters of TS packets jump, and the packets before the next key
+        # frame are flagged. They may be intact; if not, their frames are damaged.
         seen.damaged = sum(not any(seen.index.clean[n + 1 : n + 3]) for n in self._flagged)
         seen.epochs = tuple(self._epochs)
         streams = self._container.streams

@@ -115,9 +115,9 @@ def probe(
         )
     if exact or info.linear:
         info = count(info)
-    elif _is_cut(info) or (seen.repeats and info.codec == "hevc"):  # which it refuses to decode twice
+    elif _is_cut(info) or (seen.repeats and info.codec == "hevc"):  # its decoder refuses repeated packets
         info = _confirmed(info)
-    elif seen.resizes:  # what comes of that only the decoder knows
+    elif seen.resizes:  # only the decoder can show the result
         info = replace(info, changes=changes_of(info, counted(info)))
     return replace(info, scan=find_scan(info, field_order))
 
@@ -189,8 +189,8 @@ def _read(
         hdr = HdrMetadata(facts.hdr.display or look.hdr.display, facts.hdr.light or look.hdr.light)
         facts = replace(facts, hdr=hdr)
         setup = replace(setup, facts=facts, sar_of_container=bool(shape) and shape != coded_shape)
-    # The container's word comes first, as with every player (av_guess_sample_aspect_ratio). Where it has
-    # none, FFmpeg tells what the decoder said last while it was opened, which may be of a later part.
+    # The container's value takes precedence, as in players (av_guess_sample_aspect_ratio). If it has none,
+    # FFmpeg returns the decoder's last value while the file was opened, which may be from a later part.
     sar = shape if setup.sar_of_container or facts is None else facts.sar
     row = len(seen.index) - len(seen.tail)
     ending = _ending(seen, setup, pixels, linear=linear)

@@ -54,9 +54,9 @@ class Quantisers:
         self._found: list[float] = []
         self._reader: BitStreamFilterContext | None = None
         self._start = 26.0
-        """Of slices, which headers tell the difference from."""
+        """Quantiser of slices, relative to which headers give a difference."""
         if self._codec in OPTIONS:
-            decoder.thread_type = "SLICE"  # threads that decode frames write down each other's
+            decoder.thread_type = "SLICE"  # threads that decode frames in parallel mix their messages
 
     def passing(self, packets: Iterable[av.Packet[Any]]) -> Iterator[av.Packet[Any]]:
         """Pass packets on to the decoder."""
@@ -97,7 +97,7 @@ class Quantisers:
                 for packet in self._waiting:
                     self._reader.filter(packet)
             except av.error.FFmpegError:
-                pass  # what was read until there counts
+                pass  # the values read so far are used
         found = []
         for _, _, text in said:
             if (told := _NAMED.search(text.rstrip())) is None:

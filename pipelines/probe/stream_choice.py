@@ -38,7 +38,7 @@ def choose_stream(container: InputContainer, number: int | None = None) -> Video
     ]
     tiles = [s for s in films if s.disposition & Disposition.dependent]
     films = [s for s in films if s not in tiles]
-    # what is left is a thumbnail at best
+    # only thumbnails are left
     if tiles and not any(s.disposition & Disposition.default for s in films):
         width, height = tiles[0].codec_context.width, tiles[0].codec_context.height
         raise MediaError(

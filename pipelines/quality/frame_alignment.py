@@ -64,7 +64,7 @@ def pair_frames(first: Timeline, second: Timeline, *, origin: int | None = None)
         times = [[t - line[number] for t in line] for line, number in zip(times, (origin, 0), strict=True)]
     tick = int(max(first.time_base, second.time_base) * unit)
     a, b = times
-    # nothing but the coarser one's rounding
+    # only the rounding of the coarser one
     if len(a) == len(b) and all(2 * abs(x - y) <= tick for x, y in zip(a, b, strict=True)):
         return Pairing(
             [(n, n) for n in range(len(a))],

@@ -105,7 +105,7 @@ def _clashes(inputs: Sequence[Input], settings: RunSettings) -> Iterator[tuple[P
             info = probe(one.path, video_stream=settings.video_stream, rate=settings.frame_rate)
             target = expected_output(one.path, one.output, settings, info)
         except VsrError:
-            continue  # said when it begins
+            continue  # reported when it begins
         owner = taken.setdefault(same_name_key(target), one.path) if target is not None else one.path
         if target is not None and owner is not one.path:
             yield one.path, _clash(one.path, target, owner)
@@ -209,7 +209,7 @@ class _Batch:
                 self._open.pop(source).join()
                 self._planning.discard(source)
             elif isinstance(event, Interrupted):
-                # told when the others have finished what they are at, too
+                # reported after the others have finished their current work, too
                 interrupted = interrupted or (
                     source,
                     event,

@@ -265,16 +265,16 @@ class _ChunkLoop:
     def _chunk(self, item: WorkItem, chunk: EncodedChunk) -> Iterator[Event]:
         chunks = self._plan.chunks
         count = self._plan.results_of(chunks[chunk.index])
-        # They are safe now; the next chunk of the same decoder may be well under way.
+        # They are stored now; the next chunk of the same decoder may already be in progress.
         self._partly[item.key] = self._partly.get(item.key, 0) - count
         if chunk.index in self._records:
-            # done again with the rest of what a lost worker was at; the first result counts
+            # made again with the other unfinished chunks of a lost worker; the first result counts
             self._frames -= count
             return
         self._records[chunk.index] = self._journal.commit(self._plan.id, chunk)
         self._made += count
         yield ChunkFinished(chunk.index, len(self._records), len(chunks), count, item.worker, item.host)
-        # Its decoder may feed more chunks, maybe the whole film; what it has begun is done again.
+        # Its decoder may feed more chunks, possibly the whole film; chunks that were begun are made again.
         self._ends = self._execution.is_stopped and len(self._plan.spans[item.key].chunks) > 1
 
 

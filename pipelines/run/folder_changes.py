@@ -68,7 +68,7 @@ class FolderChanges:
                 stop.wait(min(left, _CALM_SECONDS))
                 break
         self._changed.clear()
-        if not self.polls and _identity(self._folder) != self._identity:  # made or mounted anew
+        if not self.polls and _identity(self._folder) != self._identity:  # created or mounted again
             self._end()
             self._observe()
 
@@ -130,7 +130,7 @@ def file_system(folder: Path, mounts: str = "/proc/self/mountinfo") -> str:
             continue
         place = _unescaped(fields[4])
         inside = real == place or real.startswith(place.rstrip("/") + "/")
-        if inside and len(place) >= len(longest):  # of two at one place, the later one lies over the other
+        if inside and len(place) >= len(longest):  # of two at one mount point, the later one hides the other
             longest, kind = place, rest.split(" ")[0]
     return kind
 

@@ -160,7 +160,7 @@ def _with_output_url(
     """Make outputs in the staging folder, to be uploaded from there."""
     if not allow_url:
         raise UsageError(f"{redacted(output)}: to send results to an address, give --allow-url")
-    RemoteFile(output, write=True)  # says now what is wrong with it
+    RemoteFile(output, write=True)  # raises the error now
     folder = staging / f"results-{url_digest(output)}"
     found = find_inputs(given, folder / "", recursive=recursive, allow_url=True, staging=staging)
     if len(found) > 1 or output.endswith("/"):

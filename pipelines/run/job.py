@@ -266,7 +266,7 @@ def _look_again(done: AlreadyDone, target: Path, plan: Plan, stop: threading.Eve
 
 def _forget(folder: Path, asked: str) -> None:
     """Remove the work directory of a run that was killed after its output had got its name."""
-    # another run at it, a disk that can't be written to: nothing that is asked for needs this
+    # another run uses it, or the disk is not writable; this is not necessary for the result
     with contextlib.suppress(VsrError):
         if folder.is_dir():
             journal = Journal(folder, asked)

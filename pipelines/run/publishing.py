@@ -154,7 +154,7 @@ def publish_result(
             "concealed": concealed, "flaw": info.flaw, "dropped": list(planned.dropped), **asdict(report),
         }  # fmt: skip
         yield Phase("bringing it to the disk")
-        refuse_taken(target, plan, may_replace=may_replace)  # hours may lie between
+        refuse_taken(target, plan, may_replace=may_replace)  # hours may have passed
         if plan.target is not None:
             summary["target"] = asdict(plan.target)
         size = _give_name(journal, target, plan, summary)

@@ -103,7 +103,7 @@ class _Watching:
         """Scan the folder once, and upscale the files that are ready."""
         try:
             ready = self._files.ready()
-        except UsageError as error:  # a share that went away comes back
+        except UsageError as error:  # an unavailable share is mounted again
             if self._is_news(self._folder, error):
                 yield self._folder, Note(f"{error}; looked at again until it can be")
             return

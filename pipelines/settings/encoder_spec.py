@@ -160,7 +160,7 @@ class Encoder:
     pix_fmt: str
     options: dict[str, str] = field(default_factory=dict)
     threads: int = 1
-    """A constant by output size, never by the machine: the bits of x264 and x265 depend on it."""
+    """Depends on the output size only, not on the machine, as it affects the bits of x264 and x265."""
     container: str = "matroska"
     """Muxer of the output, and of every chunk."""
     tag: str = ""

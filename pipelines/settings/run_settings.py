@@ -75,7 +75,7 @@ def missing_device(wanted: str) -> UsageError:
 
 _FACTOR = re.compile(r"x\d{1,2}|\d{1,2}x")
 _LEAST_SIDE = 16
-"""Pixels: what a smaller frame shows can't be compared with its source."""
+"""Pixels; the contents of smaller frames can't be compared with the source."""
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ def _write(path: Path, content: bytes | Callable[[Path], object]) -> None:
             os.fsync(file.fileno())
             return
     content(path)
-    path.chmod(mode)  # writers that put a file of their own there make it readable for its owner alone
+    path.chmod(mode)  # writers that create the file themselves make it readable for its owner only
     sync_file(path)
 
 
@@ -93,7 +93,7 @@ def sync_file(path: Path) -> None:
     """Flush a file to the disk."""
     with open(
         path, "r+b" if sys.platform == "win32" else "rb"
-    ) as file:  # there only what may be written can be flushed
+    ) as file:  # there, only writable files can be flushed
         os.fsync(file.fileno())
 
 

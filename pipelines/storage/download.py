@@ -77,7 +77,7 @@ def download(address: str, path: Path, *, sha256: str, size: int | None = None) 
                 f"{address}: its SHA-256 is {found}, not {sha256.lower()}; another file lies there now, or it"
                 " was changed on its way"
             )
-        resumed = False  # what an earlier call left may have been of another file
+        resumed = False  # the part from an earlier call may be from another file
 
 
 def read_text(address: str, *, most: int) -> str:
@@ -129,7 +129,7 @@ def _attempt(address: str, path: Path, size: int | None) -> Iterator[int]:
         begun = 0
     with _open(address, begun) as answer:
         if begun and not (answer.headers.get("Content-Range") or "").startswith(f"bytes {begun}-"):
-            begun = 0  # this server begins anew
+            begun = 0  # this server starts from the beginning
         told = answer.headers.get("Content-Length")
         total = begun + int(told) if told and told.isdecimal() else None
         if total is not None:

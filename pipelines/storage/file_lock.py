@@ -50,7 +50,7 @@ _LOOKING_SECONDS = 0.2
 def _lock_first_byte(descriptor: int) -> bool:
     try:
         windows: Any = __import__("msvcrt")
-    except ModuleNotFoundError:  # neither kind of system: nobody else is kept out
+    except ModuleNotFoundError:  # on other systems there is no lock
         return True
     try:
         windows.locking(descriptor, windows.LK_NBLCK, 1)

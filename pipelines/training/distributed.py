@@ -201,4 +201,4 @@ def _work(config: dict[str, Any]) -> None:
         tell(error)  # the others end after the same step
     except Exception as error:
         ray.get(board.pin.remote(to_sendable_error(error)))
-        raise  # or the others would wait for this one
+        raise  # otherwise the others would wait for this one

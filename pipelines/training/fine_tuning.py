@@ -79,7 +79,7 @@ def tune(
     if not begun:
         options["minutes"] = options.get("minutes") or _MINUTES
     if not options.get("resume", False):
-        refuse_existing_training(target / "run")  # before minutes are spent on its data
+        refuse_existing_training(target / "run")  # before minutes are spent on the data
     data = target / "data"
     minutes = f"{options['minutes']:g} min" if options.get("minutes") else "as long as it began with"
     yield Note(f"first pairs are made of the whole film; after that it trains for {minutes}")
@@ -144,7 +144,7 @@ def _train_settings(video: str | Path, card: Card, init: str) -> TrainSettings:
         network=card.settings,
         description=f"{card.name} tuned on {Path(video).name}",
         init=init,
-        # only the last weights are judged: choosing the best of many on the same shots would flatter
+        # only the last weights are scored: choosing the best of many on the same shots would be biased
         validate_every=sys.maxsize,
         ema_decay=0.995,
         batch=BatchSettings(truth_px=64 * card.scale, orientations=2),

@@ -271,7 +271,7 @@ class Trainer:
         if best:
             state.best_db, state.best_step = scores["psnr"], state.step
             state.best = {k: v.clone() for k, v in state.average.items()}
-            self._export(scores)  # whatever ends the training, its best so far is there
+            self._export(scores)  # however the training ends, the best weights so far are stored
         self.log.write({"step": state.step, **scores})
         self.log.draw(self.validation.pictures(network))
         return Validated(state.step, scores, best, *self._beside_shipped(scores))

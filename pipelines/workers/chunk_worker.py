@@ -43,8 +43,7 @@ class ChunkUpscaler:
         self._plan, self._decoder = setup.plan, setup.decoder
         self._device = choose_device(setup.device)
         if self._device.type != "cpu":
-            # What is left for the CPU is copying; threads that wait for more of it would spin, and take the
-            # cores from the encoder.
+            # The CPU only copies; waiting threads would spin and take cores from the encoder.
             torch.set_num_threads(1)
         self.upscaler = ShotUpscaler(setup.plan, self._device)
         self._pixels = setup.plan.pixels

@@ -72,7 +72,7 @@ class CropUpscaler:
             and (plan.out_height, plan.out_width) == (plan.height * scale, plan.width * scale)
             and not (plan.height % 2 or plan.width % 2 or plan.orientation or plan.grain)
             and plan.width % contract.size_multiple
-            == 0  # or parts side by side would begin off the network's own grid
+            == 0  # otherwise parts next to each other would not be aligned to the network's grid
             and not (contract.temporal or contract.placed)
             and (classical or contract.halo_px is not None)
         )

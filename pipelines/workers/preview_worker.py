@@ -78,7 +78,7 @@ class PreviewWorker:
             decoding = ((time.perf_counter() - clock) / count, (time.process_time() - cpu) / count)
             yield self._sample(chunk, seen, start, range(first, stop), decoding)
         for _ in frames:
-            pass  # to the end, so that everything promised was there
+            pass  # to the end, to check that all promised frames came
 
     def _sample(
         self, chunk: Chunk, seen: list[Frame], start: int, wanted: range, decoding: tuple[float, float]

@@ -162,7 +162,7 @@ class ChunkInProgress:
         flaw = self._flaw(made)
         if flaw:
             said = f"chunk {self._index}: {flaw}"
-            # a driver may do better the next time
+            # another attempt may succeed
             raise (ResourceError(said) if self._is_hardware else VerificationError(said))
         return made
 

@@ -63,7 +63,7 @@ class _Stopwatch:
         self.wall: dict[str, float] = {}
         self.cpu: dict[str, float] = {}
         self.queued: dict[str, float] = {}
-        """In which threads were ready to run and got no core, added up."""
+        """Seconds in which threads were ready to run but got no core, in total."""
 
     @contextmanager
     def timed(self, name: str, count: int = 1) -> Iterator[None]:

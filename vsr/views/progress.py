@@ -87,7 +87,7 @@ class ProgressView:
             self._say(f"{event.output}: already done")
 
     def _begin(self, event: Planned) -> None:
-        self.close()  # of what is begun again
+        self.close()  # of chunks that are begun again
         self._say(plan_line(event))
         for text in (*event.info.notes, *(f"left out: {d}" for d in event.dropped)):
             self._say(f"  {text}")

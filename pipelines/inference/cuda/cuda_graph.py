@@ -84,7 +84,7 @@ class GraphedNetwork:
             def plain(*tensors: Tensor) -> tuple[Tensor, ...]:
                 return self._plain(*tensors, precise=precise, classical=classical)
 
-            # A frame that is done again in fp32 is rare; no graph is worth its memory.
+            # A frame is rarely computed again in fp32, so a graph is not worth its memory.
             call = plain if self._record is None or precise else self._record(plain, inputs)
             self._graphs[key] = call
         return call(*inputs)
@@ -110,7 +110,7 @@ class GraphedNetwork:
             )
         else:
             low = not precise and self._dtype is not torch.float32 and contract.low_precision_at(bits)
-            # The cache of cast weights would be of a recording's memory.
+            # The cache of cast weights would be allocated in the memory of a recording.
             with torch.autocast(
                 luma.device.type, self._dtype if low else torch.bfloat16, enabled=low, cache_enabled=False
             ):

@@ -251,7 +251,7 @@ class CudaPipeline:
             self._state = after
         for other in waiting:
             if recurrent:
-                # It remembers the frame that was wrong.
+                # The state contains the wrong frame.
                 self._put(other.ticket.view)
                 (other,) = self._ring.drain()  # noqa: PLW2901
             yield from self._checked(other)
@@ -272,7 +272,7 @@ def batches(parts: Sequence[Tile]) -> list[list[int]]:
     one size, at most BATCH; the last one is filled up with its last tile.
     """
     shapes: dict[tuple[int, int], list[int]] = {}
-    # so that few have both bars and picture
+    # so that few batches contain both bars and image
     for number, part in sorted(enumerate(parts), key=lambda one: one[1].in_bar):
         rows, columns = part.read()
         shapes.setdefault((rows.stop - rows.start, columns.stop - columns.start), []).append(number)

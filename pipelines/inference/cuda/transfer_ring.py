@@ -164,7 +164,7 @@ class TransferRing:
         landed = self.land() if not self._free else None
         accelerator, slot = self._accelerator, self._free.popleft()
         slot.ticket = ticket
-        # What the caller has let go of is had again at once: torch keeps page-locked memory.
+        # Memory that the caller has released is available again immediately: torch keeps pinned memory.
         slot.down_here = [accelerator.empty(layout, pinned=True) for layout in self._down]
         for buffer, array in zip(slot.up_here, arrays, strict=True):
             buffer.copy_(as_tensor(array))

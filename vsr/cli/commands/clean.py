@@ -44,7 +44,7 @@ def clean(folders: tuple[Path, ...], yes: bool) -> None:
     for folder, size in found:
         try:
             Journal(folder).remove()
-        except VsrError as error:  # of a run in progress, a link by now, a disk that can't be written to
+        except VsrError as error:  # used by a run in progress, meanwhile a link, or not writable
             echo(f"{str(error).partition(';')[0]}; not deleted")
             continue
         freed += size

@@ -158,7 +158,7 @@ def get_models(names: tuple[str, ...], place: str, as_json: bool) -> None:
 
     entries = read_index(place)
     wanted = []
-    for name in names:  # all of them are known before the first is fetched
+    for name in names:  # all names are resolved before the first download
         entry = entry_of_name(entries, name)
         if entry is None:
             raise _unknown(name, place)

@@ -265,7 +265,7 @@ def _upscale(
             failed.append(event)
             if tabled:
                 what = "stopped" if isinstance(event, Interrupted) else "failed"
-                at_once = isinstance(event, NameClashError)  # there is time to mend it
+                at_once = isinstance(event, NameClashError)  # there is time to fix it
                 said = str(event) if at_once else f"{file}: {what}; see the table at the end for the reason"
                 echo(printable(said), err=True)
             elif several and not stop.is_set():

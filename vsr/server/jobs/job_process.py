@@ -211,7 +211,7 @@ class JobProcess:
             self._queue.change(job.id, ["running"], state="paused", request=None)
         elif (
             self._is_leaving or self._is_stopped
-        ):  # to be gone on with: by the next server, or because it was resumed at once
+        ):  # to be resumed: by the next server, or because the user resumed it at once
             self._queue.change(job.id, ["running"], state="queued")
         elif job.crashes + 1 >= _MOST_CRASHES:
             text = (

@@ -124,7 +124,7 @@ class JobScheduler:
                         self._changed.wait()
                     else:
                         self._start(job)
-                except sqlite3.OperationalError:  # a full disk, most likely; later there may be room
+                except sqlite3.OperationalError:  # probably a full disk; later there may be space
                     self._changed.wait(_TRY_AGAIN_SECONDS)
 
     def _next(self) -> QueuedJob | None:

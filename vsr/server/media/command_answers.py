@@ -226,7 +226,7 @@ class CommandAnswers:
             if key in self._pages:
                 error = self._pages[key]
                 if error is not None:
-                    del self._pages[key]  # the next time it is tried again
+                    del self._pages[key]  # the next request tries again
                     raise error
                 return None
             if sum(value is None for value in self._pages.values()) >= _MOST_WAITING:

@@ -76,7 +76,7 @@ def main() -> None:
     from models.sandbox import with_bounded_memory, without_network
 
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what libraries print is no answer
+    os.dup2(2, 1)  # output of libraries must not mix with answers
     without_network()
     with_bounded_memory()
     for line in sys.stdin:

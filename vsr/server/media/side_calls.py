@@ -62,7 +62,7 @@ class MediaCalls:
     """
 
     SECONDS = 60.0
-    """Maximum time of a call; after it, the file is taken to hang the parser."""
+    """Maximum time of a call; after it, the parser is assumed to hang."""
     IDLE_SECONDS = 60.0
 
     def __init__(self, roots: Roots, folder: Path) -> None:

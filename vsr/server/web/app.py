@@ -30,9 +30,9 @@ __all__ = ["make_app"]
 
 _STATIC = Path(__file__).resolve().parents[1] / "static"
 _MOST_THREADS = 100
-"""More than can wait for children at a time, so that other calls find one."""
+"""More threads than calls that can wait for children at a time, so that other calls find a free one."""
 _SHARED = Path(__file__).resolve().parents[2] / "pages" / "assets"
-"""Looks and slider of all pages."""
+"""Style and slider of all pages."""
 _TYPES = {
     ".js": "text/javascript",
     ".css": "text/css",
