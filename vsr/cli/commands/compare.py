@@ -87,7 +87,7 @@ def compare(
     align: Align,
     as_json: bool,
 ) -> None:
-    """Compare an output with its source, or two outputs with a reference; or make a blind test.
+    """Compare an output with its source, or two outputs with a reference, or make a blind test.
 
     Metrics: PSNR, SSIM, VMAF and VMAF-NEG (the 4K model above 1440 lines), XPSNR, flicker, and the similarity
     of the downscaled output to its source. Without --reference, the smaller of A and B is the reference, or A

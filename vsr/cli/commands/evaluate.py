@@ -80,7 +80,7 @@ __all__ = ["evaluate"]
     "--dists-weights",
     multiple=True,
     metavar="FILE",
-    help="For --metric dists, twice: its weights.pt, and VGG16 of torchvision.",
+    help="For --metric dists; give it twice: the authors' weights.pt, and torchvision's VGG16.",
 )
 @click.option(
     "--frames",

@@ -303,9 +303,9 @@ def plan(
     source: Path | Url, output: Path | None, as_json: bool, measure: bool, allow_url: bool,
     staging: Path | None, **options: Any,
 ) -> None:  # fmt: skip
-    """Show what `run` would do, without doing it; and which chunks an earlier run has made.
+    """Show what `run` would do, without doing it, and which chunks an earlier run has finished.
 
-    A remote file is downloaded for that; the run then uses the copy.
+    Remote files are downloaded for this; a later run uses the copy.
 
     Example: vsr plan film.mp4 --to 8k --measure
     """

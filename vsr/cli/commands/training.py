@@ -39,7 +39,7 @@ __all__ = ["dataset", "train"]
     "changes",
     multiple=True,
     metavar="KEY=VALUE",
-    help="One setting, such as degrade.clean=0.8; may be repeated.",
+    help="Change one setting, such as degrade.clean=0.8; may be repeated.",
 )
 @click.option(
     "--teacher",
