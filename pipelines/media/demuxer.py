@@ -240,10 +240,7 @@ def _put_together(container: InputContainer, path: str | os.PathLike[str]) -> In
 
 
 def _assembled(container: InputContainer, photo: TiledPhoto, file: tuple[str, int, int]) -> bytes:
-    """Assemble a photo. A run opens its source several times, so the latest photo is cached.
-
-    file: path, time and size.
-    """
+    """Assemble a photo; cached, as a run opens its source several times. file: path, time and size."""
     if file not in _LATEST:
         opened = functools.partial(open_decoder, err_detect="explode")
         data = assembled(container, photo, opened, MAX_PIXELS)
