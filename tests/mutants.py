@@ -805,7 +805,7 @@ MUTANTS = (
     ),
     Mutant(
         7, "the decoder is not drained", "pipelines/codec/decoder.py",
-        "    yield None  # once", "    return  # once",
+        "    yield None  # exactly once", "    return  # exactly once",
         f"{_JOB}::test_b_frames_at_the_very_end_come_out_of_the_decoder",
     ),
     Mutant(
@@ -1346,7 +1346,7 @@ MUTANTS = (
     ),
     Mutant(
         51, "what came to be there during the run is replaced", "pipelines/run/publishing.py",
-        "        refuse_taken(target, plan, may_replace=may_replace)  # hours may lie between\n", "",
+        "        refuse_taken(target, plan, may_replace=may_replace)  # hours may have passed\n", "",
         f"{_LOST}::test_what_takes_the_result_s_name_during_the_run_stays",
     ),
     Mutant(
