@@ -2093,23 +2093,38 @@ MUTANTS = (
     ),
     Mutant(
         84, "a plan does not say how it rounds between its stages", "pipelines/plan/plan.py",
-        "        if self.is_resized:\n", "        if False:\n",
+        "        if self.is_direct and len(self.computed) > 1:\n", "        if False:\n",
         f"{_RESIZED}::test_plans_that_round_between_their_stages_say_so_and_others_keep_their_id",
     ),
     Mutant(
         84, "the layout of a result is not asked for before integers come between two stages", "pipelines/plan/plan.py",
-        "            and cards[0].halo_px is not None\n            and self.keeps_layout\n",
-        "            and cards[0].halo_px is not None\n",
+        "                for card in networks\n            )\n            and self.keeps_layout\n",
+        "                for card in networks\n            )\n",
         f"{_RESIZED}::test_plans_that_round_between_their_stages_say_so_and_others_keep_their_id",
     ),
     Mutant(
+        84, "the second network takes finer samples for those of the source", "pipelines/inference/fused_cpu.py",
+        "Packer(bits, full=full, dtype=dtype, finer=finer[0])", "Packer(bits, full=full, dtype=dtype)",
+        f"{_RESIZED}::test_two_networks_and_a_scaler_are_the_long_way_in_floats",
+    ),
+    Mutant(
+        84, "the last network gives finer samples than the result has", "pipelines/inference/upscaler.py",
+        "* (len(networks) - 1), 0]", "* len(networks)]",
+        f"{_RESIZED}::test_the_last_of_several_networks_gives_samples_of_the_result",
+    ),
+    Mutant(
+        84, "a second network compares its input with the first one's", "pipelines/inference/upscaler.py",
+        "TileCache() if number else self.stills", "self.stills",
+        f"{_RESIZED}::test_every_network_takes_over_what_has_not_changed_before_it",
+    ),
+    Mutant(
         84, "a changed frame is resized as the one before", "pipelines/inference/upscaler.py",
-        "if parts or self._resized is None:", "if self._resized is None:",
+        "if self._direct[-1].has_changed or self._resized is None:", "if self._resized is None:",
         f"{_RESIZED}::test_a_frame_that_has_not_changed_is_taken_over_and_one_that_has_is_not",
     ),
     Mutant(
         84, "samples of more bits are checked as if they had fewer", "pipelines/inference/output_checks.py",
-        "some = made[::_EVERY] >> finer", "some = made[::_EVERY]",
+        "some = made[::_EVERY] >> finer[1]", "some = made[::_EVERY]",
         f"{_RESIZED}::test_integers_between_the_stages_are_the_long_way_in_floats",
     ),
     Mutant(

@@ -29,15 +29,22 @@ __all__ = [
 
 
 def to_float(
-    plane: np.ndarray, bits: int, full: bool, *, chroma: bool, device: torch.device | None = None
+    plane: np.ndarray,
+    bits: int,
+    full: bool,
+    *,
+    chroma: bool,
+    device: torch.device | None = None,
+    finer: int = 0,
 ) -> Tensor:
     """(H,W) integers, uint8 or uint16 (or float32 values) -> (H,W) float32 values.
 
-    device: where the result is; the integers are copied there before conversion.
+    device: where the result is; the integers are copied there before conversion. finer: number of bits at the
+    end of the integers that are a fraction.
     """
     if device is not None and device.type != "cpu":
-        return codes_to_values(as_tensor(plane).to(device), bits, full, chroma=chroma)
-    offset, span = code_values(bits, full, chroma=chroma)
+        return codes_to_values(as_tensor(plane).to(device), bits, full, chroma=chroma, finer=finer)
+    offset, span = code_values(bits, full, chroma=chroma, finer=finer)
     if plane.dtype == np.uint16:
         tensor = torch.from_numpy(plane.astype(np.float32))
     else:
@@ -58,12 +65,12 @@ def to_codes(values: Tensor, bits: int, full: bool, *, chroma: bool, finer: int 
     return codes.view(np.uint16) if codes.dtype == np.int16 else codes
 
 
-def codes_to_values(codes: Tensor, bits: int, full: bool, *, chroma: bool) -> Tensor:
+def codes_to_values(codes: Tensor, bits: int, full: bool, *, chroma: bool, finer: int = 0) -> Tensor:
     """Integers of any shape -> values, as `to_float` does.
 
     codes: uint8, or int16 with the bits of uint16; or float32 values.
     """
-    offset, span = code_values(bits, full, chroma=chroma)
+    offset, span = code_values(bits, full, chroma=chroma, finer=finer)
     values = _unsigned(codes)
     return values.sub_(offset).mul_(1.0 / span) if offset else values.mul_(1.0 / span)
 

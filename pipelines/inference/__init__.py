@@ -5,6 +5,7 @@ cascade.py           networks one after another on any pixel format, in float
 code_padding.py      integer samples turned upright, padded to the sizes that networks accept
 cuda/                CUDA graphs, streams and pinned buffers
 device.py            device, precision, numerics class
+direct_stage.py      one YUV-native network between integer planes, tile by tile
 fused_cpu.py         a YUV-native network between integer samples on a CPU (numba)
 grain_synthesis.py   synthesises film grain for an output
 output_checks.py     finds non-finite, black or shifted network output

@@ -1,6 +1,6 @@
 """`Cascade`: runs the networks of a plan on frames of any pixel format, as float values.
 
-A single YUV-native network between 4:2:0 planes has a faster path (`upscaler`).
+YUV-native networks between 4:2:0 planes have a faster path on a CPU (`direct_stage`).
 """
 
 from __future__ import annotations

@@ -45,15 +45,21 @@ class FusedNetwork:
     """
 
     def __init__(
-        self, network: LoadedNetwork, bits: int, *, full: bool, dtype: torch.dtype, finer: int = 0
+        self,
+        network: LoadedNetwork,
+        bits: int,
+        *,
+        full: bool,
+        dtype: torch.dtype,
+        finer: tuple[int, int] = (0, 0),
     ) -> None:
-        """bits, full: format of the samples. finer: bits that those of the result have beyond them.
+        """bits, full: format of the samples. finer: bits at their end that are a fraction, before and after.
 
         dtype: bfloat16, float32, or uint8 for its layers on 8-bit integers.
         """
         self._module, self._contract = network.module, network.contract
         self._pack, self._add = (
-            Packer(bits, full=full, dtype=dtype),
+            Packer(bits, full=full, dtype=dtype, finer=finer[0]),
             Adder(network.contract.scale, bits, full=full, finer=finer),
         )
         self.is_integer = dtype == torch.uint8
@@ -114,16 +120,19 @@ class Packer:
     sample of black luma and neutral chroma, in place of a network's zero padding.
     """
 
-    def __init__(self, bits: int, *, full: bool, dtype: torch.dtype) -> None:
-        """bits, full: format of the samples. dtype: bfloat16, float32 or, for one frame, uint8."""
-        codes = np.arange(1 << bits, dtype=np.uint8 if bits <= 8 else np.uint16)
+    def __init__(self, bits: int, *, full: bool, dtype: torch.dtype, finer: int = 0) -> None:
+        """bits, full: format of the samples. finer: bits at their end that are a fraction.
+
+        dtype: bfloat16, float32 or, for one frame, uint8.
+        """
+        codes = np.arange(1 << (bits + finer), dtype=np.uint8 if bits + finer <= 8 else np.uint16)
         self._dtype = dtype
         self._border = int(dtype == torch.uint8)
         self._neutral = [int(code_values(8, full, chroma=channel >= 4)[0]) for channel in range(6)]
         self._values = [
-            _in_eight_bits(codes, bits, full=full, chroma=c)
+            _in_eight_bits(codes, bits, full=full, chroma=c, finer=finer)
             if self._border
-            else _bits_of(to_float(codes, bits, full, chroma=c).to(dtype))
+            else _bits_of(to_float(codes, bits, full, chroma=c, finer=finer).to(dtype))
             for c in (False, True)
         ]
 
@@ -157,16 +166,16 @@ class Adder:
     Computes round(bicubic(samples) + span · residual), clipped.
     """
 
-    def __init__(self, scale: int, bits: int, *, full: bool, finer: int = 0) -> None:
+    def __init__(self, scale: int, bits: int, *, full: bool, finer: tuple[int, int] = (0, 0)) -> None:
         """scale: of the network. bits, full: format of the samples, before and after.
 
-        finer: bits that the result has beyond those: it is computed as 2^finer times as much.
+        finer: bits at their end that are a fraction, before and after.
         """
-        gain = np.float32(1 << finer)
-        self._scale, self._peak = scale, gain * np.float32((1 << bits) - 1)
-        self._spans = [gain * np.float32(code_values(bits, full, chroma=c)[1]) for c in (False, True)]
+        one = np.float32(1 << finer[1])
+        self._scale, self._peak = scale, one * np.float32((1 << bits) - 1)
+        self._spans = [one * np.float32(code_values(bits, full, chroma=c)[1]) for c in (False, True)]
         first, weights = _taps(scale, 0.0)
-        self._rows = [(first, gain * weights)] * 2
+        self._rows = [(first, np.float32(2.0 ** (finer[1] - finer[0])) * weights)] * 2
         self._columns = [_taps(scale, 0.0), _taps(scale, -0.25)]
         self._run = _add_by_rows if COMPILED else _add_at_once
 
@@ -196,10 +205,10 @@ class Adder:
             channel += (sub * scale) ** 2
 
 
-def _in_eight_bits(codes: np.ndarray, bits: int, *, full: bool, chroma: bool) -> np.ndarray:
+def _in_eight_bits(codes: np.ndarray, bits: int, *, full: bool, chroma: bool, finer: int) -> np.ndarray:
     """The nearest 8-bit sample of each, halves up, in whole numbers."""
     (offset, span), (least, eight) = (
-        [int(n) for n in code_values(b, full, chroma=chroma)] for b in (bits, 8)
+        [int(n) for n in code_values(b, full, chroma=chroma, finer=f)] for b, f in ((bits, finer), (8, 0))
     )
     steps = (2 * eight * (codes.astype(np.int64) - offset) + span) // (2 * span)
     rounded: np.ndarray = (least + steps).clip(0, 255).astype(np.uint8)

@@ -83,14 +83,20 @@ def value_statistics(seen: Tensor, made: Tensor, chroma: Tensor | None) -> TileS
 
 
 def sample_statistics(
-    checksum: float, seen: np.ndarray, made: np.ndarray, bits: int, *, full: bool, finer: int = 0
+    checksum: float,
+    seen: np.ndarray,
+    made: np.ndarray,
+    bits: int,
+    *,
+    full: bool,
+    finer: tuple[int, int] = (0, 0),
 ) -> TileStatistics:
-    """Check values from integer luma before and after, which has `finer` bits more."""
+    """Check values from integer luma before and after; `finer` bits at their end are a fraction."""
     offset, span = code_values(bits, full, chroma=False)
-    some = made[::_EVERY] >> finer
+    some = made[::_EVERY] >> finer[1]
     return TileStatistics(
         checksum,
-        (float(seen[::_EVERY].mean()) - offset) / span,
+        (float(seen[::_EVERY].mean()) / (1 << finer[0]) - offset) / span,
         (float(some.mean()) - offset) / span,
         (float(some.max()) - offset) / span,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from pipelines.frames.plane_resizer import PlaneResizer
@@ -46,11 +47,12 @@ def tiles_of(plan: Plan, network: LoadedNetwork, size: tuple[int, int]) -> list[
 
 
 def resizer_of(plan: Plan, networks: Sequence[LoadedNetwork]) -> PlaneResizer | None:
-    """The classical scaler after the only network, between 4:2:0 planes (`Plan.is_resized`), or None."""
-    if not plan.is_resized:
+    """The classical scaler after the networks, between 4:2:0 planes (`Plan.is_direct`), or None."""
+    *before, scaler = networks
+    if not before or not scaler.classical:
         return None
-    network, scaler = networks
-    size = plan.height * network.contract.scale, plan.width * network.contract.scale
+    scale = math.prod(network.contract.scale for network in before)
+    size = plan.height * scale, plan.width * scale
     target = scaler.module.reaches(size)  # type: ignore[attr-defined]
     offset = SITING_OFFSETS[Siting(plan.color.siting)]
     return PlaneResizer(size, target, scaler.contract.kernel, plan.pixels.bits, offset)

@@ -12,20 +12,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from models.errors import UsageError
 from models.network import Contract
-from pipelines.frames.color_conversion import to_codes, to_float
-from pipelines.inference.cascade import EVEN, Cascade, classical
+from pipelines.frames.plane_resizer import between_bits
+from pipelines.inference.cascade import Cascade
 from pipelines.inference.code_padding import cropped, even_sizes, filled, padded, turned
 from pipelines.inference.cuda.cuda_graph import GraphedNetwork, record_cuda_graph
 from pipelines.inference.cuda.cuda_pipeline import CudaPipeline, NetworkInput
 from pipelines.inference.cuda.transfer_ring import StreamAccelerator
 from pipelines.inference.device import computing_dtype, device_traits
-from pipelines.inference.fused_cpu import FusedNetwork
+from pipelines.inference.direct_stage import DirectStage, integer_error
 from pipelines.inference.grain_synthesis import GrainMaker
-from pipelines.inference.output_checks import bad_output_error, find_fault, sample_statistics
 from pipelines.inference.stage_loading import load_stage, memory_format
 from pipelines.inference.stage_tiles import resizer_of, tiles_of
 from pipelines.inference.temporal_windows import Window, single_frame_window
@@ -88,12 +85,10 @@ class Upscaler:
             accelerator = accelerator or StreamAccelerator(device)
         self._lanes = TileThreadPool(self._tiles_at_once(), small_maps=self._is_direct())
         self._cascade = Cascade(plan, self._networks, device, self.dtype, self._lanes, self.notes)
-        self._state: Tensor | None = None
         self._resizer = resizer_of(plan, self._networks) if self._is_direct() else None
-        self._finer = 0 if self._resizer is None else self._resizer.finer
         self._bands = self._lanes if self._resizer is None or device.type == "cpu" else TileThreadPool(_BANDS)
         self._resized: list[np.ndarray] | None = None
-        self._fused = self._fused_way()
+        self._direct = self._direct_stages()
         self._grain = GrainMaker(plan)
         self._accelerated = self._accelerated_way(accelerator)
 
@@ -167,15 +162,27 @@ class Upscaler:
             return made
         upright = [turned(f.planes, self._plan.orientation) for f in window.frames]
         if window.starts:
-            self._state = None
             self._cascade.forget()
+            for stage in self._direct:
+                stage.forget()
         if not self._networks and self._keeps_samples():
             planes = upright[window.now]
-        elif self._is_direct():
-            planes = self._by_tiles(upright, window.now)
+        elif self._direct:
+            planes = self._directly(upright, window.now)
         else:
             planes = self._cascade(upright, window.now)
         return self._finished(window, planes)
+
+    def _directly(self, frames: Sequence[Sequence[np.ndarray]], now: int) -> list[np.ndarray]:
+        """The same result as the cascade's, up to rounding, from integers to integers."""
+        for stage in self._direct:
+            planes = stage(frames, now)
+            frames, now = [planes], 0
+        if self._resizer is None:
+            return planes
+        if self._direct[-1].has_changed or self._resized is None:
+            self._resized = self._resizer(planes, self._bands.map)
+        return self._resized
 
     def _finished(self, window: Window, planes: Sequence[np.ndarray]) -> Frame:
         size = self._plan.out_height, self._plan.out_width
@@ -202,39 +209,42 @@ class Upscaler:
         )
 
     def _is_direct(self) -> bool:
-        """Whether there is one YUV-native network between 4:2:0 planes with its siting.
+        """Whether YUV-native networks run between 4:2:0 planes with their siting.
 
-        Every tile can then be processed from integers to integers. A classical scaler may follow.
+        Every tile can then be processed from integers to integers. A classical scaler may follow. Several
+        networks run so on a CPU only.
         """
-        return (
-            (len(self._networks) == 1 or self._plan.is_resized)
-            and self._networks[0].contract.pixels == "yuv420"
-            and self._networks[0].contract.halo_px is not None
-            and self._plan.keeps_layout
+        return self._plan.is_direct and (
+            self.device.type == "cpu" or sum(not n.classical for n in self._networks) == 1
         )
 
-    @property
-    def _full(self) -> bool:
-        return self._plan.color.range == Range.FULL
+    def _direct_stages(self) -> list[DirectStage]:
+        """The networks between integers, if they can run so.
 
-    def _fused_way(self) -> FusedNetwork | None:
-        """The direct path with as few memory passes as possible, for networks that support it on a CPU."""
-        integers = self._plan.precision == "int8"
-        if integers and not (self._is_direct() and self._networks[0].int8 and self._source.bits in {8, 10}):
-            raise UsageError(
-                f"--precision int8: {', '.join(n.name for n in self._networks)} can't do that here; leave"
-                " it out"
+        Raises UsageError if the plan says int8 and they can't.
+        """
+        plan, networks = self._plan, self._networks
+        if not self._is_direct():
+            if plan.precision == "int8":
+                raise integer_error(networks)
+            return []
+        finer = [0, *[between_bits(self._source.bits)] * (len(networks) - 1), 0]
+        return [
+            DirectStage(
+                plan,
+                network,
+                self._cascade.run,
+                self._lanes,
+                TileCache() if number else self.stills,
+                self.notes,
+                self.device,
+                self.dtype,
+                finer[number],
+                finer[number + 1],
             )
-        if self.device.type != "cpu" or not self._is_direct() or not FusedNetwork.takes(self._networks[0]):
-            return None
-        if integers:
-            dtype = torch.uint8
-        else:
-            allowed = self._networks[0].contract.low_precision_at(self._source.bits)
-            dtype = self.dtype if allowed else torch.float32
-        return FusedNetwork(
-            self._networks[0], self._source.bits, full=self._full, dtype=dtype, finer=self._finer
-        )
+            for number, network in enumerate(networks)
+            if not network.classical
+        ]
 
     def _accelerated_way(self, accelerator: Accelerator | None) -> CudaPipeline | None:
         """The direct path with several frames in flight.
@@ -248,13 +258,21 @@ class Upscaler:
             or not self._networks[0].contract.recordable
         ):
             return None
-        network = self._networks[0]
+        network, finer = self._networks[0], self._direct[0].finer_out
+        full = self._plan.color.range == Range.FULL
         record = record_cuda_graph if device_traits(self.device).graphs else None
         graphed = GraphedNetwork(
-            network, self._source.bits, full=self._full, dtype=self.dtype, record=record, finer=self._finer
+            network, self._source.bits, full=full, dtype=self.dtype, record=record, finer=finer
         )
         return CudaPipeline(
-            network, graphed, accelerator, self.stills, self._tiles, self._is_black, self.notes, self._finer
+            network,
+            graphed,
+            accelerator,
+            self.stills,
+            self._tiles,
+            self._direct[0].is_black,
+            self.notes,
+            finer,
         )
 
     def _tiles(self, height: int, width: int) -> list[Tile]:
@@ -274,108 +292,3 @@ class Upscaler:
         ):
             return 1
         return sum(not tile.in_bar for tile in self._tiles(plan.height, plan.width))
-
-    def _is_black(self, planes: Sequence[np.ndarray]) -> bool:
-        return all(int(p.max()) - int(p.min()) <= EVEN * (1 << self._source.bits) for p in planes)
-
-    @torch.inference_mode()
-    def _by_tiles(self, frames: Sequence[Sequence[np.ndarray]], now: int) -> list[np.ndarray]:
-        """The same result as the general path, tile by tile from integers to integers.
-
-        No float map of the whole frame is ever created.
-        """
-        network = self._networks[0]
-        scale = network.contract.scale
-        sizes = even_sizes(frames[0][0].shape, network.contract.size_multiple)
-        even = [padded(planes, sizes) for planes in frames]
-        dtype = np.uint16 if self._finer else frames[0][0].dtype
-        result = [np.empty((rows * scale, columns * scale), dtype) for rows, columns in sizes]
-        following = None
-        parts = [
-            p
-            for p in self._tiles(*sizes[0])
-            if network.contract.recurrent or not self.stills.take(even, p, scale, result)
-        ]
-        for part, left in zip(
-            parts, self._lanes.map(lambda part: self._tile(even, now, part, result), parts), strict=True
-        ):
-            if left is not None:
-                following = left.new_empty(*left.shape[:2], *sizes[1]) if following is None else following
-                following[(..., *part.written(1, 2))] = left[(..., *part.kept(1, 2))]
-        self._state = following
-        self.stills.keep(even, result)
-        made = cropped(result, frames[0][0].shape, scale)
-        if self._resizer is None:
-            return made
-        if parts or self._resized is None:  # else nothing has changed since the last frame
-            self._resized = self._resizer(made, self._bands.map)
-        return self._resized
-
-    @torch.inference_mode()
-    def _tile(
-        self, frames: Sequence[Sequence[np.ndarray]], now: int, part: Tile, result: Sequence[np.ndarray]
-    ) -> Tensor | None:
-        """Fill a tile of `result`; returns the next state of a recurrent network.
-
-        Tiles are processed in parallel.
-        """
-        network = self._networks[0]
-        scale, bits = network.contract.scale, self._source.bits
-        half = part.read(2)
-        seen = [[f[0][part.read()], *(p[half] for p in f[1:])] for f in frames]
-        remembered = None if self._state is None else self._state[(..., *half)]
-        is_black = part.in_bar and self._is_black(seen[now])
-        trouble, left = "", None
-        for precise in (False, True):
-            if self._fused is not None and self._fused.is_integer and is_black and not precise:
-                self._fused.skip(frames[now], part, result)
-                checksum = 0.0
-            elif self._fused is not None and not is_black and not precise:
-                checksum, left = self._fused.run(seen, remembered, frames[now], part, result)
-            else:
-                checksum, left = self._run_tile(
-                    seen, remembered, part, result, is_black=is_black, precise=precise
-                )
-            seen_luma, made = frames[now][0][part.written(1)], result[0][part.written(scale)]
-            found = find_fault(
-                [sample_statistics(checksum, seen_luma, made, bits, full=self._full, finer=self._finer)]
-            )
-            if not found:
-                break
-            if precise:
-                raise bad_output_error(network.name, found)
-            trouble = found
-        if trouble:
-            self.notes.append(f"{network.name} gave {trouble}; the tile was computed again in fp32")
-        return left
-
-    def _run_tile(
-        self,
-        seen: Sequence[Sequence[np.ndarray]],
-        state: Tensor | None,
-        part: Tile,
-        result: Sequence[np.ndarray],
-        *,
-        is_black: bool,
-        precise: bool,
-    ) -> tuple[float, Tensor | None]:
-        """Run a tile of frames through the network, into `result`; returns its sum and its next state."""
-        network = self._networks[0]
-        scale, bits, full, device = network.contract.scale, self._source.bits, self._full, self.device
-        luma = torch.stack([to_float(f[0], bits, full, chroma=False, device=device) for f in seen])[None]
-        chroma = torch.stack(
-            [to_float(p, bits, full, chroma=True, device=device) for f in seen for p in f[1:]]
-        )[None]
-        inputs = [luma, chroma] if state is None else [luma, chroma, state]
-        at = (part.halo_top, part.halo_left)
-        luma, chroma, *left = (
-            classical(network, inputs)
-            if is_black
-            else self._cascade.run(network, inputs, at, precise=precise)
-        )
-        for number, (plane, values) in enumerate(zip(result, (luma[0, 0], *chroma[0]), strict=True)):
-            by = 2 if number else 1
-            plane[part.written(scale, by)] = to_codes(
-                values[part.kept(scale, by)], bits, full, chroma=number > 0, finer=self._finer
-            )
-        return float(luma.sum() + chroma.sum()), left[0] if left else None

@@ -155,16 +155,17 @@ def luma_weights(matrix: int) -> tuple[float, float]:
     return _LUMA_WEIGHTS[Matrix(matrix)]
 
 
-def code_values(bits: int, full: bool, *, chroma: bool) -> tuple[float, float]:
+def code_values(bits: int, full: bool, *, chroma: bool, finer: int = 0) -> tuple[float, float]:
     """(offset, span) of sample values: sample = offset + span · value (H.273 equations 20 to 28).
 
-    Floats (32 bits) are values.
+    Floats (32 bits) are values. finer: number of bits at the end of the samples that are a fraction.
     """
     if bits == 32:
         return 0.0, 1.0
+    one = 1 << finer
     if full:
-        return (float(1 << (bits - 1)) if chroma else 0.0), float((1 << bits) - 1)
-    unit = 1 << (bits - 8)
+        return (float(one << (bits - 1)) if chroma else 0.0), float(one * ((1 << bits) - 1))
+    unit = one << (bits - 8)
     return (128.0 * unit, 224.0 * unit) if chroma else (16.0 * unit, 219.0 * unit)
 
 

@@ -40,7 +40,7 @@ FORMAT_VERSION = 3
 
 
 BETWEEN_STAGES = "integers, 6 bits finer"
-"""How samples are rounded between the only network of a plan and the classical scaler after it."""
+"""How samples are rounded between two stages of a plan with `Plan.is_direct`."""
 
 
 LARGEST_CHUNK_BYTES = 128 << 20
@@ -171,7 +171,7 @@ class Plan:
         # Missing values of a stage are omitted, so that ids of plans without them stay the same.
         table["stages"] = [{k: v for k, v in stage.items() if v is not None} for stage in table["stages"]]
         table = {k: v for k, v in table.items() if v or k not in _LATER}
-        if self.is_resized:
+        if self.is_direct and len(self.computed) > 1:
             table["between_stages"] = BETWEEN_STAGES
         return {"format": FORMAT_VERSION, **table}
 
@@ -250,31 +250,34 @@ class Plan:
         return [stage.card for stage in self.stages if stage.card.name != "identity"]
 
     @property
-    def is_resized(self) -> bool:
-        """Whether a classical scaler follows its only network, a YUV-native one, between 4:2:0 planes.
+    def is_direct(self) -> bool:
+        """Whether all networks are YUV-native ones between 4:2:0 planes; a classical scaler may follow.
 
         Between the stages there are integers then, of a few bits more than the source's.
         """
         cards = self.computed
+        networks = cards[:-1] if cards and cards[-1].architecture == "interpolation" else cards
         return (
-            [bool(card.sha256) for card in cards] == [True, False]
-            and (cards[0].pixels, cards[1].architecture) == ("yuv420", "interpolation")
-            and cards[0].halo_px is not None
+            bool(networks)
+            and all(
+                (card.pixels, card.architecture == "interpolation") == ("yuv420", False)
+                and card.halo_px is not None
+                for card in networks
+            )
             and self.keeps_layout
         )
 
     @property
     def takes_int8(self) -> bool:
-        """Whether its network can run on 8-bit integers.
+        """Whether its networks can run on 8-bit integers.
 
-        The network must have such layers and be the plan's only network; a classical scaler may follow. Input
-        and output must have the same samples, of 8 or 10 bits.
+        All must have such layers; a classical scaler may follow. Input and output must have the same samples,
+        of 8 or 10 bits.
         """
-        cards = self.computed
-        return (
-            (len(cards) == 1 or self.is_resized)
-            and cards[0].suits_int8(self.pixels.bits)
-            and self.keeps_layout
+        return self.is_direct and all(
+            card.suits_int8(self.pixels.bits)
+            for card in self.computed
+            if card.architecture != "interpolation"
         )
 
     @property

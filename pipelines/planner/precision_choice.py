@@ -122,8 +122,7 @@ def _suits_int8(settings: RunSettings, plan: Plan) -> bool:
 def _said_of_integers(settings: RunSettings, plan: Plan) -> list[str]:
     """The message about 8-bit integers for a CPU with 8-bit dot products: their cost, or how to use them."""
     if plan.precision == "int8":
-        cost = max((stage.card.int8_cost_db or 0 for stage in plan.stages), default=0)
-        return [f"computed on 8-bit integers, which cost {cost:.3f} dB of PSNR; --precision fp32 costs none"]
+        return [f"computed on 8-bit integers, which cost {_cost(plan)} of PSNR; --precision fp32 costs none"]
     if (
         settings.precision != "auto"
         or settings.cluster is not None
@@ -139,10 +138,16 @@ def _way_to_integers(plan: Plan) -> str:
     """What the user can do to have a plan computed on 8-bit integers, in words; "" if nothing."""
     cards = _computed(plan)
     if plan.takes_int8:
-        return f"--precision int8 is faster, and would cost {cards[0].int8_cost_db:.3f} dB of PSNR"
+        return f"--precision int8 is faster, and would cost {_cost(plan)} of PSNR"
     if len(cards) == 1 and _lacks_layers(cards[0]) and plan.keeps_layout and plan.pixels.bits == 8:
         return f"{_quantizing(cards[0])} prepares it for --precision int8, which is faster"
     return ""
+
+
+def _cost(plan: Plan) -> str:
+    """Loss of PSNR by 8-bit integers, as the cards of the networks state it, in words."""
+    costs = [card.int8_cost_db or 0 for card in _computed(plan)]
+    return f"{'up to ' if len(costs) > 1 else ''}{sum(costs):.3f} dB"
 
 
 def multiplies_bytes() -> bool:
@@ -162,9 +167,9 @@ def multiplies_bytes() -> bool:
 
 
 def _computed(plan: Plan) -> list[Card]:
-    """The cards of a plan, without a classical scaler after its only network."""
+    """The cards of a plan, without a classical scaler after its networks."""
     cards = plan.computed
-    return cards[:1] if [bool(card.sha256) for card in cards] == [True, False] else cards
+    return cards[:-1] if len(cards) > 1 and not cards[-1].sha256 else cards
 
 
 def _lacks_layers(card: Card) -> bool:
@@ -178,10 +183,12 @@ def _quantizing(card: Card) -> str:
 
 def _hindrance(plan: Plan) -> str:
     """Why a plan's networks can't run on 8-bit integers."""
-    cards = _computed(plan)
-    if len(cards) != 1:
-        return f"it is for one network alone, and this takes {', '.join(card.name for card in cards)}"
-    card = cards[0]
+    found = [text for card in _computed(plan) if (text := _hindrance_of(card, plan))]
+    return found[0] if found else "it is for left-sited 4:2:0 that is kept as it is, at the full --strength"
+
+
+def _hindrance_of(card: Card, plan: Plan) -> str:
+    """Why one of the networks can't; "" if it could."""
     if not card.sha256:
         return f"it is for networks, and {card.name} is a classical scaler"
     if card.int8_cost_db is None:
@@ -195,4 +202,4 @@ def _hindrance(plan: Plan) -> str:
         return f"{card.name} is not known to be near enough to fp32 on 10-bit ramps"
     if plan.pixels.bits not in {8, 10}:
         return f"it is for sources of 8 or 10 bits, and this one is {plan.pix_fmt}"
-    return "it is for left-sited 4:2:0 that is kept as it is, at the full --strength of the network"
+    return ""

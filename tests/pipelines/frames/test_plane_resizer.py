@@ -14,7 +14,7 @@ import torch
 
 from models.layers.resampling import resample, upscale_plane
 from pipelines.frames import plane_resizer
-from pipelines.frames.plane_resizer import PlaneResizer
+from pipelines.frames.plane_resizer import PlaneResizer, between_bits
 
 LEFT = (0.0, -0.25)
 SIZES = [
@@ -43,8 +43,8 @@ def test_samples_are_those_of_the_same_filter_in_floats(
 ) -> None:
     given = planes_of(size, bits)
     resizer = PlaneResizer(size, target, kernel, bits, LEFT)
-    assert resizer.finer == min(6, 16 - bits)
-    luma, *chroma = (torch.from_numpy(p.astype(np.float64)) / 2**resizer.finer for p in given)
+    assert between_bits(bits) == min(6, 16 - bits)
+    luma, *chroma = (torch.from_numpy(p.astype(np.float64)) / 2 ** between_bits(bits) for p in given)
     exact = [
         resample(luma, *target, kernel),
         *(upscale_plane(plane, size, target, kernel, LEFT, (2, 2)) for plane in chroma),

@@ -49,9 +49,11 @@ def ill(
         return trouble(sound(x)) if rough or always else sound(x)
 
     monkeypatch.setattr(module, "trunk", trunk)
-    running._fused = running._fused if way == "fused" else None
-    if running._fused is not None:
-        monkeypatch.setattr(running._fused, "_trunk", trunk)
+    for stage in running._direct:
+        if way == "direct":
+            stage.fused = None
+        else:
+            monkeypatch.setattr(stage.fused, "_trunk", trunk)
     return running
 
 

@@ -1,4 +1,4 @@
-"""One network and a classical scaler behind it: from integers to integers, as the long way in floats gives it."""
+"""Networks with others or a classical scaler behind them: from integers to integers, as the long way in floats gives it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from pipelines.inference.arithmetic_trial import try_arithmetic
 from pipelines.inference.device import INT8_CLASS, numerics_class
 from pipelines.inference.fused_cpu import FusedNetwork
 from pipelines.inference.upscaler import Upscaler
+from pipelines.media.cicp import ColorTags
 from pipelines.media.pixel_format import PixelCrop
 from pipelines.media.video_info import Frame
 from pipelines.plan.plan import NetworkStage, Plan
@@ -100,7 +101,7 @@ def test_a_network_in_plain_steps_gives_what_the_fused_one_gives(monkeypatch: py
     fused = Upscaler(plan, CPU)([frame])[0]
     monkeypatch.setattr(FusedNetwork, "takes", staticmethod(lambda _: False))
     plain = Upscaler(plan, CPU)
-    assert plain._fused is None
+    assert plain._direct[0].fused is None
     assert close(fused, plain([frame])[0])
 
 
@@ -134,7 +135,7 @@ def test_weights_that_give_nonsense_are_found_between_the_stages(monkeypatch: py
     with torch.no_grad():
         for parameter in upscaler._networks[0].module.parameters():  # type: ignore[attr-defined]
             parameter.fill_(float("nan"))
-    upscaler._fused = None
+    upscaler._direct[0].fused = None
     with pytest.raises(VerificationError, match="fast-x2 gave non-finite values"):
         upscaler([frame])
 
@@ -175,19 +176,17 @@ def test_plans_that_round_between_their_stages_say_so_and_others_keep_their_id(
     changes: dict[str, object], resized: bool
 ) -> None:
     plan = replace(chain("fast-x2", (64, 48), (192, 144), precision=""), **changes)  # type: ignore[arg-type]
-    assert plan.is_resized is resized
+    assert plan.is_direct is resized
     assert ("between_stages" in plan.to_json()) is resized
     assert plan.takes_int8 is resized
     assert (Upscaler(plan, CPU)._resizer is not None) is resized
 
 
-@pytest.mark.parametrize(
-    "names", [("fast-x2",), ("lanczos",), ("fast-x2", "fast-x2", "lanczos"), ("lanczos", "fast-x2")]
-)
+@pytest.mark.parametrize("names", [("lanczos",), ("lanczos", "fast-x2"), ("fast-x2", "lanczos", "lanczos")])
 def test_other_chains_are_not_rounded_between_their_stages(names: tuple[str, ...]) -> None:
     plan = chain("fast-x2", (64, 48), (192, 144))
     plan = replace(plan, stages=tuple(NetworkStage(find_cards(name)[0], 192, 144) for name in names))
-    assert not plan.is_resized
+    assert not plan.is_direct
     assert "between_stages" not in plan.to_json()
 
 
@@ -221,6 +220,106 @@ def test_on_integers_tiles_threads_and_bands_are_the_same_bits(
     assert len(digests) == 1
     facts = numerics_class(CPU, plan)
     assert (facts["dtype"], facts["compute"]) == (INT8_CLASS, "any")
+
+
+def cascade(*networks: Card | str, size: tuple[int, int], precision: str = "fp32", **options: object) -> Plan:
+    """Networks one after another, then Lanczos down to 5/6 of their size."""
+    cards = [card(n) if isinstance(n, str) else n for n in networks]
+    width, height = size
+    stages = []
+    for one in cards:
+        width, height = width * one.scale, height * one.scale
+        stages.append(NetworkStage(one, width, height))
+    width, height = width * 5 // 6, height * 5 // 6
+    stages.append(NetworkStage(find_cards("lanczos")[0], width, height))
+    plan = plan_of(cards[0], *size, 2, **options)  # type: ignore[arg-type]
+    return replace(plan, out_width=width, out_height=height, stages=tuple(stages), precision=precision)
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv420p10le"])
+@pytest.mark.parametrize("size", [(64, 48), (65, 47)])
+@pytest.mark.parametrize("color", [BT709, FULL])
+def test_two_networks_and_a_scaler_are_the_long_way_in_floats(
+    pix_fmt: str, size: tuple[int, int], color: ColorTags, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = cascade("fast-x2", "fast-x3", size=size, pix_fmt=pix_fmt, color=color)
+    frame, upscaler = picture(pix_fmt, *size), Upscaler(plan, CPU)
+    made = upscaler([frame])[0]
+    assert (len(upscaler._direct), upscaler.notes) == (2, [])
+    assert close(made, by_the_long_way(plan, frame, monkeypatch), 0.02)
+    plain = Upscaler(plan, CPU)
+    for stage in plain._direct:
+        stage.fused = None
+    assert close(made, plain([frame])[0])
+
+
+def test_the_last_of_several_networks_gives_samples_of_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = cascade("fast-x2", "fast-x3", size=(66, 50))
+    plan = replace(plan, stages=plan.stages[:2], out_width=396, out_height=300)
+    frame = picture("yuv420p", 66, 50)
+    made = Upscaler(plan, CPU)([frame])[0]
+    assert {p.dtype for p in made.planes} == {np.dtype(np.uint8)}
+    assert close(made, by_the_long_way(plan, frame, monkeypatch), 0.02)
+
+
+def test_every_network_takes_over_what_has_not_changed_before_it() -> None:
+    plan = cascade("fast-x2", "fast-x3", size=(96, 64), tile=(32, 48))
+    frame = picture("yuv420p", 96, 64)
+    changed = replace(frame, planes=[p.copy() for p in frame.planes])
+    changed.planes[0][60:, 90:] ^= 64
+    film = (frame, frame, changed, changed, frame)
+    upscaler = Upscaler(plan, CPU)
+    made = [upscaler([one])[0] for one in film]
+    assert all(same(a, Upscaler(plan, CPU)([b])[0]) for a, b in zip(made, film, strict=True))
+    first, second = (stage.stills for stage in upscaler._direct)
+    assert first.taken == 4 + 3 + 4 + 3
+    assert first.tiles - first.taken < second.tiles - second.taken < second.tiles / 2
+
+
+@exact
+def test_on_integers_the_second_network_reads_the_first_one_rounded_to_eight_bits(small: Card) -> None:
+    """Its skip connection reads all 14 bits, its first layer the nearest 8-bit samples."""
+    frame = picture("yuv420p", 96, 64)
+    plan = cascade(small, small, size=(96, 64), precision="int8")
+    assert plan.takes_int8
+    assert plan.is_exact
+    upscaler = Upscaler(plan, CPU)
+    assert [stage.fused is not None and stage.fused.is_integer for stage in upscaler._direct] == [True] * 2
+    given: list[list[np.ndarray]] = []
+    resizer = upscaler._resizer
+    assert resizer is not None
+    upscaler._resizer = lambda planes, *_: given.append(planes) or resizer(planes)  # type: ignore[assignment, func-returns-value]
+    upscaler([frame])
+    first = Upscaler(replace(plan_of(small, 96, 64, 2), precision="int8"), CPU)([frame])[0]
+    again = Upscaler(replace(plan_of(small, 192, 128, 2), precision="int8"), CPU)([first])[0]
+    for fine, coarse in zip(given[0], again.planes, strict=True):
+        assert fine.dtype == np.uint16
+        assert (fine % 64).any()
+        # What rounding between them changes reaches the result through the skip connection.
+        assert np.abs(fine / 64 - coarse).mean() < 0.5
+        assert np.abs(fine / 64 - coarse).max() < 3
+
+
+@exact
+def test_on_integers_tiles_and_threads_are_the_same_bits_for_two_networks(small: Card) -> None:
+    frame, before, digests = picture("yuv420p", 96, 64), torch.get_num_threads(), set()
+    try:
+        for tile, threads in (((96, 128), 1), ((24, 32), 1), ((24, 32), 2), ((48, 48), 2)):
+            torch.set_num_threads(threads)
+            planes = Upscaler(cascade(small, small, size=(96, 64), precision="int8", tile=tile), CPU)(
+                [frame]
+            )[0].planes
+            digests.add(hashlib.sha256(b"".join(p.tobytes() for p in planes)).hexdigest())
+    finally:
+        torch.set_num_threads(before)
+    assert len(digests) == 1
+
+
+def test_on_a_gpu_several_networks_compute_in_floats() -> None:
+    plan = cascade("fast-x2", "fast-x3", size=(64, 48))
+    flying = Upscaler(plan, CPU, accelerator=LazyDevice(1))
+    flying.device = torch.device("cuda")
+    assert not flying._is_direct()
 
 
 @exact

@@ -66,13 +66,12 @@ def test_a_change_in_the_halo_alone_is_a_change() -> None:
 
 def test_a_network_with_a_memory_computes_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     running = upscaler()
-    network = running._networks[0]
-    monkeypatch.setattr(
-        running, "_networks", [replace(network, contract=replace(network.contract, recurrent=True))]
-    )
+    (stage,) = running._direct
+    network = stage.network
+    stage.network = replace(network, contract=replace(network.contract, recurrent=True))
     frame = film()[0]
-    running._fused = None
-    monkeypatch.setattr(running._cascade, "run", lambda n, inputs, at, precise: [inputs[0].repeat_interleave(2, 2).repeat_interleave(2, 3), inputs[1].repeat_interleave(2, 2).repeat_interleave(2, 3), torch.zeros(1, 1, *inputs[1].shape[2:])])  # fmt: skip
+    stage.fused = None
+    monkeypatch.setattr(stage, "run", lambda n, inputs, at, precise: [inputs[0].repeat_interleave(2, 2).repeat_interleave(2, 3), inputs[1].repeat_interleave(2, 2).repeat_interleave(2, 3), torch.zeros(1, 1, *inputs[1].shape[2:])])  # fmt: skip
     running([frame])
     running([frame])
     assert running.stills.taken == 0

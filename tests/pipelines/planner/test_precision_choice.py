@@ -107,6 +107,8 @@ def test_the_plan_says_what_integers_cost_or_how_to_have_them(chosen, film: Path
         return "; ".join(note for note in notes if note.startswith("computed"))
 
     assert said(film, cost_db=0.04).startswith("computed on 8-bit integers, which cost 0.040 dB of PSNR")
+    twice = said(film, cost_db=0.04, target=TargetSettings(scale=4))
+    assert twice.startswith("computed on 8-bit integers, which cost up to 0.080 dB of PSNR")
     floats = "computed in floats; "
     assert said(film, cost_db=0.06) == f"{floats}--precision int8 is faster, and would cost 0.060 dB of PSNR"
     assert said(film, precision="fp32") == said(film, cpu="") == said(film, model="lanczos") == ""
@@ -121,7 +123,7 @@ def test_a_plan_without_a_way_to_integers_is_silent_on_them_unless_asked(
     chosen, film: Path, tmp_path: Path
 ) -> None:
     ten = media.cfr(tmp_path / "ten.mkv", frames=2, codec="ffv1", pix_fmt="yuv420p10le")
-    for source, options in ((ten, {}), (film, {"target": TargetSettings(scale=4)})):
+    for source, options in ((ten, {}), (film, {"strength": 0.5})):
         notes: list[str] = []
         chosen(source, notes=notes, **options)
         assert not [note for note in notes if "integers" in note or "int8" in note]
@@ -130,7 +132,6 @@ def test_a_plan_without_a_way_to_integers_is_silent_on_them_unless_asked(
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
-        ("real-fast-x2,fast-x2", "it is for one network alone, and this takes real-fast-x2, fast-x2"),
         ("lanczos", "it is for networks, and lanczos is a classical scaler"),
     ],
 )

@@ -194,7 +194,8 @@ def test_no_network_looks_at_bars_and_the_picture_stays_the_same(
         Upscaler(plan_with(PixelCrop(48, 48), 128, 160), CPU),
     )
     looked: list[int] = []
-    module, fused = spared._networks[0].module, spared._fused
+    module = spared._networks[0].module
+    fused = spared._direct[0].fused if direct else None
     forward = module.forward  # type: ignore[attr-defined]
     monkeypatch.setattr(module, "forward", lambda p, **k: (looked.append(p[0].shape[-2]), forward(p, **k))[1])
     if fused is not None:

@@ -64,7 +64,8 @@ def upscaler(
     """On the stand-in; without a seed, frame by frame on the CPU in plain steps."""
     plan = replace(plan_of(network or card("fast-x2"), *size, 2, pix_fmt, tile=(32, 48)), **changes)
     made = Upscaler(plan, CPU, accelerator=None if seed is None else LazyDevice(seed))
-    made._fused = None
+    for stage in made._direct:
+        stage.fused = None
     return made
 
 
