@@ -74,7 +74,7 @@ def _volume(display: tuple[int, ...], *, decimal: bool) -> str:
 
 
 def equal_within_units(one: HdrMetadata, other: HdrMetadata) -> bool:
-    """Equal up to the units of AV1 (chromaticities in 2⁻¹⁶, luminances in 2⁻⁸ and 2⁻¹⁴)."""
+    """Whether metadata are equal within the units of AV1 (chromaticities 2⁻¹⁶, luminances 2⁻⁸ and 2⁻¹⁴)."""
     if len(one.display) != len(other.display) or one.light != other.light:
         return False
     steps = (1,) * 8 + (_PER_LUMINANCE // 256 + 1, 1)

@@ -56,7 +56,7 @@ class DynamicHdrLook:
 
     @property
     def facts(self) -> DynamicHdrFacts:
-        """The findings."""
+        """The facts found in the packets so far."""
         return DynamicHdrFacts(
             self._hdr10_plus, self._flaws["hdr10+"], self._dolby_vision, self._flaws["dolby vision"]
         )

@@ -100,7 +100,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class WorstMoment:
-    """One of the worst moments."""
+    """One of the worst moments of a comparison."""
 
     seconds: float
     names: tuple[str, ...]

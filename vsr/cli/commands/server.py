@@ -149,7 +149,7 @@ def _client(server: str, token_file: Path | None) -> Client:
 )
 @_server_options
 def submit(film: str, changes: tuple[str, ...], server: str, token_file: Path | None, as_json: bool) -> None:
-    """Queue a film at a running `vsr serve`, by its path below one of the server's roots.
+    """Queue a film in a running `vsr serve`, by its path below one of the server's roots.
 
     Prints the job's id. A film is not queued twice with the same settings.
 
