@@ -27,7 +27,7 @@ class Espcn(BicubicSkip):
         zero_last_layer(self.tail)
 
     def trunk(self, x: Tensor) -> Tensor:
-        """(B,6,H/2,W/2) -> (B,6·scale²,H/2,W/2): what is to be added to the bicubic upscale, packed."""
+        """(B,6,H/2,W/2) -> (B,6·scale²,H/2,W/2), the packed residual on the bicubic upscale."""
         x = convolve(self.features, x, relu=True)
         x = convolve(self.mapping, x, relu=True)
         return convolve(self.tail, x)

@@ -204,5 +204,5 @@ def _layers(plain: nn.Module) -> list[nn.Conv2d]:
 
 
 def at_level(network: nn.Module, level: float) -> nn.Module:
-    """Return the plain network for a restoration level, at the crisp end; other networks as they are."""
+    """Return the plain network for a restoration level, with crisp weights; other networks are unchanged."""
     return network.at(level, 1.0).eval() if isinstance(network, Restoring) else network

@@ -77,7 +77,7 @@ def _taps(
     """Source positions (may be outside the line) and weights of every output sample.
 
     Each row of weights sums to 1. Downscaling stretches the kernel by the ratio (antialiasing), except for
-    `nearest`. ratio: distance of output samples in source samples, if not that of the lengths.
+    `nearest`. ratio: distance of output samples, in source samples; default: the ratio of the lengths.
     """
     function, half_width = KERNELS[kernel]
     ratio = ratio or in_len / out_len
@@ -160,8 +160,8 @@ def resample_axis(  # noqa: PLR0913 - all but four have a default
     """Resample one axis of a floating tensor to `out_len` samples.
 
     dim: -1 or -2. `in_offset`, `out_offset`: siting before and after, in samples (see the module's
-    docstring). ratio: distance of output samples in input samples, where it is not that of the lengths: the
-    last sample of a chroma plane reaches beyond an odd side of its luma. Returns a tensor of the same dtype.
+    docstring). ratio: distance of output samples, in input samples; by default the ratio of the lengths. It
+    differs if the last chroma sample extends beyond an odd side of luma. Returns a tensor of the same dtype.
     Borders are mirrored with the border sample repeated.
     """
     in_len = x.shape[dim]
@@ -257,7 +257,7 @@ def upscale_plane(
 
     plane: (...,h,w), each side that of luma divided by `sub`, rounded up. sub: luma samples per chroma
     sample, (vertical, horizontal); by default derived from the sizes, 1 or 2. Samples keep their positions in
-    luma; what the plane has beyond an odd side is cropped.
+    luma; the excess of the plane beyond an odd side is cropped.
     """
     have = plane.shape[-2], plane.shape[-1]
     (rows, keep_rows, down), (columns, keep_columns, across) = resized_sides(have, size, target, sub)

@@ -144,7 +144,7 @@ class WorkerActor:
             self._worker = make_worker(worker, made)
             gc.collect()  # of an earlier worker
             gc.freeze()  # what is there now stays; later collections need not look through all of torch
-        except BaseException as error:  # noqa: BLE001 - told to the driver
+        except BaseException as error:  # noqa: BLE001 - reported to the driver
             return "error", to_sendable_error(error)
         finally:
             self._turns.end(turn)
@@ -180,7 +180,7 @@ class WorkerActor:
             yield ("last", held.pop()) if held else ("done", None)
         except GeneratorExit:
             raise
-        except BaseException as error:  # noqa: BLE001 - told to the driver
+        except BaseException as error:  # noqa: BLE001 - reported to the driver
             yield "error", to_sendable_error(error)
         finally:
             with self._lock:

@@ -100,7 +100,7 @@ def _reason(error: Exception) -> str:
 
 @dataclass(frozen=True, eq=False)
 class EncodedChunk:
-    """A chunk as a worker returns it and as it is stored on disk."""
+    """An encoded chunk, as returned by a worker and stored on disk."""
 
     index: int
     data: bytes
@@ -116,7 +116,7 @@ class EncodedChunk:
     corrupt: int = 0
     """Frames that were damaged or missing in the source, and concealed."""
     dynamic_hdr: tuple[int, ...] = ()
-    """`DynamicHdr.mark` of its frames in display order; empty where the plan keeps no such metadata."""
+    """`DynamicHdr.mark` of its frames in display order; empty if the plan keeps no such metadata."""
 
     @property
     def sha256(self) -> str:
@@ -362,7 +362,7 @@ def _to_av(frame: Frame, encoder: Encoder, time_base: Fraction, color: ColorTags
         )
     wanted = _encoded_format(encoder)
     if wanted != name:
-        out = convert_layout(out, wanted)  # a change of layout only: R'G'B' stays what it is
+        out = convert_layout(out, wanted)  # only the layout changes: R'G'B' stays R'G'B'
     out.pts, out.time_base = frame.pts, time_base
     out.pict_type = 0
     out.color_range, out.colorspace = color.range, color.matrix

@@ -275,7 +275,7 @@ def draw_degradation(
     if rng.random() < settings.clean:
         return Degradation((DegradationStep(kernel=kernel),), seed)
     last = _draw_stage(settings, rng, kernel, source)
-    # of its own randomness, so that settings without them draw what they did
+    # a separate random generator, so that settings without these draw the same values as before
     more = _Extras(settings, np.random.default_rng([seed, 1]))
     last = more.added(last)
     if last == DegradationStep(kernel=kernel):

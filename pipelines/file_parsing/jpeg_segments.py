@@ -1,4 +1,4 @@
-"""`further_jpegs`: images behind the first one of a JPEG file, by its index (CIPA DC-007, "MPF")."""
+"""`further_jpegs`: images after the first one of a JPEG file, by its index (CIPA DC-007, "MPF")."""
 
 from __future__ import annotations
 

@@ -39,8 +39,8 @@ def to_float(
 ) -> Tensor:
     """(H,W) integers, uint8 or uint16 (or float32 values) -> (H,W) float32 values.
 
-    device: where the result is; the integers are copied there before conversion. finer: number of bits at the
-    end of the integers that are a fraction.
+    device: where the result is; the integers are copied there before conversion. finer: number of
+    fractional bits of the integers.
     """
     if device is not None and device.type != "cpu":
         return codes_to_values(as_tensor(plane).to(device), bits, full, chroma=chroma, finer=finer)
@@ -78,8 +78,8 @@ def codes_to_values(codes: Tensor, bits: int, full: bool, *, chroma: bool, finer
 def values_to_codes(values: Tensor, bits: int, full: bool, *, chroma: bool, finer: int = 0) -> Tensor:
     """Values of any shape -> integers, rounded to nearest and clipped.
 
-    The result is uint8, or int16 that holds the bits of uint16. finer: number of bits at the end of the
-    integers that are a fraction.
+    The result is uint8, or int16 that holds the bits of uint16. finer: number of fractional bits of the
+    integers.
     """
     if bits == 32:
         return values.float()

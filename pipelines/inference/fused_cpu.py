@@ -53,7 +53,7 @@ class FusedNetwork:
         dtype: torch.dtype,
         finer: tuple[int, int] = (0, 0),
     ) -> None:
-        """bits, full: format of the samples. finer: bits at their end that are a fraction, before and after.
+        """bits, full: format of the samples. finer: number of their fractional bits, before and after.
 
         dtype: bfloat16, float32, or uint8 for its layers on 8-bit integers.
         """
@@ -121,7 +121,7 @@ class Packer:
     """
 
     def __init__(self, bits: int, *, full: bool, dtype: torch.dtype, finer: int = 0) -> None:
-        """bits, full: format of the samples. finer: bits at their end that are a fraction.
+        """bits, full: format of the samples. finer: number of their fractional bits.
 
         dtype: bfloat16, float32 or, for one frame, uint8.
         """
@@ -169,7 +169,7 @@ class Adder:
     def __init__(self, scale: int, bits: int, *, full: bool, finer: tuple[int, int] = (0, 0)) -> None:
         """scale: of the network. bits, full: format of the samples, before and after.
 
-        finer: bits at their end that are a fraction, before and after.
+        finer: number of their fractional bits, before and after.
         """
         one = np.float32(1 << finer[1])
         self._scale, self._peak = scale, one * np.float32((1 << bits) - 1)

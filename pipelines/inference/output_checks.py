@@ -91,7 +91,7 @@ def sample_statistics(
     full: bool,
     finer: tuple[int, int] = (0, 0),
 ) -> TileStatistics:
-    """Check values from integer luma before and after; `finer` bits at their end are a fraction."""
+    """Check values from integer luma before and after, with `finer` fractional bits each."""
     offset, span = code_values(bits, full, chroma=False)
     some = made[::_EVERY] >> finer[1]
     return TileStatistics(

@@ -212,14 +212,14 @@ class Upscaler:
         """Whether YUV-native networks run between 4:2:0 planes with their siting.
 
         Every tile can then be processed from integers to integers. A classical scaler may follow. Several
-        networks run so on a CPU only.
+        networks are run this way on a CPU only.
         """
         return self._plan.is_direct and (
             self.device.type == "cpu" or sum(not n.classical for n in self._networks) == 1
         )
 
     def _direct_stages(self) -> list[DirectStage]:
-        """The networks between integers, if they can run so.
+        """The networks to be run from integers to integers; none if that is not possible.
 
         Raises UsageError if the plan says int8 and they can't.
         """

@@ -158,7 +158,7 @@ def luma_weights(matrix: int) -> tuple[float, float]:
 def code_values(bits: int, full: bool, *, chroma: bool, finer: int = 0) -> tuple[float, float]:
     """(offset, span) of sample values: sample = offset + span · value (H.273 equations 20 to 28).
 
-    Floats (32 bits) are values. finer: number of bits at the end of the samples that are a fraction.
+    Floats (32 bits) are values. finer: number of fractional bits of the samples.
     """
     if bits == 32:
         return 0.0, 1.0

@@ -99,8 +99,8 @@ def _messages(codec: str, data: bytes, length_size: int) -> Iterator[tuple[int, 
 def insert_dynamic_hdr(codec: str, data: bytes, metadata: DynamicHdr) -> bytes:
     """Write the metadata of its frame into a packet of HEVC (Annex B) or AV1.
 
-    Others are returned as they are. In AV1 it precedes the header of the shown frame, the last one of its
-    temporal unit.
+    Other packets are returned unchanged. In AV1 the metadata precedes the header of the shown frame, the last
+    one of its temporal unit.
     """
     if codec == "hevc":
         if metadata.hdr10_plus:

@@ -74,7 +74,7 @@ class Pattern:
     def refuse_gap(self, rate: Fraction, until: Fraction | None) -> None:
         """Raise MediaError if an image is missing before `until`; None: the end of the sequence.
 
-        rate: images a second. until: seconds from the first image on.
+        rate: images per second. until: seconds from the first image on.
         """
         numbers = self.numbers()
         before = self._to_gap(numbers)

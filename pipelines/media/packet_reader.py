@@ -24,7 +24,7 @@ __all__ = ["LASTING_SIDE_DATA", "Check", "CurrentSideData", "PacketData", "Packe
 
 @dataclass(frozen=True, slots=True)
 class PacketData:
-    """A compressed packet as it is sent to a worker.
+    """A compressed packet in the form that is sent to a worker.
 
     Bytes, and times in ticks of the stream (None if absent).
     """

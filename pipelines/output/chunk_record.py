@@ -34,7 +34,7 @@ class ChunkRecord:
     header_sha256: str
     corrupt: int
     dynamic_hdr: tuple[int, ...] = ()
-    """`DynamicHdr.mark` of its frames in display order; empty where the plan keeps no such metadata."""
+    """`DynamicHdr.mark` of its frames in display order; empty if the plan keeps no such metadata."""
 
     @property
     def thumbnails(self) -> bytes:

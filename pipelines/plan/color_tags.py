@@ -40,8 +40,8 @@ def chroma_offset(siting: tuple[float, float], sub: tuple[int, int]) -> tuple[fl
 def mirrored_siting(siting: float, length: int, sub: int) -> float:
     """Siting along one axis of a plane that was mirrored.
 
-    length: luma samples. The last chroma sample of an odd side reaches beyond the frame; mirrored, the first
-    one begins before it.
+    length: luma samples. The last chroma sample of an odd side extends beyond the frame; after mirroring, it
+    is the first one, and begins before the frame.
     """
     beyond = -length % sub
     return -siting - beyond / (2 * (sub - 1)) if beyond else -siting

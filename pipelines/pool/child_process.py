@@ -58,7 +58,7 @@ def child_main(descriptor: int) -> None:
             _tell_items(line, key, worker.run(payload, incoming), incoming)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass
-    except BaseException as error:  # noqa: BLE001 - told to the parent, which ends us
+    except BaseException as error:  # noqa: BLE001 - reported to the parent, which ends us
         with contextlib.suppress(OSError):
             line.tell("error", 0, to_sendable_error(error))
 

@@ -252,7 +252,7 @@ def _timeline(seen: array[int], info: VideoInfo) -> tuple[array[int], int]:
 
 
 def _filled(seen: array[int], period: Fraction) -> array[int] | None:
-    """Times for all frames where some have none; None if those that are there do not ascend."""
+    """Fill in missing times; None if the others do not ascend."""
     places = np.flatnonzero(np.frombuffer(seen, np.int64) != NO_PTS).tolist()
     known = [seen[place] for place in places]
     if any(map(operator.ge, known, islice(known, 1, None))):

@@ -270,7 +270,7 @@ def _numbered(paths: Iterable[Path]) -> list[tuple[Path, list[int]]]:
 
 _NUMBERED = re.compile(r"(.*?)(\d+)")
 _FRAMES_IN_A_ROW, _FRAMES_OF_A_FILM = 3, 24
-"""From so many images, numbered without and with gaps, it is worth asking whether they are a film."""
+"""Minimum numbers of images, numbered without and with gaps, from which vsr suggests that they are a film."""
 
 
 def _of_folder(folder: Path, suffixes: frozenset[str], *, recursive: bool) -> list[Path]:

@@ -71,7 +71,7 @@ def answer(target: str, result: str) -> None:
         found = getattr(importlib.import_module(module), name)(*arguments)
     except VsrError as error:
         found = error
-    except Exception as error:  # noqa: BLE001 - told to the parent
+    except Exception as error:  # noqa: BLE001 - reported to the parent
         found = _Raised(f"{type(error).__name__}: {error}")
     Path(result).write_bytes(pickle.dumps(found))
 

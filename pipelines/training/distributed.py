@@ -122,7 +122,7 @@ def train_together(
 def _fit(trainer: Any, failure: list[BaseException]) -> None:
     try:
         trainer.fit()
-    except BaseException as error:  # noqa: BLE001 - told to the thread that waits
+    except BaseException as error:  # noqa: BLE001 - reported to the thread that waits
         failure.append(error)
 
 
