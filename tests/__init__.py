@@ -1,1 +1,1 @@
-"""The tests mirror the packages; `media.py` makes every kind of video by code."""
+"""The tests mirror the packages; `media.py` generates videos of every kind."""

@@ -29,7 +29,7 @@ else:  # what is set here reaches the processes of pytest-xdist, too
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object | None:
-    """With `-n`, whole files go to a process, those that start Ray all to the same one."""
+    """With `-n`, assign whole files to processes, and all files that start Ray to the same one."""
     if config.getoption("dist") != "load":
         return None
     from tests.helpers.distribution import ByFile
@@ -38,7 +38,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object | Non
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """In several processes the longest files begin first."""
+    """With several processes, begin with the longest files."""
     if "PYTEST_XDIST_WORKER" in os.environ:
         from tests.helpers.distribution import rank
 

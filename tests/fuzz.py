@@ -1,11 +1,10 @@
-"""Mutated films through probe, plan and decode.
+"""Runs mutated films through probe, plan and decoding.
 
-`python -m tests.fuzz [--first SEED] [--count N]` prints every bad end by its seed.
-
-A seed is one damaged film: which container and codec, what is changed, and whether damage is concealed, all
-follow from it. A good end is a film of as many frames as were planned, or an error of ours; a crash, a hang,
-a traceback or a lost frame is none. The seeds run in child processes, one after another in each, with bounded
-memory; the one a child dies of is known by its last line.
+`python -m tests.fuzz [--first SEED] [--count N]` prints every failure with its seed. A seed determines a
+damaged film: its container and codec, the changes, and whether damage is concealed. The result must be as
+many frames as were planned, or one of our errors; a crash, a hang, a traceback or a lost frame is a failure.
+Seeds run in child processes, one after another in each, with bounded memory; if a child dies, its last line
+shows the seed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Every kind of video by code: one function a trait, each writes a file and returns its path.
+"""Generates videos of every kind: one function per trait, which writes a file and returns its path.
 
-Pictures are small and all different: a wave that moves, and the frame's number as bars. `write` is what the
-others are made of.
+Images are small and all different: a moving wave, and the frame's number as bars. The other functions use
+`write`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,7 @@
-"""Which test notices when a guard is taken away.
+"""Checks that a test fails if a guard is removed. `python -m tests.mutants [--part K/N] [CASE...]`.
 
-`python -m tests.mutants [--part K/N] [CASE...]` prints a table.
-
-Each mutant changes one place of a copy of the project and runs the test that is there for it, which must
-fail. Ends with 1 where a mutant survives, or where a test fails without one.
+Prints a table. Each mutant changes one place in a copy of the project and runs the test of that guard, which
+must fail. Exits with 1 if a mutant survives, or if a test fails without a mutant.
 """
 
 from __future__ import annotations
@@ -26,7 +24,7 @@ _SECONDS = 1800
 
 @dataclass(frozen=True)
 class Mutant:
-    """A guard taken away, and the test that must notice."""
+    """A removed guard, and the test that must fail."""
 
     case: int
     what: str

@@ -1,8 +1,9 @@
-"""The long versions of the reliability tests: `make nightly`, or `python -m tests.nightly [PART...]`.
+"""Runs the long versions of the reliability tests: `make nightly`, or `python -m tests.nightly [PART...]`.
 
-In parts of at most about 40 minutes on two quiet cores. A part that is done stays done: the same command goes
-on with the next one; when all are done, it begins anew. Figures go into docs/reliability.json as they come,
-and docs/reliability.md is written from them. `--list` names the parts and which of them are done.
+A part takes at most about 40 minutes on two idle cores. Finished parts are recorded: the same command
+continues with the next one, and starts over after the last one. Figures are written to docs/reliability.json
+as they are measured, and docs/reliability.md is generated from them. `--list` shows the parts and which of
+them are finished.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _FACTS = "tests/pipelines/probe/test_container_facts.py"
 
 @dataclass(frozen=True)
 class Part:
-    """A command of some minutes, which ends with 0 where nothing was lost."""
+    """A command that takes some minutes, and exits with 0 on success."""
 
     name: str
     command: tuple[str, ...]
@@ -39,7 +40,7 @@ def _pytest(*given: str) -> tuple[str, ...]:
 
 
 def parts() -> list[Part]:
-    """In the order they run."""
+    """The parts, in the order in which they run."""
     crash, soak = (
         "tests/end_to_end/test_faults.py::test_a_run_killed_at_any_moment_ends_with_the_same_bytes",
         "tests/end_to_end/test_soak.py",
@@ -125,7 +126,7 @@ def parts() -> list[Part]:
 
 
 def run(part: Part) -> dict[str, Any]:
-    """Run a part; its figures. Raises CalledProcessError."""
+    """Run a part; returns its figures. Raises CalledProcessError."""
     with tempfile.NamedTemporaryFile("r", suffix=".jsonl") as figures:
         subprocess.run(
             [sys.executable, "-m", *part.command],
@@ -152,7 +153,7 @@ def _write(path: Path, table: dict[str, Any]) -> None:
 
 
 def main() -> int:
-    """Run what is not done yet, or the named parts; 1 where one failed."""
+    """Run the unfinished parts, or the named ones; returns 1 if one failed."""
     everything = parts()
     wanted = [a for a in sys.argv[1:] if not a.startswith("-")]
     done = _read(STATE)

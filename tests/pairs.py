@@ -1,11 +1,10 @@
-"""Tracks of every kind through `vsr run`, over FFmpeg's own tables.
+"""Runs `vsr run` on tracks of every kind, from FFmpeg's own tables.
 
-`python -m tests.pairs [--first SEED] [--count N]` prints every bad end.
-
-A seed is a film with one more track: a container that FFmpeg writes, an encoder of its tables, channels, rate
-and times of the track, or an option of the film's encoder, and the container of the result. A good end is a
-result that PyAV alone finds right, or exit 2, 3 or 4 in one line before any work is done; but not a refusal
-of what the muxer, asked by PyAV alone, holds and gives back.
+`python -m tests.pairs [--first SEED] [--count N]` prints every failure. A seed is a film with one more track:
+a container that FFmpeg writes, an encoder from its tables, channels, rate and times of the track, or an
+option of the film's encoder, and the container of the output. The result must be an output that PyAV alone
+finds correct, or exit 2, 3 or 4 with one line before any work is done, but not a refusal of a track that the
+muxer, tested with PyAV alone, accepts and returns unchanged.
 """
 
 from __future__ import annotations

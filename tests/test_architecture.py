@@ -1,6 +1,4 @@
-"""The layout holds: imports point down the list of layers, no cycles, heavy packages have few users, packages
-list their files.
-"""
+"""Checks the layout: layers of imports, no cycles, few users of heavy packages, complete lists of modules."""
 
 from __future__ import annotations
 

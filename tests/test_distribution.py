@@ -1,4 +1,4 @@
-"""How `make test` divides the tests: nothing is left out, and what starts Ray stays together."""
+"""Checks how `make test` divides the tests: none is left out, and those that start Ray stay together."""
 
 from __future__ import annotations
 

@@ -1,11 +1,9 @@
-"""Everything that is promised of speed on a CPU, measured in one go.
+"""Measures all promised figures of speed on a CPU. `make bench`, or `python -m tests.benchmarks.bars`.
 
-`make bench`, or `python -m tests.benchmarks.bars`.
-
-Medians of five. Prints a table a section of what was measured beside its bar; `--write docs/benchmarks.md`
-puts them on that page. `--quick` tries every step on tiny pictures; its figures mean nothing. `--wait
-passive` tells OpenMP's threads to sleep instead of spinning while they wait for each other (OMP_WAIT_POLICY),
-`--wait active` to spin; left out, the library decides.
+Figures are medians of five. Prints a table for each section, with the measured figures and their limits;
+`--write docs/benchmarks.md` writes them to that page. `--quick` runs every step on tiny images; its figures
+mean nothing. With `--wait passive`, OpenMP's threads sleep instead of spinning while they wait for each other
+(OMP_WAIT_POLICY); with `--wait active` they spin; by default the library decides.
 """
 
 from __future__ import annotations
@@ -55,7 +53,7 @@ class Forgetful(ChunkUpscaler):
 
 @dataclass(frozen=True)
 class Scale:
-    """How large everything is."""
+    """Sizes and lengths of the measurements."""
 
     width: int
     height: int
@@ -79,7 +77,7 @@ def row(what: str, value: float, bar: str, *, holds: bool | None, text: str = ""
 
 
 def network(scale: Scale, folder: Path) -> Iterator[Row]:
-    """Networks alone beside the best rate of their own kind of convolution."""
+    """Networks alone, compared with the best rate of the same kind of convolution."""
     from tests.benchmarks.rates import srvgg_weights
 
     weights = srvgg_weights(folder / "srvgg.safetensors")
@@ -126,7 +124,7 @@ def network(scale: Scale, folder: Path) -> Iterator[Row]:
 
 
 def runs(scale: Scale, folder: Path) -> Iterator[Row]:
-    """Whole runs beside their bounds."""
+    """Whole runs, compared with their bounds."""
     clip = make_clip(folder / "clip.mp4", scale.seconds + 2, width=scale.width, height=scale.height)
     for model, most in (("fast", 1.15), ("quality", 1.15), ("lanczos", 1.10)):
         for name, codec in CODECS.items():
@@ -152,7 +150,7 @@ def runs(scale: Scale, folder: Path) -> Iterator[Row]:
 
 
 def first(scale: Scale, folder: Path) -> Iterator[Row]:
-    """From the command to the first line that tells of a finished frame."""
+    """Time from the command to the first line that reports a finished frame."""
     clip = make_clip(folder / "first.mp4", scale.seconds + 1, width=scale.width, height=scale.height)
     times = []
     for number in range(scale.repeats):
@@ -231,7 +229,7 @@ def menu(path: Path, scale: Scale, kind: str) -> Path:
 
 
 def reuse(scale: Scale, folder: Path) -> Iterator[Row]:
-    """What stands still is not computed again."""
+    """Static content is not computed again."""
     for kind, model, least in (("menu", "fast", 1.5), ("slides", "quality", 5.0)):
         clip = menu(folder / f"{kind}.mkv", scale, kind)
         settings = run_settings(scale=2, model=model, device="cpu", codec="h264", preset="superfast")
@@ -280,7 +278,7 @@ def reuse(scale: Scale, folder: Path) -> Iterator[Row]:
 
 
 def _seconds(clip: Path, out: Path, settings: Any, worker: str) -> float:
-    """A frame of a run takes, behind its first report."""
+    """Seconds per frame of a run, after its first report."""
     started: tuple[float, int] | None = None
     for event in upscale_video(clip, out, settings, fresh=True, worker=worker):
         if isinstance(event, Advanced):
@@ -332,7 +330,7 @@ def _same_tiles(clip: Path) -> tuple[int, int]:
 
 
 def _bookkeeping(clip: Path) -> float:
-    """CPU seconds a frame for looking at tiles that move."""
+    """CPU seconds per frame for comparing moving tiles."""
     from pipelines.inference.tile_cache import TileCache
 
     frames = _lumas(clip)
@@ -346,7 +344,7 @@ def _bookkeeping(clip: Path) -> float:
 
 
 def main() -> None:
-    """Measure what is asked for."""
+    """Measure the requested sections."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

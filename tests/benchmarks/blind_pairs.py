@@ -1,11 +1,10 @@
-"""Pairs of crops to judge blindly.
+"""Makes pairs of crops for a blind test.
 
-`python -m tests.benchmarks.blind_pairs FOLDER [--models real-fast-x2] [--against lanczos fast-x2]`.
-
-Clips of the shared material are halved, encoded by x264 medium and doubled again, as in
-`tests.benchmarks.footage`. From each comes the place where both results differ most, which shows no other
-crop's pixels. The sides are drawn at random: `index.html` shows the pairs, left and right, each twice as
-large, with the truth hidden behind a click; `key.json` says afterwards which side is whose.
+`python -m tests.benchmarks.blind_pairs FOLDER [--models real-fast-x2] [--against lanczos fast-x2]`. Clips of
+the shared material are downscaled by two, encoded with x264 medium and upscaled by two, as in
+`tests.benchmarks.footage`. From each comes the place where both results differ most, without pixels of other
+crops. The sides are drawn at random: `index.html` shows the pairs, left and right, at twice their size, with
+the ground truth hidden until a click; `key.json` says which network made which side.
 """
 
 from __future__ import annotations

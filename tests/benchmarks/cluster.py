@@ -1,9 +1,9 @@
-"""What a cluster costs its driver, and how soon it begins: `python -m tests.benchmarks.cluster`.
+"""Measures the cost of a cluster for its driver, and its start: `python -m tests.benchmarks.cluster`.
 
-Stand-in workers that only wait need no GPU: what is measured is the map itself, the object store and Ray.
-Prints two tables, what was measured beside its bar, and what follows for 1 to 1,000 GPUs; `--write docs` puts
-them into docs/cluster.md and docs/scaling.md. `--quick` tries every step on a few workers; its figures mean
-nothing. About four minutes on two quiet cores, and 5 GB of memory.
+The workers only wait and need no GPU, so the measurement covers only the map itself, the object store and
+Ray. Prints two tables: the measured figures with their limits, and what follows from them for 1 to 1,000
+GPUs; `--write docs` writes them to docs/cluster.md and docs/scaling.md. `--quick` runs every step with a few
+workers; its figures mean nothing. Takes about four minutes on two idle cores, and 5 GB of memory.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Row = tuple[str, str, str, str]
 
 @dataclass(frozen=True)
 class Scale:
-    """How much is done."""
+    """Sizes of the measurements."""
 
     starts: int
     many: int
@@ -112,7 +112,7 @@ def main() -> None:
 
 
 def outlook(driver: Driver) -> str:
-    """What a driver has to do for some numbers of GPUs, as docs/scaling.md says what a chunk is."""
+    """The needs of a driver for several numbers of GPUs, with the chunk defined in docs/scaling.md."""
     a_worker = _FPS / (24 * _SECONDS)  # chunks a second
     each = a_worker * (driver.chunk + (_PACKETS + _RESULT) * driver.megabyte) + 2 * driver.report
     rows = []
@@ -231,7 +231,7 @@ def _first_chunk(film: Path, folder: Path, cluster: tuple[str, ...]) -> tuple[fl
 
 
 def scaling(session: Any, scale: Scale) -> Row:
-    """Many workers beside one."""
+    """Many workers, compared with one."""
     rates = [
         10 * count * scale.wait / _run(session, count, 10 * count, scale.wait, 1)["seconds"]
         for count in (1, scale.many)
@@ -262,7 +262,7 @@ def _same(found: dict[str, float]) -> str:
 
 
 def _messages(session: Any, count: int) -> float:
-    """CPU seconds of the driver for one item of a worker that has nothing else to say."""
+    """CPU seconds of the driver for one item, from a worker that sends nothing else."""
     from pipelines.cluster.ray_pool import RayPool
 
     with RayPool(session, workers=1, cpus_per_worker=1) as cluster:

@@ -1,8 +1,8 @@
-"""FFmpeg's deinterlacers on fields made of material at the double rate, with its frames for truth.
+"""Compares FFmpeg's deinterlacers on fields made from material with twice the rate, its ground truth.
 
-`python -m tests.benchmarks.deinterlacers` prints the table of docs/benchmarks.md: PSNR of luma, of a frame of
-each frame (auto) and of each field (bob), and the CPU time of a frame. Real clips are found through
-VSR_SHARED_DATA; without it only what is made by code is judged.
+`python -m tests.benchmarks.deinterlacers` prints the table of docs/benchmarks.md: PSNR of luma, with one
+output frame per frame (auto) and per field (bob), and the CPU time per frame. Real clips are found through
+VSR_SHARED_DATA; without it, only generated clips are used.
 """
 
 from __future__ import annotations

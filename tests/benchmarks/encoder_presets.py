@@ -1,10 +1,9 @@
-"""What presets of x264 and x265 take and give on upscaled clips.
+"""Compares presets of x264 and x265 on upscaled clips.
 
-`python -m tests.benchmarks.encoder_presets CLIP...`.
-
-The middle of some frames of each clip is upscaled twice by `vsr run --model fast` without loss, then encoded
-by one thread of FFmpeg at the default CRF of `vsr run`, preset by preset. Prints CPU milliseconds per megapixel,
-kilobits per megapixel and VMAF-NEG against what was encoded, for each clip.
+`python -m tests.benchmarks.encoder_presets CLIP...`. The middle of some frames of each clip is upscaled by
+two, losslessly, with `vsr run --model fast`, then encoded by one thread of FFmpeg at the default CRF of `vsr
+run`, preset by preset. Prints CPU milliseconds per megapixel, kilobits per megapixel and VMAF-NEG against the
+frames before encoding, for each clip.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Every shipped network against what it was made to reach: network, figure, bar, held or not.
+"""Compares every shipped network with its target: network, figure, target, met or not.
 
     VSR_SHARED_DATA=DATA python -m tests.benchmarks.family [--only NAME]... [--markdown]
 
-DATA/eval holds Set5, Set14, Urban100, vid4_*.mkv and video/*720p*, DATA/weights/niqe the model of NIQE. Ends
-with 1 where a bar is not held. What ships is found as `vsr models` finds it; a network that is not there has
-no row but is named at the end.
+DATA/eval contains Set5, Set14, Urban100, vid4_*.mkv and video/*720p*, DATA/weights/niqe the model of NIQE.
+Exits with 1 if a target is missed. Shipped networks are found as by `vsr models`; a network that is missing
+has no row but is named at the end.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def lines_of(card: Card, shipped: dict[str, Card], judge: Judge) -> Iterator[Lin
 
 
 def _of_clips(card: Card, shipped: dict[str, Card], judge: Judge) -> Iterator[Line]:
-    """A recurrent network against the larger plain one."""
+    """A recurrent network, compared with the larger plain one."""
     plain = shipped.get(f"quality-x{card.scale}")
     if plain is None:
         return
@@ -156,7 +156,7 @@ def _of_clips(card: Card, shipped: dict[str, Card], judge: Judge) -> Iterator[Li
 
 
 def _of_inventing(card: Card, judge: Judge) -> Iterator[Line]:
-    """Those that draw detail: more natural and as crisp as the truth, and not too far from it."""
+    """Networks that invent detail: more natural, as crisp as the ground truth, and not too far from it."""
     for name in ("Set14", "Urban100"):
         rows = judge.rows(card, name, "clean", ("psnr", "niqe", "energy"))
         ours, plain = rows[card.name].scores, rows["bicubic"].scores

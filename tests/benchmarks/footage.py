@@ -1,20 +1,21 @@
-"""Networks on compressed footage.
+"""Compares networks on compressed footage.
 
-`python -m tests.benchmarks.footage [NETWORK...] [--write docs/models.md]`, the table that opens that page.
+`python -m tests.benchmarks.footage [NETWORK...] [--write docs/models.md]` makes the first table of that page.
+Each clip of the shared material is downscaled by two (antialiased bicubic), encoded with x264 medium at CRF
+18, 24 and 30, decoded and upscaled by two with each network and with Lanczos; `--scale` sets another factor.
+The figures are mean gains over Lanczos in PSNR-Y (dB) and VMAF-NEG, flicker relative to Lanczos and, with
+`--features`, the deep-feature distance relative to Lanczos.
 
-Each clip of the shared material is halved (antialiased bicubic), encoded by x264 medium at CRF 18, 24 and 30,
-decoded and doubled by each network and by Lanczos; `--scale` gives another factor. Told are mean gains over Lanczos in PSNR-Y (dB) and
-VMAF-NEG, flicker as a share of Lanczos' and, with `--features`, the deep-feature distance as a share of
-Lanczos'. Networks that take a restoration level get what `--level` says: the measured one of the clip
-("measured"), the estimator's ("auto"), or a number. A chain is named with commas, somebody else's network by
-its file; what is larger than the clip was is reduced by bicubic, what is
-smaller enlarged by Lanczos, as a run does. NETWORK@0.5 has another `--detail`. `--noise 3 6 10` adds cases with noise of that
-deviation before CRF 20.
+Networks that take a restoration level get the one selected by `--level`: the level measured for the clip
+("measured"), the estimated one ("auto"), or a number. A chain is given by names joined by commas, a
+third-party network by its file. Larger results are reduced with bicubic, smaller ones enlarged with Lanczos,
+as in a run. NETWORK@0.5 sets another `--detail`. `--noise 3 6 10` adds cases with noise of that deviation
+before CRF 20.
 
-Invented texture shows in two more figures: gradient energy in the flattest quarter of the truth's 16x16
-blocks as a share of Lanczos', and how much further from the truth than Lanczos a result is once both are
-blurred (sigma 4), in codes; the truth's own energy is that of the NETWORK "truth" (with --of). `--not-below NAME` counts clips below NAME's VMAF-NEG. Freedoom is left out,
-which networks are trained on.
+Two more figures show invented texture: gradient energy in the flattest quarter of the ground truth's 16x16
+blocks, relative to Lanczos, and the additional error compared with Lanczos after blurring (sigma 4), in 8-bit
+values. NETWORK "truth" (with --of) gives the energy of the ground truth itself. `--not-below NAME` counts
+clips with less VMAF-NEG than NAME. Freedoom is excluded, because networks are trained on it.
 """
 
 from __future__ import annotations
@@ -131,7 +132,7 @@ def cases(
 
 
 def level_of(case: Case, wanted: str) -> float:
-    """The restoration level that networks are told."""
+    """The restoration level that networks get."""
     if wanted == "measured":
         return level_of_damage(measure_damage(case.low, case.clean))
     if wanted == "auto":
@@ -140,7 +141,7 @@ def level_of(case: Case, wanted: str) -> float:
 
 
 def thinned(case: Case, every: int) -> Case:
-    """Every so-manyth of its frames, as they came out of the codec."""
+    """Every n-th of its frames, as decoded."""
     chosen = slice(every - 1, None, every)
     return replace(
         case, low=case.low.frames(chosen), clean=case.clean.frames(chosen), truth=case.truth.frames(chosen)
@@ -162,7 +163,7 @@ def middle(case: Case, size: tuple[int, int]) -> Case:
 
 
 def results(case: Case, names: Sequence[str], level: float, detail: float | None) -> dict[str, Planes]:
-    """What each network makes of a clip; Lanczos first. detail: None: what a run takes at the level."""
+    """The output of each network for a clip; Lanczos first. detail: None: as in a run at this level."""
     low, usual = to_values(case.low), detail_at(level, "auto") if detail is None else detail
     made = {"lanczos": classical(low, case.scale, "lanczos")}
     for name in names:
@@ -354,7 +355,7 @@ def main() -> None:
 
 
 def joined(paths: Sequence[Path]) -> list[dict[str, Any]]:
-    """What several runs found of the same cases."""
+    """The results of several runs for the same cases."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for path in paths:
         for row in json.loads(path.read_text(encoding="utf-8")):

@@ -1,11 +1,10 @@
-"""What a CUDA device makes of the networks: `make gpu`, or `python -m tests.benchmarks.gpu`.
+"""Measures the networks on a CUDA device: `make gpu`, or `python -m tests.benchmarks.gpu`.
 
-No network access and no Ray needed.
-
-Prints one table: the fp16 rate of convolutions alone (the ceiling), each network's share of it with and
-without CUDA graphs and through torch.compile, batches from 1 to 8, decoding, bus and network alone and
-together with nothing behind them, how many uploads ended while the network was at work, memory, and whether
-every test marked `cuda` passes. `--quick` takes small pictures; its figures mean nothing.
+Needs no network access and no Ray. Prints one table: the fp16 rate of convolutions alone (the ceiling), each
+network's share of it with and without CUDA graphs and with torch.compile, batches from 1 to 8, decoding,
+transfers and network alone, and together without an encoder, how many uploads ended while the network was
+running, memory, and whether every test marked `cuda` passes. `--quick` uses small images; its figures mean
+nothing.
 """
 
 from __future__ import annotations
@@ -68,7 +67,7 @@ def film(size: tuple[int, int], count: int) -> list[Frame]:
 
 
 def seconds(frames: Iterable[Frame], running: Upscaler, skip: int = 2 * SLOTS) -> float:
-    """A frame takes, put in and taken out, behind the first few."""
+    """Seconds per frame, from input to output, after the first few."""
     times = []
     for _ in running.stream(single_frame_window(f, running.contract) for f in frames):
         times.append(time.perf_counter())
@@ -76,7 +75,7 @@ def seconds(frames: Iterable[Frame], running: Upscaler, skip: int = 2 * SLOTS) -
 
 
 def network_seconds(running: Upscaler, size: tuple[int, int], calls: int, batch: int = BATCH) -> float:
-    """A frame takes whose tiles lie on the device already."""
+    """Seconds per frame whose tiles are on the device already."""
     assert running._accelerated is not None
     graphed = running._accelerated.graphed
     parts = running._tiles(size[1], size[0])
@@ -96,7 +95,7 @@ def network_seconds(running: Upscaler, size: tuple[int, int], calls: int, batch:
 
 
 def bus_seconds(size: tuple[int, int], calls: int) -> tuple[float, int]:
-    """(seconds, bytes) for a frame's codes up and its result's down, one after the other."""
+    """(seconds, bytes) for the upload of a frame and the download of its result, one after the other."""
     up_bytes, down_bytes = size[0] * size[1] * 3 // 2, size[0] * size[1] * 6
     here = [torch.empty(n, dtype=torch.uint8, pin_memory=True) for n in (up_bytes, down_bytes)]
     there = [torch.empty(n, dtype=torch.uint8, device="cuda") for n in (up_bytes, down_bytes)]
@@ -232,7 +231,7 @@ def measure(size: tuple[int, int], calls: int, folder: Path) -> Iterator[Row]:
 
 
 def tests() -> Row:
-    """Every test marked `cuda`, without loading the others, which may want what is not installed."""
+    """Run every test marked `cuda`, without importing others, which may need missing packages."""
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-m", "cuda", *CUDA_TESTS],
         capture_output=True,

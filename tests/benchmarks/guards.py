@@ -1,8 +1,8 @@
-"""What the guards of a run cost: `python -m tests.benchmarks.guards [WIDTHxHEIGHT] [FRAMES]`.
+"""Measures the cost of the guards of a run: `python -m tests.benchmarks.guards [WIDTHxHEIGHT] [FRAMES]`.
 
-Upscales a clip made by code twice as large in this process, and counts the CPU seconds that go into looking
-at every frame before and after the networks, hashing and flushing chunks, hashing them again, fingerprinting
-the input, and verifying the result. CPU seconds, so that what else this machine does has no part in it.
+Upscales a generated clip by two in this process, and counts the CPU seconds for checking every frame before
+and after the networks, hashing and flushing chunks, hashing them again, fingerprinting the input, and
+verifying the result. CPU seconds are used so that other programs have no effect.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
-"""Our networks on 8-bit integers beside what OpenVINO and onnxruntime make of them.
+"""Compares our networks on 8-bit integers with OpenVINO and onnxruntime.
 
-`make peers`, or `python -m tests.benchmarks.integer_peers --data PICTURES`.
-
-The same weights in fp32, exported to ONNX and quantized by each tool's own means after training, with its
-defaults: nncf for OpenVINO, static quantization to QDQ for onnxruntime. Every other picture calibrates them;
-the rest say how far they are from fp32. One thread, one tile of 960x544, values in and residuals out: no
-tool is asked to pack samples or to add the bicubic upscale. `--quick` tries it on a tiny tile.
+`make peers`, or `python -m tests.benchmarks.integer_peers --data PICTURES`. Each tool gets the same fp32
+weights, exported to ONNX, and quantizes them with its own method after training, with its defaults: nncf for
+OpenVINO, static quantization to QDQ for onnxruntime. Every other image is used for calibration; the others
+show the distance from fp32. One thread, one tile of 960x544, values in and residuals out: no tool has to pack
+samples or to add the bicubic upscale. `--quick` uses a tiny tile.
 """
 
 from __future__ import annotations

@@ -1,9 +1,7 @@
-"""CPU time of networks on 8-bit integers beside bf16 and fp32, one thread, one tile.
+"""Compares the CPU time of networks on 8-bit integers with bf16 and fp32: one thread, one tile.
 
-`python -m tests.benchmarks.integers [MODEL...]`.
-
-`ONEDNN_MAX_CPU_ISA=AVX512_CORE_VNNI` in the environment leaves AMX out; bf16 is measured where the CPU's own
-choice is bf16.
+`python -m tests.benchmarks.integers [MODEL...]`. `ONEDNN_MAX_CPU_ISA=AVX512_CORE_VNNI` in the environment
+disables AMX; bf16 is measured if the CPU uses it by default.
 """
 
 from __future__ import annotations
@@ -29,7 +27,7 @@ _TRIES = 8
 
 
 def milliseconds(work: Callable[[], object]) -> float:
-    """Of this thread's CPU time, the least of several tries."""
+    """CPU milliseconds of this thread, the least of several tries."""
     work()
     found = []
     for _ in range(_TRIES):
@@ -41,10 +39,7 @@ def milliseconds(work: Callable[[], object]) -> float:
 
 @torch.inference_mode()
 def main() -> None:
-    """Print a line for each network.
-
-    Weights on integers are plainly rounded ones: time does not depend on them.
-    """
+    """Print a line for each network. Integer weights are simply rounded, as they don't affect the time."""
     torch.set_num_threads(1)
     if not int8_is_exact():
         sys.exit("this CPU has no exact 8-bit integers")

@@ -1,13 +1,11 @@
-"""What `find_scan` makes of a corpus of progressive and interlaced clips.
+"""Runs `find_scan` on progressive and interlaced clips. `python -m tests.benchmarks.interlacing`.
 
-`python -m tests.benchmarks.interlacing`.
-
-Prints a confusion table: progressive clips must stay whole, interlaced ones be found with their field order.
-Every clip is made by code from its number (`tests.benchmarks.interlacing_clips`) and kept for the next run.
-Clips of low numbers were looked at while the thresholds of `pipelines.interlacing.field_evidence` were chosen,
-those from number 421 on were not: `--unseen N` of each kind. Real clips are taken from the folder that
-VSR_SHARED_DATA names; without it the corpus is smaller. `--write docs/color.md` puts the table on that page,
-`--processes N` works on N clips at a time. Ends with 1 where a bar is missed.
+Prints a confusion table: progressive clips must be detected as progressive, interlaced ones with their field
+order. Every clip is generated from its number (`tests.benchmarks.interlacing_clips`) and kept for the next
+run. Clips with low numbers were used to choose the thresholds of `pipelines.interlacing.field_evidence`,
+those from number 421 on were not: `--unseen N` of each kind. Real clips are taken from the folder
+VSR_SHARED_DATA; without it there are fewer clips. `--write docs/color.md` writes the table to that page,
+`--processes N` examines N clips at a time. Exits with 1 if a target is missed.
 """
 
 from __future__ import annotations
@@ -29,7 +27,7 @@ FIRST_UNSEEN = 421
 
 
 def verdict(made: Clip) -> str:
-    """What the probe takes it for: progressive, top or bottom; with a question mark where it doubts."""
+    """The result of the probe: progressive, top or bottom; with a question mark if it is in doubt."""
     scan = probe(kept(made)).scan
     return scan.order + ("?" if scan.doubt else "")
 
@@ -43,7 +41,7 @@ _FLAGS = (
 
 
 def confusion(found: dict[Clip, str]) -> list[tuple[str, ...]]:
-    """Rows of the table: how many clips of each kind were taken for what."""
+    """Rows of the table: how many clips of each kind were detected as what."""
     rows = []
     for kind, orders in (("progressive", {"progressive"}), ("interlaced", {"top", "bottom"})):
         for flags in _FLAGS:

@@ -1,7 +1,8 @@
-"""Progressive and interlaced clips made by code from a number, for `tests.benchmarks.interlacing`.
+"""Generates progressive and interlaced clips from a number, for `tests.benchmarks.interlacing`.
 
-A scene is a picture for every moment; a progressive frame shows one moment, an interlaced one two. Clips are
-kept in the system's temporary folder under a hash of this module: they take longer to make than to judge.
+A scene is an image for every moment; a progressive frame shows one moment, an interlaced one two. Clips are
+kept in the system's temporary folder under a hash of this module, because generating them takes longer than
+examining them.
 """
 
 from __future__ import annotations

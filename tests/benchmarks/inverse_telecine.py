@@ -1,8 +1,8 @@
-"""Inverse telecine beside FFmpeg's `fieldmatch,decimate`: film frames that come back, and how near.
+"""Compares inverse telecine with FFmpeg's `fieldmatch,decimate`: restored film frames and their PSNR.
 
-`python -m tests.benchmarks.inverse_telecine [FILM...]` telecines each film at 720x480 with a phase of its own,
+`python -m tests.benchmarks.inverse_telecine [FILM...]` telecines each film at 720x480 with a different phase,
 a break of the cadence in its middle and noise, encodes it as interlaced H.264 (CRF 12) and MPEG-2, and prints
-for both ways how many film frames came back once, how many twice or never, and the PSNR of luma.
+for both methods how many film frames were restored once, how many twice or never, and the PSNR of luma.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _luma(frame: av.VideoFrame) -> np.ndarray:
 
 
 def _ours(path: Path) -> list[np.ndarray]:
-    """Film frames by the plan's letters; those that comb are left out, for FFmpeg's are not deinterlaced either."""
+    """Film frames by the plan's letters, without those that comb, as FFmpeg's are not deinterlaced either."""
     info = probe(path)
     pulldown = Pulldown("top", 0, find_cadence(match_fields(info, "top", 0, info.frame_count)))
     frames, found = _decoded(path), []

@@ -1,7 +1,7 @@
-"""What a film costs by its length alone, without its pixels: `python -m tests.benchmarks.length [HOURS]`.
+"""Measures the cost of a film's length alone, without pixels: `python -m tests.benchmarks.length [HOURS]`.
 
-An index of so many hours (20) at 60 frames a second is planned, begun, kept chunk by chunk and verified, each
-in a process of its own; prints seconds, and the most memory (RSS) that the process had meanwhile.
+An index of so many hours (20) at 60 frames per second is planned, begun, stored chunk by chunk and verified,
+each in a separate process. Prints the seconds and the peak memory (RSS) of each process.
 """
 
 from __future__ import annotations

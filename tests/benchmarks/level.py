@@ -1,12 +1,10 @@
-"""Train and judge what estimates the restoration level.
+"""Trains and evaluates the estimator of the restoration level.
 
-`python -m tests.benchmarks.level PICTURES... VIDEOS...`.
-
-Short clips are cut out of pictures that move and of videos, some made soft, dark or flat first, which is no
-damage; then they are treated as `configs/dataset/real.toml` treats pairs, by x264 alone, twice, or with noise
-before it. Statistics of two of the frames go in, the level measured against the untreated clip should come
-out. Told is the error on sources that were held out. Networks are trained to be too low rather than too high:
-the loss is that of a quantile.
+`python -m tests.benchmarks.level PICTURES... VIDEOS...`. Short clips are taken from moving images and from
+videos; some are first made soft, dark or flat, which is not degradation. Then they are degraded as in
+`configs/dataset/real.toml`: with x264 once, twice, or after noise. Statistics of two of the frames are the
+input, the level measured against the undegraded clip is the target. Prints the error on held-out sources.
+Networks are trained to estimate too low rather than too high: the loss is that of a quantile.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What restoration level a quantiser stands for: `python -m tests.benchmarks.level_by_quantiser [CLIP...]`.
+"""Relates quantisers to restoration levels: `python -m tests.benchmarks.level_by_quantiser [CLIP...]`.
 
-Clips of the shared material are halved and encoded by each codec at several qualities; told are the level
-measured against the clip before, what the pictures show, what the quantisers say, and bits a pixel. The lines in
-`pipelines.probe.quantisers` were laid through these.
+Clips of the shared material are downscaled by two and encoded with each codec at several qualities. Prints
+the level measured against the clip before encoding, the estimates from frames and from quantisers, and bits
+per pixel. The lines in `pipelines.probe.quantisers` were fitted to these results.
 """
 
 from __future__ import annotations

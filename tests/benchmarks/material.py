@@ -1,11 +1,10 @@
-"""What becomes of every HDR, interlaced, rotated, anamorphic, 4:2:2, 4:4:4 and alpha file of a folder, as a
-Markdown table.
+"""Upscales special files of a folder, and reports the results as a Markdown table.
 
     python -m tests.benchmarks.material FOLDER [-o TABLE.md]
 
-Each file goes the whole way (fast ×2, or as few frames of it as make a second); the result is read back by
-PyAV alone and compared with what the table says it should be. Ends with 1 where one of them is neither right
-nor refused in one line.
+These are HDR, interlaced, rotated, anamorphic, 4:2:2, 4:4:4 and alpha files. Each file is upscaled completely
+(fast ×2, or the first second of it); the output is read back by PyAV alone and compared with the expected
+properties in the table. Exits with 1 if one of them is neither correct nor refused in one line.
 """
 
 from __future__ import annotations
@@ -93,7 +92,7 @@ def traits_of(info: VideoInfo) -> list[str]:
 
 
 def outcome(path: Path, folder: Path, home: Path) -> Row | None:
-    """Take one file the whole way; None for one that has none of the traits."""
+    """Upscale one file and check the output; None for a file without any of the traits."""
     name = str(path.relative_to(home))
     try:
         info = probe(path)
@@ -144,7 +143,7 @@ def _run(path: Path, folder: Path, info: VideoInfo) -> tuple[str, str, bool]:
 
 
 def _read_back(output: Path, plan: Plan) -> tuple[str, list[str]]:
-    """What the result is, and what of it is not as promised."""
+    """The properties of an output, and those that are not as expected."""
     with av.open("file:" + str(output)) as container:
         stream = container.streams.video[0]
         frames = list(container.decode(stream))

@@ -1,8 +1,9 @@
-"""Peak memory of a run, children counted: `python -m tests.benchmarks.memory [SECONDS...] [-- RUN OPTIONS]`.
+"""Measures the peak memory of a run with its children.
 
-Makes a 1080p clip of each length by code (a moving pattern with grain, 24 fps), upscales it to 4K and prints
-the peak of the summed resident set size (RSS) of the process and its children, sampled four times a second:
-an upper bound, for what they share counts for each.
+`python -m tests.benchmarks.memory [SECONDS...] [-- RUN OPTIONS]` generates a 1080p clip of each length (a
+moving pattern with grain, 24 fps), upscales it to 4K and prints the peak of the summed resident set size
+(RSS) of the process and its children, sampled four times per second. This is an upper bound, because shared
+memory is counted for each process.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def frames_per_second(card: Card, *, device: str = "cpu", seconds: float = 2.0) 
 
 
 def _film(path: Path) -> Path:
-    """A few frames of noise, none like the one before: no tile can be taken over."""
+    """A few frames of noise, all different, so that no tile can be reused."""
     rng = np.random.default_rng(0)
     with av.open(str(path), "w") as output:
         stream = output.add_stream("libx264", rate=24, options={"preset": "ultrafast", "crf": "20"})

@@ -81,7 +81,7 @@ class OverviewSettings:
 
 
 def overview(settings: OverviewSettings) -> str:
-    """Markdown. Raises UsageError where strips have no place, and what judging raises."""
+    """The page as Markdown. Raises UsageError if strips have no place, and the errors of evaluation."""
     if settings.picture is not None and settings.images is None:
         raise UsageError("strips want a place: give the file that the text goes to (-o)")
     keep_freed_memory()
@@ -113,7 +113,7 @@ def opening_of(page: str) -> str:
 
 
 def _unmade(shipped: Sequence[Card]) -> str:
-    """What a checkout has a training configuration of, but no network."""
+    """Networks for which there is a training configuration but no weights."""
     missing = [
         f"`{p.stem}`" for p in sorted(_CONFIGS.glob("*.toml")) if p.stem not in {c.name for c in shipped}
     ]
@@ -215,7 +215,7 @@ def _rows(models: Iterable[str], sets: Sequence[Path], settings: EvaluateSetting
 
 
 def _case(card: Card) -> str:
-    """What a network is judged on: those that restore on noisy input, of which bicubic keeps the noise."""
+    """The case on which a network is scored: noisy input for those that restore; bicubic keeps the noise."""
     return _NOISY if card.architecture == "deconvolution" else "clean"
 
 

@@ -1,17 +1,18 @@
-"""The same network over the same clip, the way other tools do it.
+"""Runs the same network on the same clip in the way of other tools.
 
-`make peers`, or `python -m tests.benchmarks.peers`.
+`make peers`, or `python -m tests.benchmarks.peers`. Same machine, same clip, same network (as large as
+Real-ESRGAN's video network, SRVGGNetCompact 64x16 ×2, with random weights), same encoder settings, one after
+another:
 
-Same machine, same clip, same network (the size of Real-ESRGAN's video network, SRVGGNetCompact 64x16 ×2,
-random weights), same encoder settings, one after another:
-  vsr           `vsr run`
-  script        as Real-ESRGAN's inference_realesrgan_video.py: FFmpeg's raw RGB pipe, fp32 torch, FFmpeg's pipe
-  ncnn          that pipe, the network in ncnn (fp16/bf16 storage as it chooses)
-  openvino      that pipe, the exported network in OpenVINO with its latency hint, bf16 where the CPU has it
-  onnxruntime   that pipe, the exported network in onnxruntime
-  lanczos       `ffmpeg -vf scale=…:flags=lanczos`: the floor
-Prints frames a second, CPU seconds and peak memory of each, as ratios to vsr, and how far pictures are from
-the script's. `--quick` tries it on a tiny clip; its figures mean nothing.
+    vsr          `vsr run`
+    script       like Real-ESRGAN's inference_realesrgan_video.py: FFmpeg's raw RGB pipe, fp32 torch, FFmpeg's pipe
+    ncnn         the same pipes, the network in ncnn (fp16/bf16 storage as it chooses)
+    openvino     the same pipes, the exported network in OpenVINO with its latency hint, bf16 if the CPU has it
+    onnxruntime  the same pipes, the exported network in onnxruntime
+    lanczos      `ffmpeg -vf scale=…:flags=lanczos`: the lower limit
+
+Prints frames per second, CPU seconds and peak memory of each, relative to vsr, and the PSNR against the
+script's output. `--quick` uses a tiny clip; its figures mean nothing.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ def onnxruntime(weights: Path, size: tuple[int, int]) -> Upscale:
 
 
 def openvino(weights: Path, size: tuple[int, int]) -> Upscale:
-    """OpenVINO on all cores; it takes bf16 by itself where the CPU multiplies it."""
+    """OpenVINO on all cores; it uses bf16 by default if the CPU supports it."""
     import openvino as ov
 
     core = ov.Core()
@@ -89,7 +90,7 @@ def openvino(weights: Path, size: tuple[int, int]) -> Upscale:
 
 
 def ncnn(weights: Path, size: tuple[int, int]) -> Upscale:
-    """ncnn on all cores, the network brought to it by pnnx."""
+    """ncnn on all cores, with the network converted by pnnx."""
     import ncnn as runtime
     import pnnx
 
@@ -217,7 +218,7 @@ def _reaped() -> float:
 
 
 def ours(clip: Path, out: Path, weights: Path, frames: int) -> dict[str, float]:
-    """`vsr run`; seconds a frame between its first and its last report."""
+    """`vsr run`; seconds per frame between its first and its last report."""
     options = [
         "--scale",
         "2",
@@ -286,7 +287,7 @@ def floor(clip: Path, out: Path, size: tuple[int, int], frames: int) -> dict[str
 
 
 def decibels(a: Path, b: Path) -> float:
-    """PSNR of luma between two results, over the frames both have."""
+    """PSNR of luma between two results, over the frames that both have."""
     with av.open(str(a)) as one, av.open(str(b)) as other:
         errors = []
         for x, y in zip(one.decode(video=0), other.decode(video=0), strict=False):

@@ -1,12 +1,11 @@
-"""What each preset takes and gives on real clips.
+"""Measures speed, size and quality of each preset on real clips.
 
-`python -m tests.benchmarks.presets [--write] [--start S] [--seconds S] [--preset NAME] CLIP...`.
-
-Of each clip, a part goes through each preset as it is: frames a second on this machine, from the first report
-of a finished frame until the last chunk lies on the disk, and megabytes a minute of film. Then a copy of half
-the size, encoded as cameras and sites do (H.264, CRF 20), goes through it back to the clip's own size:
-VMAF-NEG against the clip. Prints a line a preset and clip; --write puts them into the headers of configs/run/
-and from there into docs/batches.md.
+`python -m tests.benchmarks.presets [--write] [--start S] [--seconds S] [--preset NAME] CLIP...`. A part of
+each clip is upscaled with each preset: frames per second on this machine, from the first report of a finished
+frame until the last chunk is stored, and megabytes per minute of film. Then a copy of half the size, encoded
+as by cameras and websites (H.264, CRF 20), is upscaled to the clip's own size: VMAF-NEG against the clip.
+Prints a line for each preset and clip; --write puts them into the headers of configs/run/ and from there into
+docs/batches.md.
 """
 
 from __future__ import annotations
@@ -95,7 +94,7 @@ def measured(name: str, clip: Path, start: float, seconds: float, folder: Path) 
 
 
 def write(path: Path, lines: list[str]) -> None:
-    """Replace a preset's measured lines, behind the first two of its header."""
+    """Replace a preset's measured lines, after the first two lines of its header."""
     kept = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith(_MARK)]
     path.write_text(
         "\n".join([*kept[:2], *(_MARK + line for line in lines), *kept[2:]]) + "\n", encoding="utf-8"
@@ -103,19 +102,19 @@ def write(path: Path, lines: list[str]) -> None:
 
 
 def table() -> str:
-    """What the headers hold, for the page; a preset that was never measured is left out."""
+    """The contents of the headers, for the page; presets that were never measured are left out."""
     lines = [f"- `{p.name}`: {'; '.join(p.measured)}." for p in presets() if p.measured]
     said = ["Speed and size, by `python -m tests.benchmarks.presets`:", "", *lines, ""] if lines else []
     return "\n".join(["<!-- measured -->", "", *said, "<!-- end -->"])
 
 
 def documented(text: str) -> str:
-    """A page with the figures that the headers hold."""
+    """A page with the figures from the headers."""
     return re.sub(r"<!-- measured -->.*?<!-- end -->", lambda _: table(), text, flags=re.DOTALL)
 
 
 def main() -> None:
-    """Measure what is asked for."""
+    """Measure the requested presets."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("clips", nargs="+", type=Path)
     parser.add_argument("--write", action="store_true")

@@ -1,6 +1,7 @@
-"""How fast convolutions and whole networks are here, alone: `python -m tests.benchmarks.rates` prints JSON.
+"""Measures convolutions and whole networks alone: `python -m tests.benchmarks.rates` prints JSON.
 
-Run with the environment of a worker, whose allocator keeps its pages; `tests.benchmarks.bars` does.
+It has to run with the environment of a worker, in which the allocator keeps its pages;
+`tests.benchmarks.bars` does so.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ MAPS = [(135, 240), (180, 320), (270, 480), (540, 960)]
 
 
 def seconds(call: Callable[[], object], repeats: int, *, cuda: bool = False) -> float:
-    """Median of the calls behind the first two."""
+    """Median time of the calls after the first two."""
     times = []
     for _ in range(repeats + 2):
         began = time.perf_counter()
@@ -97,7 +98,7 @@ def network_seconds(model: str, size: tuple[int, int], scale: int, repeats: int)
 
 
 def main() -> None:
-    """Print what is asked for as one JSON object."""
+    """Print the requested figures as one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--widths", type=int, nargs="*", default=[32, 64])
     parser.add_argument("--network", action="append", default=[], metavar="MODEL:WxH:SCALE")

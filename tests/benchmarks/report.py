@@ -1,4 +1,4 @@
-"""Tables of measurements, with the machine they were taken on, on the screen and in docs/benchmarks.md."""
+"""Tables of measurements with a description of the machine, for the screen and docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def machine() -> str:
-    """What it was measured on, in a line."""
+    """The machine of a measurement, in one line."""
     import torch
 
     import vsr
@@ -55,9 +55,9 @@ def _commit() -> str:
 
 
 def tell(name: str, text: str, write: Path | None) -> None:
-    """Print a table, and put it where a page has <!-- NAME --> and <!-- end of NAME -->.
+    """Print a table, and put it between <!-- NAME --> and <!-- end of NAME --> of a page.
 
-    Raises SystemExit where it has not.
+    Raises SystemExit if the page has no such markers.
     """
     command = f"python -m {(sys.modules['__main__'].__spec__ or sys.modules[__name__].__spec__).name} {shlex.join(sys.argv[1:])}".strip()
     today = dt.datetime.now(tz=dt.UTC).date()

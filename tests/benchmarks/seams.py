@@ -1,10 +1,9 @@
-"""How alike a film is in one chunk and in many, for a network with a memory.
+"""Compares a film in one chunk with the same in many, for a recurrent network.
 
-`python -m tests.benchmarks.seams MODEL VIDEO`.
-
-Upscales the first seconds twice, losslessly, once as a single chunk and once in chunks of a second, and
-prints the luma PSNR of the frames from each seam on. The memory is shown some frames before every chunk
-(`pipelines.plan.plan`); what is left of the difference must not be seen: 45 dB or more.
+`python -m tests.benchmarks.seams MODEL VIDEO`. Upscales the first seconds twice, losslessly, once as a single
+chunk and once in chunks of one second, and prints the luma PSNR of the frames from each chunk boundary on.
+The state is built up from some frames before every chunk (`pipelines.plan.plan`); the remaining difference
+must be invisible: 45 dB or more.
 """
 
 from __future__ import annotations

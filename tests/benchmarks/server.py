@@ -1,8 +1,8 @@
-"""What a `vsr serve` costs: `python -m tests.benchmarks.server [--quick] [--write docs/server.md]`.
+"""Measures the cost of `vsr serve`: `python -m tests.benchmarks.server [--quick] [--write docs/server.md]`.
 
-With 1,000 jobs in the queue: how long calls take. With 50 clients that listen to events of a running job, and idle: the share of a
-core that the server takes. Its memory, and that it has loaded no torch. Jobs are those of a worker that sleeps, so that the server
-alone is measured.
+With 1,000 jobs in the queue, it measures the time of calls; with 50 clients that listen to events of a
+running job, and when idle, the share of a core that the server uses; its memory, and that torch is not
+loaded. The worker of the jobs only sleeps, so that the server alone is measured.
 """
 
 from __future__ import annotations

@@ -1,10 +1,8 @@
-"""Every file of a folder through `vsr run`.
+"""Runs `vsr run` on every file of a folder.
 
-`python -m tests.benchmarks.torture FOLDER [-o TABLE.md]` makes a table of what came of each.
-
-A good end is the right result, as many frames as a plain decoder gives, or a refusal: one line and its exit
-code. A traceback, a hang, a lost frame, a process or a file left behind is a bad one. Ends with 1 where there
-is one.
+`python -m tests.benchmarks.torture FOLDER [-o TABLE.md]` makes a table of the results. A good result is a
+correct output with as many frames as a plain decoder returns, or a refusal: one line and its exit code. A
+traceback, a hang, a lost frame, or a process or file that is left is a bad one. Exits with 1 if there is one.
 """
 
 from __future__ import annotations
@@ -53,7 +51,7 @@ _WAY = (
 
 @dataclass(frozen=True)
 class Ending:
-    """What came of one file."""
+    """The result for one file."""
 
     path: Path
     code: int
@@ -68,7 +66,7 @@ class Ending:
 
 
 def torture(files: list[Path], *more: str) -> Iterator[Ending]:
-    """The end of each file, with further options of `vsr run`."""
+    """The result for each file, with further options of `vsr run`."""
     for path in files:
         with tempfile.TemporaryDirectory(prefix="vsr-torture-") as folder:
             yield _ending(path, Path(folder), more)
@@ -133,9 +131,9 @@ def _of_session(leader: int) -> list[str]:
 
 
 def _decoded(path: Path) -> int:
-    """Frames that a plain decoder gives of a file's film, which in a result is the one we encoded.
+    """Frames that a plain decoder returns of a file's film; -1 if it fails.
 
-    -1 where it gives up.
+    Of an output, this is the stream that vsr encoded.
     """
     try:
         with av.open(f"file:{path}", metadata_errors="replace") as container:

@@ -1,10 +1,10 @@
-"""How much of a training step of `fast` its convolutions take, and how fast the loader is beside it.
+"""Measures the share of convolutions in a training step of `fast`, and the speed of the loader.
 
     python -m tests.benchmarks.training_step DATASET [STEPS]
 
 Prints milliseconds: the convolutions alone (forward and backward, same shapes and precision), a whole step, a
-batch from the loader. Rounds of the three are interleaved and medians taken, so that a busy machine slows
-them alike. Ends with 1 where the convolutions are less than 60 % of a step, or the loader is slower than a
+batch from the loader. Rounds of the three are interleaved and medians taken, so that a busy machine slows all
+of them equally. Exits with 1 if the convolutions are less than 60 % of a step, or the loader is slower than a
 step.
 """
 

@@ -1,4 +1,4 @@
-"""The benchmarks' own arithmetic; what they measure is nobody's business here."""
+"""Tests of the benchmarks' own arithmetic, not of what they measure."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What lies under configs/cluster: well-formed, and of one piece with the rest.
-
-Not started: that takes a cloud.
-"""
+"""Checks that files in configs/cluster are well-formed and consistent with the rest; nothing is started."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The command line reference, docs/reference.md, is what `--help` says.
+"""Checks that the command line reference, docs/reference.md, matches `--help`.
 
-`python -m tests.docs.test_docs` writes it anew.
+`python -m tests.docs.test_docs` regenerates it.
 """
 
 from __future__ import annotations

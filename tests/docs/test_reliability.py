@@ -496,7 +496,7 @@ _ROWS: tuple[tuple[str, str, str], ...] = (
 
 
 def _figures() -> str:
-    """What the nightly run measured, as text; parts in several pieces are added up."""
+    """The figures of the nightly run as text; parts in several pieces are added up."""
     measured = json.loads(FIGURES.read_text(encoding="utf-8")) if FIGURES.exists() else {}
     lines = [
         "## Figures of the nightly run",

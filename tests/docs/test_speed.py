@@ -1,6 +1,6 @@
-"""docs/speed.md is made of the files in docs/speed, which `vsr bench --share` writes.
+"""Checks that docs/speed.md matches the files in docs/speed, which `vsr bench --share` writes.
 
-`python -m tests.docs.test_speed` writes the page anew.
+`python -m tests.docs.test_speed` regenerates the page.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A file that can be opened, but not be read to its end: a bad sector, a share that went away."""
+"""A file that can be opened but not read to its end, as on a bad sector or a lost network share."""
 
 from __future__ import annotations
 

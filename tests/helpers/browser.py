@@ -1,4 +1,4 @@
-"""A headless Chromium of the system's, driven through its own driver; what it fetches is written down."""
+"""A headless Chromium of the system, controlled through its driver; what it fetches is recorded."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PHONE, DESK = (390, 844), (1440, 900)
 
 @contextmanager
 def browser(downloads: Path) -> Iterator[Browser]:
-    """A running browser; skips where there is none."""
+    """A running browser; skips the test if there is none."""
     webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     driver = shutil.which("chromedriver")

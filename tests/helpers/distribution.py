@@ -1,4 +1,4 @@
-"""How `make test` hands the tests to its processes (pytest-xdist): whole files, and those that start Ray to one."""
+"""How `make test` assigns tests to processes (pytest-xdist): whole files, and all with Ray to one process."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import os
 
 
 def record(**figures: object) -> None:
-    """Hand figures to `tests.nightly`, where it started this test."""
+    """Report figures to `tests.nightly`, if it started this test."""
     path = os.environ.get("VSR_FIGURES")
     if path:
         with open(path, "a", encoding="utf-8") as file:

@@ -1,9 +1,7 @@
 """The command line in a fork of this process, which has loaded everything.
 
-A run costs tenths of a second instead of seconds.
-
-The chunks are made in the fork itself (`tests.helpers.inline`); all else is what a person gets: arguments,
-exit code, what is printed.
+A run takes tenths of a second instead of seconds. The chunks are made in the fork itself
+(`tests.helpers.inline`); everything else is as for a user: arguments, exit code, printed text.
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
-"""Hosts for real on one machine: network namespaces with addresses and names of their own, joined by a
-bridge; needs root.
-"""
+"""Real hosts: network namespaces with separate addresses and names, joined by a bridge; needs root."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ _MARK = "VSR_TEST_HOST"
 
 
 def unavailable() -> str:
-    """Why this machine can't do it; empty where it can."""
+    """Why hosts are not possible on this machine; empty if they are."""
     if sys.platform != "linux" or os.geteuid() != 0 or not shutil.which("ip") or not shutil.which("unshare"):
         return "network namespaces need Linux, root, ip and unshare"
     name = f"vsr{os.getpid()}probe"

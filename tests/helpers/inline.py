@@ -1,6 +1,6 @@
-"""The whole job in this process: the map over child processes replaced by one that calls the worker here.
+"""Runs a whole job in this process, without child processes.
 
-For tests whose subject is not the process boundary; a child takes seconds to import torch.
+For tests that are not about the process boundary; a child takes seconds to import torch.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""A result against its source, by PyAV alone.
+"""Compares an output with its source, with PyAV alone.
 
-None of our code takes part, so that no mistake of ours can hide in both.
+None of our code is used, so that a mistake of ours can't hide in both.
 """
 
 from __future__ import annotations

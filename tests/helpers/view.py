@@ -1,4 +1,4 @@
-"""A media file as any player sees it: PyAV's plain loop, none of our code."""
+"""Reads a media file as a player does: with a plain loop of PyAV, without our code."""
 
 from __future__ import annotations
 
