@@ -914,7 +914,7 @@ def _display_management(bits: _Bits, number: int, area: tuple[int, int, int, int
         bits.u(0, 4)
 
 
-def company(path: Path, frames: int = 48) -> Path:
+def company(path: Path, frames: int = 48, sar: Fraction = Fraction(1)) -> Path:
     """Two languages, subtitles, chapters, tags; in Matroska a font and a cover as well, in MP4 mov_text."""
     matroska = path.suffix == ".mkv"
     kinds = (
@@ -922,7 +922,7 @@ def company(path: Path, frames: int = 48) -> Path:
         if matroska
         else (("mov_text", "eng", "Full"), ("mov_text", "ger", ""))
     )
-    film = Film(frames=frames, rate=Fraction(24))
+    film = Film(frames=frames, rate=Fraction(24), sar=sar)
     sound = (
         Audio(seconds=frames / 24, language="eng", title="Stereo"),
         Audio(seconds=frames / 24, hertz=660, language="ger", title="Kommentar"),

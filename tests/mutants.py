@@ -92,6 +92,9 @@ _FACTS = "tests/pipelines/probe/test_container_facts.py"
 
 _TRACKS = "tests/pipelines/output/test_other_tracks.py"
 _PIXELS = "tests/pipelines/inference/test_pixel_formats.py"
+_COMPARISON = "tests/pipelines/quality/test_comparison.py"
+_OPAQUE = "tests/pipelines/probe/test_opaque_files.py"
+_TEXTURES = "tests/pipelines/output/test_fine_textures.py"
 _PIXELS_RUN = "tests/pipelines/run/test_pixel_formats_run.py"
 _PULSE = "tests/pipelines/pool/test_pulse.py"
 _USAGE = "tests/vsr/cli/test_usage_errors.py"
@@ -2456,6 +2459,62 @@ MUTANTS = (
         f"{_PIXELS_RUN}::test_a_wrong_picture_is_noticed_single_or_numbered_bright_or_dim[gray-out.png-0.15]",
     ),
     Mutant(
+        18, "dithered pictures are held to the contrast of others", "pipelines/output/picture_verification.py",
+        "texture=texture, is_clipped=is_clipped", "is_clipped=is_clipped",
+        f"{_TEXTURES}::test_a_right_upscale_of_fine_texture_is_not_refused[two thirds]",
+    ),
+    Mutant(
+        18, "any contrast passes", "pipelines/frames/thumbnail.py",
+        "min(max(contrast, 1 - freedom / 2), 1 + freedom / 2)", "contrast",
+        f"{_TEXTURES}::test_a_wrong_picture_is_noticed_however_fine_its_texture[grey-dithered ramp]",
+    ),
+    Mutant(
+        30, "palettes and CMYK have alpha", "pipelines/probe/probe.py",
+        "opaque=opaque,", "opaque=False,",
+        f"{_OPAQUE}::test_what_has_no_alpha_gets_none[in.png-palette-False]",
+    ),
+    Mutant(
+        30, "every palette is opaque", "pipelines/probe/opaque_files.py",
+        'return pix_fmt == "pal8" and not any(_png_has_alpha(_head(file)) for file in files)',
+        'return pix_fmt == "pal8"',
+        f"{_OPAQUE}::test_what_has_no_alpha_gets_none[in.png-palette with transparency-True]",
+    ),
+    Mutant(
+        30, "a lossless WebP is coded with loss", "pipelines/encoders/encoder_options.py",
+        "if target.lossless_webp:", "if False:",
+        f"{_OPAQUE}::test_a_lossless_webp_stays_so[RGB]",
+    ),
+    Mutant(
+        9, "hidden sound moves the whole film in Matroska", "pipelines/output/stream_copy.py",
+        's.priming == "hidden" and s.begins < shift', "False",
+        f"{_ASSEMBLE}::test_sound_that_an_edit_list_hides_before_0_keeps_its_time_in_matroska[sar0]",
+    ),
+    Mutant(
+        9, "chapters stay where they were", "pipelines/output/muxer.py",
+        "if window is None and not shift:", "if window is None:",
+        f"{_ASSEMBLE}::test_a_film_that_begins_before_0_moves_its_chapters_with_it[.mkv]",
+    ),
+    Mutant(
+        9, "an output that starts at 0 is held against the clock", "pipelines/quality/paired_reader.py",
+        'later = self._later(number) if align == "pts" else Fraction(0)', "later = Fraction(0)",
+        f"{_COMPARISON}::test_what_was_made_of_a_recording_is_compared_from_its_start[True]",
+    ),
+    Mutant(
+        9, "without a report a recording's clock is a fault", "pipelines/quality/paired_reader.py",
+        "later, why = apart if is_same else later,", "later, why = later,",
+        f"{_COMPARISON}::test_what_was_made_of_a_recording_is_compared_from_its_start[False]",
+    ),
+    Mutant(
+        18, "an output without bars is stretched", "pipelines/quality/paired_reader.py",
+        "self._crop = self._crop_made()", "self._crop = None",
+        f"{_COMPARISON}::test_an_output_without_black_bars_is_compared_with_what_it_was_made_of",
+    ),
+    Mutant(
+        18, "another shape is no mismatch", "pipelines/quality/paired_reader.py",
+        'self.findings.append(Misaligned("shape", name, 0, shape))', "self.notes.append(shape)",
+        f"{_COMPARISON}::test_another_shape_of_samples_is_no_other_shape_of_the_image",
+    ),
+    Mutant(
         18, "brightness is weighted by whatever matrix the planes have", "pipelines/frames/thumbnail.py",
         "own is not None and own != wanted",
         "False",
@@ -2645,7 +2704,7 @@ MUTANTS = (
     ),
     Mutant(
         27, "FFmpeg's muxer is left to write no shape", "pipelines/output/muxer.py",
-        "    if has_shape:\n        write_shape(", "    if False:\n        write_shape(",
+        "    if has_shape or delayed:\n", "    if delayed:\n",
         f"{_SHAPE}::test_matroska_tells_the_shape_of_a_sample_where_the_bitstream_does_not[ffv1-out.mkv-sar2]",
     ),
     Mutant(

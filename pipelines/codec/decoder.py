@@ -353,6 +353,10 @@ def picture_planes(frame: VideoFrame, pixels: PixelFormat) -> list[np.ndarray]:
     return views
 
 
+_WITH_ALPHA = frozenset({"gbrap", "yuva444p"})
+"""Formats of frames that are opaque, their fourth plane aside."""
+
+
 def planes_as(frame: VideoFrame, pixels: PixelFormat) -> list[np.ndarray]:
     """`picture_planes` of a frame in its planar format; packed samples are first converted to planes."""
     name = frame.format.name
@@ -360,7 +364,8 @@ def planes_as(frame: VideoFrame, pixels: PixelFormat) -> list[np.ndarray]:
         return _planes_of_words(frame)
     if "msb" in name:
         return _planes_of_high_bits(frame, pixels.bits)
-    is_planar = name.replace("yuvj", "yuv") == pixels.name
+    plain = name.replace("yuvj", "yuv")
+    is_planar = plain == pixels.name or (plain in _WITH_ALPHA and plain.replace("a", "", 1) == pixels.name)
     return picture_planes(frame if is_planar else convert_layout(frame, pixels.name), pixels)
 
 

@@ -87,7 +87,8 @@ def try_encoder(encoder: Encoder, color: ColorTags) -> None:
     ]
     if unknown:
         raise UsageError(
-            f"the encoder {encoder.name} does not know {', '.join(unknown)}; leave it out, or see `ffmpeg -h"
+            f"the encoder {encoder.name} does not know {', '.join(unknown)}; leave"
+            f" {'it' if len(unknown) == 1 else 'them'} out, or see `ffmpeg -h"
             f" encoder={encoder.name}` for its options"
         )
 

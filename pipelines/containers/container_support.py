@@ -158,9 +158,6 @@ def _never_holds(stream: Stream, container: str) -> bool:
     return False
 
 
-_CONVERT = "make plain text of it with --convert-subtitles, or "
-
-
 def refuse_incompatible(
     found: Sequence[tuple[Stream, str]], output: Path, container: str, other: str
 ) -> None:
@@ -170,10 +167,12 @@ def refuse_incompatible(
     """
     if found:
         listed = ", ".join(f"{s.type} stream {s.index} ({s.codec})" for s, _ in found)
-        text = _CONVERT if all(is_converted(s.codec, container) for s, _ in found) else ""
+        them = "it" if len(found) == 1 else "them"
+        is_text = all(is_converted(s.codec, container) for s, _ in found)
         remedy = (
-            f"{f'name an output that ends in {other}, or ' if other else ''}{text}leave it out with"
-            " --drop-incompatible"
+            f"{f'name an output that ends in {other}, or ' if other else ''}"
+            f"{f'make plain text of {them} with --convert-subtitles, or ' if is_text else ''}leave {them} out"
+            " with --drop-incompatible"
         )
         why = next((why for _, why in found if not why.startswith(f"{container} can't hold ")), "")
         raise UsageError(

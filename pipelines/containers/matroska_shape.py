@@ -1,11 +1,13 @@
-"""Writes the sample aspect ratio into a finished Matroska file.
+"""Writes the sample aspect ratio and the delay of codecs into a finished Matroska file.
 
-FFmpeg's muxer does so only for tracks of its own encoders. `reserve` makes room in the film's track before
-the header is written, and `write_shape` fills it. RFC 9559 section 5.1.4.1.28: DisplayWidth, DisplayHeight.
+FFmpeg's muxer does so only for tracks of its own encoders. `reserve` makes room in a track before the header
+is written, and `write_reserved` fills it. RFC 9559 sections 5.1.4.1.28.12 and 14: DisplayWidth,
+DisplayHeight; 5.1.4.1.25: CodecDelay.
 """
 
 from __future__ import annotations
 
+import re
 import zlib
 from typing import TYPE_CHECKING
 
@@ -18,24 +20,26 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-__all__ = ["reserve", "write_shape"]
+__all__ = ["reserve", "write_reserved"]
 
 
-_ROOM = "\u00b7room for its shape\u00b7"
-"""Placeholder after the title of the film's track, until the aspect ratio replaces it."""
+_ROOM = re.compile("\u00b7room for its shape, delay ([0-9]+) ns\u00b7".encode())
+"""Placeholder after the title of a track, until aspect ratio or delay replace it."""
 _SEGMENT, _TRACKS, _TRACK_ENTRY, _NAME, _VIDEO = 0x18538067, 0x1654AE6B, 0xAE, 0x536E, 0xE0
+_CODEC_DELAY = 0x56AA
 _DISPLAY_WIDTH, _DISPLAY_HEIGHT, _DISPLAY_UNIT, _CRC, _VOID = 0x54B0, 0x54BA, 0x54B2, 0xBF, 0xEC
 _HEAD_BYTES = 1 << 20
 """Part of a file in which its tracks begin."""
 
 
-def reserve(video: Any) -> None:
-    """Reserve room in a Matroska track that is not written yet."""
-    video.metadata["title"] = video.metadata.get("title", "") + _ROOM
+def reserve(track: Any, delay: Fraction | None = None) -> None:
+    """Reserve room in a Matroska track that is not written yet. delay: of its codec, in seconds."""
+    room = f"\u00b7room for its shape, delay {round((delay or 0) * 1_000_000_000)} ns\u00b7"
+    track.metadata["title"] = track.metadata.get("title", "") + room
 
 
-def write_shape(path: Path, width: int, height: int, sar: Fraction) -> None:
-    """Write the sample aspect ratio into a finished file with frames of that size.
+def write_reserved(path: Path, width: int, height: int, sar: Fraction) -> None:
+    """Write aspect ratio and delays into a finished file with frames of that size.
 
     Only the width is stretched, to whole pixels, as other muxers do. If that is not exact, both sides are
     written as larger numbers with the exact ratio. Raises OSError, VerificationError.
@@ -49,7 +53,7 @@ def write_shape(path: Path, width: int, height: int, sar: Fraction) -> None:
             for first, last in _contents(head, _TRACKS, start, min(end, len(head))):
                 file.seek(first)
                 tracks = file.read(last - first)  # headers of subtitles may hold fonts
-                made = _with_shape(tracks, round(shown_width), shown_height)
+                made = _filled(tracks, round(shown_width), shown_height)
                 file.seek(first)
                 file.write(made)
                 return
@@ -65,14 +69,14 @@ def _contents(data: bytes, wanted: int, at: int, stop: int) -> Iterator[tuple[in
     return ((start, end) for kind, _, start, end in children(data, at, stop) if kind == wanted)
 
 
-def _with_shape(tracks: bytes, width: int, height: int) -> bytes:
-    """The content of Tracks with the aspect ratio, at the same length."""
+def _filled(tracks: bytes, width: int, height: int) -> bytes:
+    """The content of Tracks with aspect ratio and delays, at the same length."""
     parts = []
     has_checksum = False
     for kind, at, start, end in children(tracks, 0, len(tracks)):
         if kind == _CRC:
             has_checksum = True
-        elif kind == _TRACK_ENTRY and _ROOM.encode() in tracks[start:end]:
+        elif kind == _TRACK_ENTRY and _ROOM.search(tracks[start:end]):
             entry = _entry(tracks[start:end], width, height)
             parts.append(tracks[at:start] + entry)
         else:
@@ -82,13 +86,15 @@ def _with_shape(tracks: bytes, width: int, height: int) -> bytes:
 
 
 def _entry(entry: bytes, width: int, height: int) -> bytes:
-    """The content of a TrackEntry with the aspect ratio in place of the reserved bytes."""
+    """The content of a TrackEntry with aspect ratio or delay in place of the reserved bytes."""
     parts = []
     for kind, at, start, end in children(entry, 0, len(entry)):
         content = entry[start:end]
         if kind == _NAME:
-            name = content.replace(_ROOM.encode(), b"")
+            name = _ROOM.sub(b"", content)
+            delay = sum(int(found) for found in _ROOM.findall(content))
             parts += [_element(_NAME, name)] if name else []
+            parts += [_element(_CODEC_DELAY, _number(delay))] if delay else []
         elif kind == _VIDEO:
             kept = [
                 content[a:e]

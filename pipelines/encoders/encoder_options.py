@@ -94,6 +94,8 @@ class EncoderTarget:
     transfer: int = Transfer.BT709
     """Transfer characteristics of the source; PQ and HLG always have at least 10 bits."""
     hdr: HdrMetadata = field(default_factory=HdrMetadata)
+    lossless_webp: bool = False
+    """Whether the source is a WebP without loss; so is a WebP that is made of it."""
 
 
 def choose_encoder(settings: EncodeSettings, source: PixelFormat, target: EncoderTarget) -> Encoder:
@@ -109,7 +111,7 @@ def choose_encoder(settings: EncodeSettings, source: PixelFormat, target: Encode
             " name an output that ends in .tiff"
         )
     if target.container in {"image2", "sequence"}:
-        encoder = _picture_encoder(target.suffix, source, target.width, target.height)
+        encoder = _picture_encoder(target, source)
         encoder = replace(
             encoder, container=target.container, options={**encoder.options, **settings.options}
         )
@@ -287,7 +289,8 @@ def _holds(codec: str, width: int, height: int) -> bool:
     )
 
 
-def _picture_encoder(suffix: str, source: PixelFormat, width: int, height: int) -> Encoder:
+def _picture_encoder(target: EncoderTarget, source: PixelFormat) -> Encoder:
+    suffix, width, height = target.suffix, target.width, target.height
     name = PICTURE_ENCODERS[suffix]
     if max(width, height) > _LONGEST_SIDE.get(name, 65535):
         raise UsageError(
@@ -299,16 +302,10 @@ def _picture_encoder(suffix: str, source: PixelFormat, width: int, height: int) 
             "mjpeg", name, width, height, pix_fmt, {**_quantiser(2), "huffman": "optimal"}, 1, "image2"
         )
     if name == "libwebp":
-        return Encoder(
-            "webp",
-            name,
-            width,
-            height,
-            "yuva420p" if source.alpha else "yuv420p",
-            {"quality": "92"},
-            1,
-            "image2",
-        )
+        pix_fmt, options = "yuva420p" if source.alpha else "yuv420p", {"quality": "92"}
+        if target.lossless_webp:
+            pix_fmt, options = "gbrap" if source.alpha else "gbrp", {"lossless": "1"}
+        return Encoder("webp", name, width, height, pix_fmt, options, 1, "image2")
     if name == "exr":
         pix_fmt = (
             "grayf32le"

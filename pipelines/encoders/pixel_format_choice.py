@@ -131,6 +131,8 @@ def lost_bits(encoder: Encoder, source: PixelFormat) -> str:
     lost = []
     if source.family == "rgb" and target.family == "yuv" and not encoder.is_picture:
         lost.append(f"R'G'B' becomes Y'CbCr ({encoder.pix_fmt}), --codec ffv1 would keep it")
+    if source.family == "rgb" and encoder.name == "libwebp" and target.family == "yuv":
+        lost.append("R'G'B' becomes 4:2:0 with loss, a .png would keep it")
     if encoder.name == "prores_ks" and source.bits > target.bits:
         lost.append(f"{source.bits} bits become {target.bits}: FFmpeg's ProRes encoder has no more")
     if source.is_float and not target.is_float:

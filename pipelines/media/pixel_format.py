@@ -81,6 +81,12 @@ class PixelFormat:
         return cls(plain, "yuv", bits, sub_x, sub_y, alpha=match["yuv"] == "yuva")
 
     @property
+    def without_alpha(self) -> PixelFormat:
+        """The same format without alpha."""
+        opaque = re.sub(r"^(yuv|gbr)a|^ya(?=\d|f)", lambda found: found[1] or "gray", self.name)
+        return self.parse(opaque.replace("gray8", "gray"))
+
+    @property
     def is_interleaved(self) -> bool:
         """Whether FFmpeg interleaves the samples of all planes."""
         return self.name in _GREY_WITH_ALPHA

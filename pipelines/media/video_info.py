@@ -72,6 +72,11 @@ class Stream:
     counted from the first packet."""
     longest: float = 0.0
     """Seconds of the longest of its first packets."""
+    begins: Fraction = Fraction(0)
+    """Seconds at which its first packet begins."""
+    priming: Literal["", "hidden", "known"] = ""
+    """What comes first is decoded and not heard: an edit list hides it, or the container gives the codec's
+    delay."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +170,7 @@ class VideoInfo:
     """Stored width, before orientation is applied."""
     height: int
     pix_fmt: str
+    """Format of the decoded frames, by FFmpeg."""
     sar: Fraction
     """Sample aspect ratio; 1 if the file has none."""
     color: ColorTags
@@ -212,6 +218,8 @@ class VideoInfo:
     """The first frame that `flaw` may concern."""
     crop: PixelCrop = field(default_factory=PixelCrop)
     """Rows and columns that the container hides."""
+    opaque: bool = False
+    """Frames are decoded with alpha, and the file has none; it is left out."""
     changes: tuple[tuple[int, str], ...] = ()
     """(position in `pts`, what differs from the first frame from there on), as far as headers show it; vsr
     doesn't support such changes."""
@@ -237,7 +245,8 @@ class VideoInfo:
     @functools.cached_property
     def pixels(self) -> PixelFormat:
         """The planar format in which its frames are passed on. Raises MediaError if there is none."""
-        return planar_format(self.pix_fmt)
+        found = planar_format(self.pix_fmt)
+        return found.without_alpha if self.opaque else found
 
     @property
     def is_picture(self) -> bool:

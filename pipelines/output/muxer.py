@@ -25,7 +25,7 @@ from pipelines.containers.container_support import (
 )
 from pipelines.containers.container_tags import OWN_TAGS, copy_tags, film_timecode
 from pipelines.containers.copied_tracks import LATM, REWRAPPED, add_copied_stream, codec_of, description_box
-from pipelines.containers.matroska_shape import reserve, write_shape
+from pipelines.containers.matroska_shape import reserve, write_reserved
 from pipelines.containers.mov_boxes import add_to_sample_entry, describe_tracks, disable_tracks
 from pipelines.containers.subtitle_text import add_text_track, converted, is_converted
 from pipelines.media.demuxer import file_url, open_memory, open_source, packets_of
@@ -36,10 +36,12 @@ from pipelines.output.film_packets import film_packets
 from pipelines.output.stream_copy import (
     CopiedStream,
     check_stop,
+    codec_delay,
     copied_packets,
     copied_window,
     is_annex_b,
     packet_seconds,
+    start_shift,
 )
 
 if TYPE_CHECKING:
@@ -152,6 +154,9 @@ def write_result(
     has_shape = plan.sar != 1 and plan.encoder.container in {"matroska", "webm"}
     if has_shape:
         reserve(video)
+    delayed = [entry for entry in passed.values() if entry.delay]
+    for entry in delayed:
+        reserve(output.streams[entry.output_index], entry.delay)
     output.start_encoding()
     others = copied_packets(source, packets, output, plan, info, passed)
     for packet in heapq.merge(film_packets(parts, video), others, key=packet_seconds):
@@ -160,8 +165,8 @@ def write_result(
     output.close()
     if box and plan.encoder.container == "mov":
         add_to_sample_entry(target, box, video.index)
-    if has_shape:
-        write_shape(target, plan.out_width, plan.out_height, plan.sar)
+    if has_shape or delayed:
+        write_reserved(target, plan.out_width, plan.out_height, plan.sar)
     written = _as_written(list(passed.values()), plan.encoder.container)
     if plan.encoder.container in {"mp4", "mov"}:
         _keep_off(target, source, written)
@@ -262,6 +267,7 @@ def _prepare(
                 stream.type,
                 is_cover=is_cover,
                 codec=codec,
+                delay=codec_delay(plan, info, stream.index),
                 is_annex_b=not is_cover and is_annex_b(stream),
                 description=description_box(source, stream)
                 if plan.encoder.container in {"mp4", "mov"}
@@ -369,20 +375,19 @@ def _attach_cover(output: OutputContainer, info: VideoInfo, stream: AnyStream) -
 
 
 def _chapters(source: InputContainer, plan: Plan, info: VideoInfo) -> list[dict[str, Any]]:
-    window = copied_window(plan, info)
+    """The chapters of the source that the output has, moved with its tracks and cut to its range."""
+    window, shift = copied_window(plan, info), start_shift(plan, info)
     chapters: list[dict[str, Any]] = [dict(c) for c in source.chapters()]
-    if window is None:
+    if window is None and not shift:
         return chapters
     kept = []
     for chapter in chapters:
         base = Fraction(chapter["time_base"])
-        start, end = max(window[0], chapter["start"] * base), min(window[1], chapter["end"] * base)
-        if start < end:
+        start, end = chapter["start"] * base, chapter["end"] * base
+        if window is not None:
+            start, end = max(window[0], start), min(window[1], end)
+        if start < end or window is None:
             kept.append(
-                {
-                    **chapter,
-                    "start": round((start - window[0]) / base),
-                    "end": round((end - window[0]) / base),
-                }
+                {**chapter, "start": round((start - shift) / base), "end": round((end - shift) / base)}
             )
     return kept

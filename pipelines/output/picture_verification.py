@@ -5,7 +5,6 @@ Outputs are image files, or frames of a film.
 
 from __future__ import annotations
 
-import math
 import os
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ import numpy as np
 
 from models.errors import VerificationError, counted
 from pipelines.codec.decoder import float_planes, planes_as
-from pipelines.frames.thumbnail import grid_for, thumbnail, thumbnail_difference
+from pipelines.frames.thumbnail import grid_for, kept_thumbnail, thumbnail, thumbnail_difference
 from pipelines.media.demuxer import MAX_PIXELS, open_decoder, open_source
 from pipelines.media.pixel_format import PixelFormat, planar_format
 
@@ -54,17 +53,21 @@ def check_frame_content(
     place: position in the chunk. what: its name in messages.
     """
     grid = grid_for(plan.width, plan.height)
-    size = math.prod(grid)
-    own = np.frombuffer(thumbnails, np.uint8)[place * size : (place + 1) * size]
-    if len(own) != size:
+    kept = kept_thumbnail(thumbnails, place, grid)
+    if kept is None:
         raise VerificationError(
-            f"{what} has nothing to be compared with: the chunk's thumbnails are {len(thumbnails)} bytes"
+            f"{what} has nothing to be compared with: the chunk's thumbnails are {len(thumbnails)} bytes;"
+            " give the same command with --fresh"
         )
+    own, texture = kept
     is_clipped = plan.pixels.is_float and not pixels.is_float
     shown = thumbnail(planes, pixels, plan.out_color, grid, plan.luma_matrix)
-    difference = thumbnail_difference(shown, own.reshape(grid), is_clipped=is_clipped)
+    difference = thumbnail_difference(shown, own, texture=texture, is_clipped=is_clipped)
     if difference:
-        raise VerificationError(f"{what} shows something else than its source (by {difference:.0f} of 255)")
+        raise VerificationError(
+            f"{what} shows something else than its source (by {difference:.0f} of 255); give the same command"
+            " with --fresh, and with another --model if that ends alike"
+        )
 
 
 def verify_pictures(folder: Path, plan: Plan, records: Sequence[ChunkRecord], *, full: bool) -> int:

@@ -16,6 +16,7 @@ from pipelines.containers.latm import LatmReader
 from pipelines.containers.range_cut import RangeCut
 from pipelines.containers.subtitle_text import ConsecutiveEvents, OverlappingEvents, coded_text, plain_text
 from pipelines.containers.track_times import (
+    KEEPS_MILLISECONDS,
     MonotonicClock,
     clip_start,
     decode_ticks,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CopiedStream",
     "check_stop",
+    "codec_delay",
     "copied_packets",
     "copied_window",
     "is_annex_b",
@@ -74,6 +76,8 @@ class CopiedStream:
     """Codec in the output; empty if FFmpeg knows none."""
     text_of: str = ""
     """Source codec of subtitles that are converted to plain text."""
+    delay: Fraction = Fraction(0)
+    """Seconds that are added to its times in the file, and subtracted again by who reads its header."""
     is_annex_b: bool = False
     """NAL units of the source have start codes; the output may have lengths instead."""
     description: bytes = b""
@@ -100,14 +104,43 @@ def start_shift(plan: Plan, info: VideoInfo) -> Fraction:
     """Seconds by which all tracks are shifted to begin at 0.
 
     This applies to a `--range`, and to broadcast recordings (MPEG-TS and PS): their clock may have run for
-    hours. Other films keep their times, except those that begin before 0 in MP4 and MOV, which would hide
-    those frames.
+    hours. Other films keep their times, except those that begin before 0: MP4 and MOV would hide such frames,
+    and Matroska has no times before 0, other than for the priming of sounds (`codec_delay`). There the shift
+    is a whole number of the film's ticks, so that its times stay exact.
     """
     first = info.pts[plan.start_frame] * info.time_base
-    whole = plan.start_frame == 0 and plan.stop_frame == info.frame_count
-    if whole and info.format in CLOCKED:
+    if plan.start_frame != 0 or plan.stop_frame != info.frame_count:
+        return first
+    if info.format in CLOCKED:
         return min(first, info.start)
-    return first if not whole or (first < 0 and plan.encoder.container in {"mp4", "mov"}) else Fraction(0)
+    if plan.encoder.container not in KEEPS_MILLISECONDS:
+        return min(first, Fraction(0)) if plan.encoder.container in {"mp4", "mov"} else Fraction(0)
+    others = (s.begins for s in info.streams if s.type in _NOT_CLIPPED and not s.priming and not s.is_cover)
+    earliest = min((first, *others))
+    return min(Fraction(0), math.floor(earliest / plan.time_base) * plan.time_base)
+
+
+_NOT_CLIPPED = frozenset({"video", "audio", "data"})
+"""Kinds of tracks of which every packet is kept; subtitles begin at 0 at the earliest."""
+
+
+def codec_delay(plan: Plan, info: VideoInfo, index: int) -> Fraction:
+    """Seconds of hidden sound before 0, which Matroska stores by a delay in the track's header.
+
+    FFmpeg's muxer writes the delay if the source's container gives it, but not if an edit list hides the
+    sound.
+    """
+    if plan.encoder.container not in KEEPS_MILLISECONDS or copied_window(plan, info) is not None:
+        return Fraction(0)
+    shift = start_shift(plan, info)
+    return max(
+        (
+            shift - s.begins
+            for s in info.streams
+            if s.index == index and s.priming == "hidden" and s.begins < shift
+        ),
+        default=Fraction(0),
+    )
 
 
 def copied_window(plan: Plan, info: VideoInfo) -> tuple[Fraction, Fraction] | None:
@@ -268,6 +301,9 @@ class _StreamCopy:
         packet.stream = self._output.streams[entry.output_index]
         self._order.follow(packet)
         entry.note_times(packet)
+        if entry.delay:
+            ticks = round(entry.delay / Fraction(packet.time_base))
+            packet.pts, packet.dts = shown_ticks(packet) + ticks, decode_ticks(packet) + ticks
         return packet
 
 

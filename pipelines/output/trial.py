@@ -26,7 +26,7 @@ from pipelines.codec.encoder import encode_chunk, stream_facts
 from pipelines.containers.container_support import incompatible_streams
 from pipelines.containers.copied_tracks import REWRAPPED, is_unframed_audio
 from pipelines.containers.subtitle_text import is_converted
-from pipelines.frames.thumbnail import grid_for, thumbnail
+from pipelines.frames.thumbnail import grid_for, packed_thumbnail, thumbnail
 from pipelines.media.demuxer import open_source
 from pipelines.media.video_info import Chunk, Frame
 from pipelines.output.chunk_record import ChunkRecord, ResultParts
@@ -197,7 +197,7 @@ def _encoded(plan: Plan, info: VideoInfo, folder: Path) -> ChunkRecord:
     path = folder / "000000.chunk"
     path.write_bytes(chunk.data)
     cells = thumbnail(planes, pixels, plan.out_color, grid_for(plan.width, plan.height), plan.luma_matrix)
-    shown = np.clip(np.rint(cells), 0, 255).astype(np.uint8).tobytes() * len(frames)
+    shown = packed_thumbnail(cells, 0.0) * len(frames)
     path.with_suffix(".json").write_text(
         json.dumps({"thumbnails": base64.b85encode(zlib.compress(shown)).decode()})
     )

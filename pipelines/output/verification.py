@@ -34,7 +34,7 @@ from pipelines.output.result_contents import (
     check_descriptions,
     check_times,
 )
-from pipelines.output.stream_copy import check_stop, is_filler
+from pipelines.output.stream_copy import check_stop, is_filler, start_shift
 from pipelines.plan.output_names import output_pattern
 
 if TYPE_CHECKING:
@@ -65,6 +65,8 @@ class VerificationReport:
     streams_passed: int
     packets_passed: int
     chapters: int = 0
+    shift_seconds: float = 0.0
+    """By how much all tracks are shown later than in the source; negative: earlier."""
 
 
 def verify(
@@ -109,6 +111,7 @@ def verify(
         len(passed),
         sum(p.packets for p in passed),
         chapters,
+        float(shift - start_shift(plan, info)),
     )
 
 

@@ -171,7 +171,7 @@ def output_tags(
         return replace(color, matrix=int(Matrix.BT470BG), range=int(Range.FULL), siting=int(Siting.CENTER))
     if encoder.name == "libsvtav1" and color.siting not in {Siting.LEFT, Siting.TOP_LEFT}:
         color = replace(color, siting=int(Siting.LEFT))  # AV1 can signal only these two (clause 6.4.2)
-    if encoder.name == "libwebp":
+    if encoder.name == "libwebp" and target.family == "yuv":
         return replace(
             color, matrix=int(Matrix.SMPTE170M), range=int(Range.LIMITED), siting=int(Siting.CENTER)
         )

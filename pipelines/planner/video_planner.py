@@ -104,6 +104,7 @@ class _Source:
     """Assumptions for missing tags, in words."""
     still: bool
     """A single image."""
+    lossless_webp: bool
 
     @property
     def is_full(self) -> bool:
@@ -126,7 +127,7 @@ def _source_of(path: Path, info: VideoInfo) -> _Source:
         tags = replace(tags, range=int(Range.FULL), transfer=int(Transfer.SRGB))
     picture = still or info.made_of_pictures
     color, assumed = resolve_tags(tags, decoded, height=info.height, codec=info.codec, picture=picture)
-    return _Source(decoded, color, assumed, still)
+    return _Source(decoded, color, assumed, still, info.codec == "webp" and decoded.family == "rgb")
 
 
 def expected_output(source: Path, output: Path | None, settings: RunSettings, info: VideoInfo) -> Path | None:
@@ -282,7 +283,9 @@ class _EncoderChoice:
     ) -> None:
         self._encode, self._film = settings.encode, film
         suffix = place.suffix.lstrip(".")
-        self._target = EncoderTarget(*size, place.container, suffix, film.color.transfer, hdr)
+        self._target = EncoderTarget(
+            *size, place.container, suffix, film.color.transfer, hdr, film.lossless_webp
+        )
         self.encoder, self.notes = proven_encoder(
             settings.encode,
             self._meant,

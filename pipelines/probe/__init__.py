@@ -6,6 +6,7 @@ film_end.py           whether a film is complete
 first_frames.py       side data, orientation and HDR metadata of the first decoded frames
 frame_times.py        timestamps and durations of frames
 grain_measurement.py  measures film grain
+opaque_files.py       whether files that are decoded with alpha have none
 packet_index.py       one pass over all packets
 probe.py              file -> VideoInfo
 quantisers.py         a lower bound of a film's degradation, from its quantisers

@@ -49,6 +49,7 @@ from pipelines.probe.frame_times import (
     frame_durations,
     frame_rate,
 )
+from pipelines.probe.opaque_files import INKS, is_opaque
 from pipelines.probe.packet_index import walk_packets
 from pipelines.probe.stream_choice import choose_stream, other_streams
 
@@ -173,7 +174,8 @@ def _read(
         *(unread_parts(file, codec) for file in files)
     )
     _refuse_unseen(seen, path, is_tiff=codec == "tiff")
-    pixels = planar_format(look.pix_fmt)
+    pixels, opaque = planar_format(look.pix_fmt), is_opaque(codec, look.pix_fmt, files)
+    look.lost |= {INKS} if opaque and codec == "mjpeg" else set()
     if photo:
         look.orientation, look.lost = Orientation(*photo.turn), look.lost | set(photo.lost)
     crop = (PixelCrop(*photo.crop) if photo else container_crop(stream)).rounded(pixels, *look.size)
@@ -227,6 +229,7 @@ def _read(
         flaw=flaw,
         flaw_from=_first_shown_after(row, seen, expected, linear=linear) if flaw and flaw == ending else 0,
         crop=crop,
+        opaque=opaque,
         changes=tuple(_changes(seen, expected, setup, pixels)),
         notes=(*_notes(container, stream, seen, crop), *([f"it {flaw}"] if flaw else []), *said_of_end),
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-from typing import TYPE_CHECKING, Any
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Literal
 
 import av
 from av.bitstream import BitStreamFilterContext
@@ -18,9 +19,13 @@ from pipelines.file_parsing.matroska import codec_ids
 from pipelines.media.video_info import Stream
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from av.container import InputContainer
+    from av.stream import Stream as AnyStream
     from av.video.stream import VideoStream
 
+    from pipelines.media.packet_reader import PacketData
     from pipelines.probe.packet_index import PacketWalk
 
 __all__ = ["choose_stream", "other_streams"]
@@ -80,10 +85,26 @@ def other_streams(container: InputContainer, film: VideoStream, seen: PacketWalk
             drift=float(seen.others.drift.get(s.index, 0)),
             longest=max((p.duration for p in seen.others.first.get(s.index, ())), default=0)
             * float(s.time_base or 0),
+            begins=_begin(seen.others.first.get(s.index, ())) * Fraction(s.time_base or 1),
+            priming=_priming(s, seen.others.first.get(s.index, ())),
         )
         for s in container.streams
         if s.index != film.index
     )
+
+
+def _begin(packets: Sequence[PacketData]) -> int:
+    """Time of the first packet, in ticks."""
+    return next((p.pts for p in packets if p.pts is not None), 0)
+
+
+def _priming(stream: AnyStream, packets: Sequence[PacketData]) -> Literal["", "hidden", "known"]:
+    """`Stream.priming`."""
+    context = getattr(stream, "codec_context", None)
+    if stream.type != "audio" or context is None:
+        return ""
+    # FFmpeg's name for the initial padding of audio
+    return "known" if context.delay else "hidden" if packets and packets[0].hidden else ""
 
 
 def _own_names(container: InputContainer) -> dict[int, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from fractions import Fraction
 from math import lcm
 from typing import TYPE_CHECKING, Literal
 
@@ -30,12 +31,13 @@ of the first."""
 class Misaligned:
     """Event: frames of a video do not match those they are compared with."""
 
-    kind: Literal["count", "times", "shift"]
-    """Another number of frames; frames at times without a partner; right times, but other content."""
+    kind: Literal["count", "times", "shift", "shape"]
+    """Another number of frames; frames at times without a partner; right times, but other content; another
+    aspect ratio."""
     file: str
     frames: int
     """count: how many more it has; times: how many of its and of the other's frames have no partner; shift:
-    how many frames late."""
+    how many frames late; shape: 0."""
     text: str
 
 
@@ -51,15 +53,22 @@ class Pairing:
     """Largest difference in seconds between the times of a pair."""
 
 
-def pair_frames(first: Timeline, second: Timeline, *, origin: int | None = None) -> Pairing:
+_NOT_LATER = Fraction(0)
+
+
+def pair_frames(
+    first: Timeline, second: Timeline, *, origin: int | None = None, later: Fraction = _NOT_LATER
+) -> Pairing:
     """Match the frames of two videos by time.
 
     Two frames match if their times differ by less than half the distance to the nearest neighbour of either,
     so the rounding of containers (Matroska: 1 ms) makes no difference. origin: frame of the first video at
-    which the second one begins; None: times are used as they are.
+    which the second one begins; None: times are used as they are. later: seconds by which the second video is
+    known to show everything later.
     """
-    unit = lcm(first.time_base.denominator, second.time_base.denominator)
-    times = [[int(p * t.time_base * unit) for p in t.pts] for t in (first, second)]
+    unit = lcm(first.time_base.denominator, second.time_base.denominator, later.denominator)
+    ticks = [int(t.time_base * unit) for t in (first, second)]
+    times = [[p * ticks[0] for p in first.pts], [p * ticks[1] - int(later * unit) for p in second.pts]]
     if origin is not None:
         times = [[t - line[number] for t in line] for line, number in zip(times, (origin, 0), strict=True)]
     tick = int(max(first.time_base, second.time_base) * unit)

@@ -5,11 +5,10 @@ Frames are upright, and have one size and bit depth.
 
 from __future__ import annotations
 
-import json
 import os
 from array import array
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,16 +18,19 @@ from pipelines.frames.film_frames import frames_at
 from pipelines.frames.sample_values import LEFT, SampleValues, from_values, oriented, to_values
 from pipelines.frames.video_reader import VideoReader
 from pipelines.media.cicp import HDR_TRANSFERS
+from pipelines.media.pixel_format import PixelFormat
+from pipelines.media.timestamps import CLOCKED
 from pipelines.plan.chunking import frame_range
-from pipelines.plan.output_names import report_path
 from pipelines.plan.timeline import Timeline, clock_text
 from pipelines.probe.probe import probe
 from pipelines.quality.frame_alignment import Misaligned, pair_frames
+from pipelines.quality.output_reports import OutputReports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
-    from pipelines.media.pixel_format import Orientation
+    from pipelines.media.pixel_format import Orientation, PixelCrop
     from pipelines.quality.frame_alignment import Align
 
 __all__ = ["PairedReader", "fit_size", "open_video", "upright_samples", "upright_size"]
@@ -83,28 +85,15 @@ def _turn(orientation: Orientation) -> int:
     return flips[0] | flips[1] << 1 | orientation.transpose << 2
 
 
-def _range_made(films: Sequence[VideoReader]) -> str:
-    """The `--range` of the first film with which all others were made, by their reports; "" if unknown."""
-    whole, *parts = (_report(film) for film in films)
-    sources = {films[0].info.fingerprint}
-    if whole.get("range") == "":
-        sources.add(str(whole["source_fingerprint"]))
-    if not all(part.get("source_fingerprint") in sources for part in parts):
-        return ""
-    ranges = {str(part.get("range", "")) for part in parts}
-    return ranges.pop() if len(ranges) == 1 else ""
+def _sample_shape(film: VideoReader) -> Fraction:
+    """Sample aspect ratio of the upright frame."""
+    return 1 / film.info.sar if film.info.orientation.transpose else film.info.sar
 
 
-def _report(film: VideoReader) -> dict[str, Any]:
-    """The report next to an output; empty if there is none, or if it is of another file."""
-    path = Path(film.info.path)
-    try:
-        found = json.loads(report_path(path).read_bytes())
-        return dict(found) if found.get("bytes") == path.stat().st_size else {}
-    except (OSError, ValueError, AttributeError):
-        return {}
-
-
+_SAME_SHAPE = 0.02
+"""Relative difference of aspect ratios up to which rounding to whole samples may be the reason."""
+_READ_FORMAT = PixelFormat.parse("yuv420p")
+"""What `SampleValues` are."""
 _PART = 0.1
 """If another video lacks this share of the first one's frames, it may be a deliberate part."""
 
@@ -129,7 +118,9 @@ class PairedReader:
         self.findings: list[Misaligned] = []
         self.notes: list[str] = []
         self.damaged = [0] * len(films)
-        if range_ is None and align == "pts" and (made := _range_made(films)):
+        self._reports = OutputReports([f.info for f in films])
+        self._crop = self._crop_made()
+        if range_ is None and align == "pts" and (made := self._reports.range_made()):
             range_, align = made, "part"
             self.notes.append(
                 f"{' and '.join(self.labels[1:])}: made with --range {made}, by the report beside it;"
@@ -156,17 +147,16 @@ class PairedReader:
         """Frame of the first video -> frame of this one; frames without a partner become a finding."""
         first, other = self.lines[0], self.lines[number]
         origin = {"pts": None, "start": 0, "part": start}[align]
-        pairing = pair_frames(first, other, origin=origin)
+        later = self._later(number) if align == "pts" else Fraction(0)
+        pairing = pair_frames(first, other, origin=origin, later=later)
         whole = (start, stop) == (0, len(first.pts)) or align == "part"
         early, late = (
             (first.pts[n] - (first.pts[origin] if origin is not None else 0)) * first.time_base
             for n in (start, stop - 1)
         )
-        base = other.pts[0] if origin is not None else 0
+        base = other.pts[0] * other.time_base if origin is not None else later
         missing = [n for n in pairing.alone[0] if start <= n < stop]
-        extra = [
-            n for n in pairing.alone[1] if whole or early < (other.pts[n] - base) * other.time_base < late
-        ]
+        extra = [n for n in pairing.alone[1] if whole or early < other.pts[n] * other.time_base - base < late]
         if align == "part":  # its frames after the part, although the whole film has them, too
             extra += [m for n, m in pairing.pairs if n >= stop]
         mine, theirs = self.labels[number], self.labels[0]
@@ -186,7 +176,7 @@ class PairedReader:
                 text += " (of a part made with --range, compare with the same --range and --align part)"
             self.findings.append(Misaligned("count", mine, more, text))
         elif missing:
-            offset = float(other.pts[0] * other.time_base - first.pts[0] * first.time_base)
+            offset = float(other.start - first.start - later)
             begins = (
                 f"; it begins {abs(offset):.3f} s {'later' if offset > 0 else 'earlier'} (--align start"
                 " counts from each first frame)"
@@ -203,6 +193,35 @@ class PairedReader:
             )
         return {n: m for n, m in pairing.pairs if start <= n < stop}
 
+    def _later(self, number: int) -> Fraction:
+        """Seconds by which a video shows everything later than the first, as far as a reason is known."""
+        mine, theirs = self.labels[number], self.labels[0]
+        later, why = self._reports.later(number), "by the report beside it"
+        first, other = self.lines[0], self.lines[number]
+        if not later and {self.films[n].info.format for n in (0, number)} & {*CLOCKED}:
+            # a recording's clock starts anywhere, and programs let their outputs of it start at 0
+            apart = other.start - first.start
+            is_same = pair_frames(first, other, origin=0).alone == ([], [])
+            later, why = apart if is_same else later, "as the clock of a recording starts anywhere"
+        if abs(later) > max(first.time_base, other.time_base):
+            self.notes.append(
+                f"{mine}: shows everything {abs(float(later)):.3f} s {'later' if later > 0 else 'earlier'}"
+                f" than {theirs}, {why}; frames are paired accordingly"
+            )
+        return later
+
+    def _crop_made(self) -> PixelCrop | None:
+        """The crop of the first video with which all others were made, by their reports; None if unknown."""
+        crop, film = self._reports.crop(), self.films[0]
+        if not crop or crop.on_grid(_READ_FORMAT) != crop:
+            return None
+        width, height = crop.size(*film.info.upright_size)
+        self.notes.append(
+            f"{' and '.join(self.labels[1:])}: made of {width}x{height} of {self.labels[0]}, by the report"
+            " beside it; compared with that part of the image"
+        )
+        return crop
+
     def _note_differences(self) -> None:
         """Note differences that limit what the metrics mean."""
         first, *others = self.films
@@ -215,15 +234,16 @@ class PairedReader:
                     f"{name}: its colour matrix is another one than that of {self.labels[0]}; code values are"
                     " compared as they are"
                 )
-        for (width, height), name in zip(
-            map(self.size, range(1, len(self.films))), self.labels[1:], strict=True
-        ):
-            own = self.size(0)
-            if abs(width * own[1] / (height * own[0]) - 1) > 0.02:
-                self.notes.append(
-                    f"{name}: has another shape than {self.labels[0]} ({width}x{height} and"
-                    f" {own[0]}x{own[1]}); it is stretched"
-                )
+        own = self.size(0)
+        for number, name in enumerate(self.labels[1:], start=1):
+            width, height = self.size(number)
+            sizes = f"{width}x{height} and {own[0]}x{own[1]}"
+            shape = f"{name}: has another shape than {self.labels[0]} ({sizes}); it is stretched"
+            shown = _sample_shape(self.films[number]) / _sample_shape(first)
+            if abs(width * own[1] * shown / (height * own[0]) - 1) > _SAME_SHAPE:
+                self.findings.append(Misaligned("shape", name, 0, shape))
+            elif abs(width * own[1] / (height * own[0]) - 1) > _SAME_SHAPE:
+                self.notes.append(shape)
         if any(f.tags.transfer in HDR_TRANSFERS for f in self.films):
             self.notes.append(
                 "HDR: figures and pictures are of code values as they are; VMAF was made for SDR"
@@ -232,13 +252,14 @@ class PairedReader:
             self.notes.append("interlaced video is compared as it is stored, both fields in one picture")
 
     def size(self, number: int) -> tuple[int, int]:
-        """(width, height) of one video, upright."""
-        return upright_size(self.films[number])
+        """(width, height) of one video, upright; of the first, what the others were made of."""
+        whole = upright_size(self.films[number])
+        return self._crop.size(*whole) if self._crop and number == 0 else whole
 
     @property
     def largest(self) -> tuple[int, int]:
         """(width, height) of the video with the most pixels."""
-        return max(map(upright_size, self.films), key=lambda size: size[0] * size[1])
+        return max(map(self.size, range(len(self.films))), key=lambda size: size[0] * size[1])
 
     def seconds(self, place: int) -> float:
         """Time of a moment, from the first video's first frame."""
@@ -267,7 +288,11 @@ class PairedReader:
                 continue
             place += 1
             self.damaged[number] += frame.corrupt
-            yield upright_samples(film, film.codes(frame))
+            codes = upright_samples(film, film.codes(frame))
+            if self._crop and number == 0:
+                width, height = self.size(0)
+                codes = codes.crop(self._crop.top, self._crop.left, height, width)
+            yield codes
             if place == len(wanted):
                 return
 

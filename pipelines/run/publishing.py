@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Generator
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -151,6 +151,7 @@ def publish_result(
             "networks": [_origin(s.card) for s in plan.stages],
             "source": Path(info.path).name, "source_fingerprint": plan.source_fingerprint,
             "range": range_text(info.pts, info.time_base, (plan.start_frame, plan.stop_frame)),
+            "crop": [*astuple(plan.crop.turned(info.orientation))],
             "concealed": concealed, "flaw": info.flaw, "dropped": list(planned.dropped), **asdict(report),
         }  # fmt: skip
         yield Phase("bringing it to the disk")

@@ -77,7 +77,7 @@ PACKED = {
     "gbrp"): "rgb24", ("tiff", "gbrap"): "rgba", ("tiff", "gbrp16le"): "rgb48le", ("tiff",
     "gbrap16le"): "rgba64le", ("dpx", "gbrp"): "rgb24", ("dpx", "gbrap"): "rgba", ("dpx",
     "gbrp16le"): "rgb48le", ("dpx", "gbrap16le"): "rgba64le", ("ffv1", "gbrp"): "bgr0", ("ffv1",
-    "gbrap"): "bgra",
+    "gbrap"): "bgra", ("libwebp", "gbrp"): "bgra", ("libwebp", "gbrap"): "bgra",
 }  # fmt: skip
 """(encoder, planar format) -> packed format with the same samples, for encoders without a planar one."""
 

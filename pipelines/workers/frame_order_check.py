@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.errors import VerificationError
-from pipelines.frames.thumbnail import grid_for, thumbnail
+from pipelines.frames.thumbnail import grid_for, packed_thumbnail, texture_of, thumbnail
 from pipelines.media.video_info import Frame
 
 if TYPE_CHECKING:
@@ -69,8 +69,13 @@ class FrameOrderCheck:
         self.pts.append(frame.pts)
         if self._plan.dynamic_hdr:
             self._marks.append(frame.dynamic_hdr.mark if frame.dynamic_hdr else 0)
-        shown = following if filtered is None or filtered.planes is frame.planes else self._small(filtered)
-        self._thumbnails.append(np.clip(np.round(shown), 0, 255).astype(np.uint8).tobytes())
+        is_same = filtered is None or filtered.planes is frame.planes
+        shown = frame if filtered is None or is_same else filtered
+        self._thumbnails.append(
+            packed_thumbnail(
+                following if is_same else self._small(shown), texture_of(shown.planes, self._source)
+            )
+        )
 
     def _small(self, frame: Frame) -> np.ndarray:
         return thumbnail(frame.planes, self._source, self._plan.color, self._grid, self._plan.luma_matrix)

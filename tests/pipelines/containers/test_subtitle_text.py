@@ -48,7 +48,10 @@ def test_subrip_and_ass_become_text_with_their_times_and_that_is_said(tmp_path: 
     )
     source = media.write(tmp_path / "in.mkv", media.Film(frames=24, rate=Fraction(24)), subtitles=(one, two))
     output = tmp_path / f"out.{suffix}"
-    with pytest.raises(UsageError, match="--convert-subtitles, or leave it out with --drop-incompatible"):
+    with pytest.raises(
+        UsageError,
+        match="make plain text of them with --convert-subtitles, or leave them out with --drop-incompatible",
+    ):
         upscaled(source, output, codec="h264")
     events = upscaled(source, output, codec="h264", convert_subtitles=True)
     assert shown(output, 0) == [(0.1, 0.4, "one"), (0.5, 0.8, "zwei\nZeilen \u00fc")]

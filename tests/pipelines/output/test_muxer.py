@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from array import array
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,11 +16,14 @@ from hypothesis import strategies as st
 
 from models.errors import UsageError, VerificationError
 from pipelines.containers.container_support import incompatible_streams
+from pipelines.media.demuxer import open_source
+from pipelines.output import muxer
 from pipelines.output.film_packets import decode_times
 from pipelines.output.journal import work_folder
+from pipelines.output.stream_copy import start_shift
 from pipelines.probe.probe import probe
 from tests import media
-from tests.helpers.inline import H264, planned_of, upscaled
+from tests.helpers.inline import H264, QUICK, finished_of, planned_of, upscaled
 from tests.helpers.sameness import assert_same_passthrough, assert_same_timing
 from tests.helpers.view import decoded, frames, planes, view
 
@@ -131,6 +136,54 @@ def test_the_priming_of_aac_stays_hidden_and_the_sound_decodes_to_the_same_sampl
         with av.open(str(path)) as container:
             assert next(p for p in container.demux(audio=0)).is_discard
     assert _samples(output) == _samples(source)
+
+
+@pytest.mark.usefixtures("inline")
+@pytest.mark.parametrize("sar", [Fraction(1), Fraction(12, 11)])
+def test_sound_that_an_edit_list_hides_before_0_keeps_its_time_in_matroska(
+    tmp_path: Path, sar: Fraction
+) -> None:
+    """Case 9: by the delay in its track's header, as where FFmpeg encodes AAC into Matroska."""
+    source, output = media.company(tmp_path / "in.mp4", sar=sar), tmp_path / "out.mkv"
+    events = upscaled(source, output, convert_subtitles=True, **{**HEVC, **CUT})
+    assert finished_of(events).report["shift_seconds"] == 0
+    before, after = view(source), view(output)
+    assert before.of("audio")[0].pts[0] == Fraction(-1024, 48000)
+    assert after.of("audio")[0].pts[0] == Fraction(-21, 1000)
+    for kind in ("audio", "subtitle"):
+        for a, b in zip(before.of(kind), after.of(kind), strict=True):
+            assert all(abs(x - y) <= Fraction(1, 1000) for x, y in zip(a.pts, b.pts, strict=True)), kind
+    for a, b in zip(frames(source), frames(output), strict=True):
+        assert abs(a.seconds - b.seconds) <= Fraction(1, 2000)
+    assert _chapter_starts(output) == _chapter_starts(source) == [0, Fraction(9, 10)]
+    with av.open(str(output)) as container:
+        assert [s.metadata["title"] for s in container.streams.audio] == ["Stereo", "Kommentar"]
+    again = tmp_path / "again.mkv"
+    upscaled(output, again, **QUICK)
+    assert [t.pts for t in view(again).of("audio")] == [t.pts for t in after.of("audio")]
+
+
+@pytest.mark.usefixtures("inline")
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_a_film_that_begins_before_0_moves_its_chapters_with_it(tmp_path: Path, suffix: str) -> None:
+    """Case 9: for its first frames neither container has times."""
+    source = media.company(tmp_path / "in.mp4")
+    planned = planned_of(upscaled(source, tmp_path / f"out{suffix}", drop_incompatible=True, **HEVC))
+    early = array("q", (pts - 1000 for pts in planned.info.pts))
+    info = replace(planned.info, pts=early)
+    shift = start_shift(planned.plan, info)
+    assert shift == -1000 * info.time_base
+    with open_source(str(source)) as container:
+        chapters = muxer._chapters(container, planned.plan, info)
+        starts = [c["start"] * c["time_base"] for c in chapters]
+    assert all(
+        abs(a - b + shift) <= Fraction(1, 2000) for a, b in zip(starts, (0, Fraction(9, 10)), strict=True)
+    )
+
+
+def _chapter_starts(path: Path) -> list[Fraction]:
+    with av.open(str(path)) as container:
+        return [c["start"] * c["time_base"] for c in container.chapters()]
 
 
 def _samples(path: Path) -> list[tuple[float, str]]:

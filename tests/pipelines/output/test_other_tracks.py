@@ -753,7 +753,7 @@ def test_a_remedy_is_named_only_where_it_was_tried_and_works(
         container_choice, "tracks_that_fail", lambda _, info, **__: [(s, "no room") for s in info.streams]
     )
     with pytest.raises(
-        UsageError, match=r"mp4 can't hold [^;]*: no room; leave it out with --drop-incompatible"
+        UsageError, match=r"mp4 can't hold [^;]*: no room; leave them out with --drop-incompatible"
     ):
         upscaled(with_font, tmp_path / "out.mp4", **H264)
 

@@ -11,11 +11,15 @@ import numpy as np
 import pytest
 
 from models.errors import UsageError, VerificationError
+from pipelines.media.pixel_format import PixelCrop
 from pipelines.plan.output_names import report_path
+from pipelines.probe.probe import probe
 from pipelines.quality.comparison import Compared, Measured, compare
 from pipelines.quality.frame_alignment import Misaligned
+from pipelines.quality.paired_reader import open_video, upright_size
 from tests import media
 from tests.helpers.inline import upscaled, without_processes
+from tests.pipelines.probe.test_black_bars import boxed
 
 RATE, SIZE = Fraction(25), (96, 64)
 
@@ -207,3 +211,57 @@ def test_pictures_too_small_for_vmaf_are_refused(tmp_path: Path) -> None:
     tiny = film(tmp_path / "tiny.mkv", 2, size=(32, 16))
     with pytest.raises(UsageError, match="VMAF wants"):
         compared(tiny, tiny)
+
+
+@pytest.mark.usefixtures("inline")
+@pytest.mark.parametrize("has_report", [True, False])
+def test_what_was_made_of_a_recording_is_compared_from_its_start(tmp_path: Path, has_report: bool) -> None:
+    """A recording's clock starts anywhere, and the output at 0."""
+    source, made = media.start_offset(tmp_path / "in.ts", container="mpegts"), tmp_path / "out.mp4"
+    upscaled(source, made, scale=2, model="lanczos", codec="h264", crf=18.0)
+    if not has_report:
+        report_path(made).unlink()
+    found = compared(source, made)
+    assert not found.findings
+    assert len(found.seconds) == probe(source).frame_count
+    (note,) = [n for n in found.notes if "shows everything" in n]
+    assert note.startswith("out.mp4: shows everything 1.")
+    assert ("by the report" in note) is has_report
+    again = tmp_path / "again.mkv"
+    upscaled(source, again, scale=2, model="lanczos")
+    assert not compared(again, made).findings, "both start at 0"
+
+
+@pytest.mark.usefixtures("inline")
+def test_a_film_whose_sound_begins_before_0_is_compared_with_its_output_in_matroska(tmp_path: Path) -> None:
+    source, made = media.company(tmp_path / "in.mp4", frames=14), tmp_path / "out.mkv"
+    upscaled(source, made, scale=2, model="lanczos", convert_subtitles=True)
+    found = compared(source, made)
+    assert not found.findings
+    assert not any("shows everything" in note for note in found.notes)
+
+
+@pytest.mark.usefixtures("inline")
+def test_an_output_without_black_bars_is_compared_with_what_it_was_made_of(tmp_path: Path) -> None:
+    source = boxed(tmp_path / "in.mkv", PixelCrop(20, 20, 0, 0), 12)
+    made = tmp_path / "out.mkv"
+    upscaled(source, made, crop_bars=True, scale=2, model="lanczos")
+    found = compared(source, made)
+    width, height = upright_size(open_video(source))
+    assert found.size == (width, height - 40)
+    assert not found.findings
+    assert found.figures[0].overall["psnr"] > 35
+    assert any("compared with that part of the image" in note for note in found.notes)
+    report_path(made).unlink()
+    (finding,) = [f for f in compared(source, made).findings if f.kind == "shape"]
+    assert "has another shape than in.mkv" in finding.text
+
+
+def test_another_shape_of_samples_is_no_other_shape_of_the_image(tmp_path: Path) -> None:
+    wide = film(tmp_path / "wide.mkv", size=(128, 64))
+    narrow = film(tmp_path / "narrow.mkv", sar=Fraction(4, 3))
+    found = compared(narrow, wide)
+    assert not [f for f in found.findings if f.kind == "shape"]
+    assert any("it is stretched" in note for note in found.notes)
+    plain = film(tmp_path / "plain.mkv")
+    assert [f.kind for f in compared(plain, wide).findings] == ["shape"]

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from pipelines.containers import matroska_shape
-from pipelines.containers.matroska_shape import reserve, write_shape
+from pipelines.containers.matroska_shape import reserve, write_reserved
 from pipelines.file_parsing.container_check import flaw_of
 from pipelines.file_parsing.matroska import elements
 from tests import media
@@ -92,7 +92,7 @@ def test_the_shape_of_a_matroska_track_takes_no_other_place(
         output.mux(stream.encode(media.picture(0, 64, 48, "gray")))
         output.mux(stream.encode(None))
     before = path.read_bytes()
-    write_shape(path, 64, 48, Fraction(12, 11))
+    write_reserved(path, 64, 48, Fraction(12, 11))
     after = path.read_bytes()
     with av.open(str(path)) as made:
         assert made.streams.video[0].sample_aspect_ratio == Fraction(12, 11)
