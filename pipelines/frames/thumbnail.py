@@ -108,7 +108,7 @@ def texture_of(planes: Sequence[np.ndarray], pixels: PixelFormat) -> float:
 
 def _signed(samples: np.ndarray, pixels: PixelFormat) -> np.ndarray:
     if pixels.is_float:
-        return np.clip(samples, 0, 1)
+        return samples.clip(0, 1)
     return samples.astype(np.int16 if pixels.bits < 16 else np.int32)
 
 

@@ -95,7 +95,7 @@ def _commits(folder: Path, _: float) -> None:
     journal = Journal(work_folder(folder / "out.mkv"), plan.id)
     plan_id, table = plan.id, plan.to_json()
     journal.adopt(plan_id, table)
-    pictures = bytes(int(np.prod(grid_for(1920, 1080))) * 150)
+    pictures = bytes((int(np.prod(grid_for(1920, 1080))) + 1) * 150)
     chunks = [
         EncodedChunk(n, bytes(1000), tuple(info.pts[150 * n : 150 * n + 150]), "header", pictures)
         for n in range(_COMMITS)

@@ -88,7 +88,7 @@ class Idle:
     def _made(self, task: Task, setup: WorkerSetup) -> Iterator[WorkItem]:
         plan, payload = setup.plan, task.payload
         assert isinstance(payload, SpanTask)
-        size = int(np.prod(grid_for(plan.width, plan.height)))
+        size = int(np.prod(grid_for(plan.width, plan.height))) + 1
         at = payload.before + payload.settling
         for chunk in payload.chunks:
             pts = tuple(payload.pts[at : at + chunk.frame_count])

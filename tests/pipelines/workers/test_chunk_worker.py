@@ -58,7 +58,7 @@ def test_one_decoder_feeds_many_chunks_and_those_done_are_skipped(tmp_path: Path
     assert [c.index for c in found] == [0, 2]
     for chunk, encoded in zip(wanted, found, strict=True):
         assert sorted(encoded.pts) == list(pts[chunk.start_frame : chunk.stop_frame])
-        assert len(encoded.thumbnails) == chunk.frame_count * math.prod(grid_for(64, 48))
+        assert len(encoded.thumbnails) == chunk.frame_count * (math.prod(grid_for(64, 48)) + 1)
     assert sum(m.frames for m in made if isinstance(m, ChunkProgress)) == sum(c.frame_count for c in wanted)
 
 
