@@ -779,8 +779,8 @@ MUTANTS = (
         f"{_TRACKS}::test_a_cover_keeps_its_type",
     ),
     Mutant(
-        9, "recordings keep their clock", "pipelines/output/stream_copy.py",
-        "if whole and info.format in CLOCKED:", "if False:",
+        9, "recordings keep their clock", "pipelines/output/track_shift.py",
+        "if info.format in CLOCKED:", "if False:",
         f"{_TRACKS}::test_a_recording_whose_clock_has_run_for_hours_begins_at_0_with_its_sound_in_step",
     ),
     Mutant(
@@ -1321,8 +1321,8 @@ MUTANTS = (
         "tests/pipelines/media/test_image_sequence.py::test_the_images_on_both_sides_of_a_missing_one_can_be_taken_as_its_message_says",
     ),
     Mutant(
-        51, "a part is aligned with a film that it was not made of", "pipelines/quality/paired_reader.py",
-        'if not all(part.get("source_fingerprint") in sources for part in parts):', "if False:",
+        51, "a part is aligned with a film that it was not made of", "pipelines/quality/output_reports.py",
+        'r if r.get("source_fingerprint") in sources else {}', "r",
         "tests/pipelines/quality/test_comparison.py::test_a_part_is_compared_with_what_it_was_made_of_by_its_report",
     ),
     Mutant(
@@ -2485,7 +2485,7 @@ MUTANTS = (
         f"{_OPAQUE}::test_a_lossless_webp_stays_so[RGB]",
     ),
     Mutant(
-        9, "hidden sound moves the whole film in Matroska", "pipelines/output/stream_copy.py",
+        9, "hidden sound moves the whole film in Matroska", "pipelines/output/track_shift.py",
         's.priming == "hidden" and s.begins < shift', "False",
         f"{_ASSEMBLE}::test_sound_that_an_edit_list_hides_before_0_keeps_its_time_in_matroska[sar0]",
     ),
@@ -2540,8 +2540,8 @@ MUTANTS = (
     ),
     Mutant(
         15, "a result is compared with one field of two that were woven", "pipelines/workers/frame_order_check.py",
-        "shown = following if filtered is None or filtered.planes is frame.planes else self._small(filtered)",
-        "shown = following",
+        "cells = following if shown is frame else self._small(shown)",
+        "cells = following",
         f"{_PIXELS_RUN}::test_a_strobe_of_whole_fields_is_not_taken_for_a_wrong_picture[lanczos-auto]",
     ),
     Mutant(

@@ -9,6 +9,7 @@ picture_verification.py  frames of an output, compared with their source
 plan_differences.py      the differences between two plans, in words
 result_contents.py       tracks, times and packets of an output, compared with the expected ones
 stream_copy.py           packets copied unchanged
+track_shift.py           shift of all tracks, and the copied part of them
 trial.py                 a small output, made and checked before work starts
 verification.py          compares an output file with its plan and its source
 """

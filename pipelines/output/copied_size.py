@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from pipelines.media.demuxer import open_source, packets_of
-from pipelines.output.stream_copy import copied_window
+from pipelines.output.track_shift import copied_window
 
 if TYPE_CHECKING:
     from collections.abc import Container

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from models.errors import VerificationError
 from pipelines.media.demuxer import open_memory
-from pipelines.output.stream_copy import start_shift
+from pipelines.output.track_shift import start_shift
 from pipelines.plan.timeline import timeline
 
 if TYPE_CHECKING:

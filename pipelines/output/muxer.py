@@ -36,13 +36,11 @@ from pipelines.output.film_packets import film_packets
 from pipelines.output.stream_copy import (
     CopiedStream,
     check_stop,
-    codec_delay,
     copied_packets,
-    copied_window,
     is_annex_b,
     packet_seconds,
-    start_shift,
 )
+from pipelines.output.track_shift import codec_delay, copied_window, start_shift
 
 if TYPE_CHECKING:
     import threading

@@ -20,7 +20,8 @@ from pipelines.media.bitstream import nal_length_size
 from pipelines.media.chroma_siting import chroma_siting
 from pipelines.media.cicp import Siting
 from pipelines.media.hdr_metadata import configuration_of
-from pipelines.output.stream_copy import joined_units, start_shift
+from pipelines.output.stream_copy import joined_units
+from pipelines.output.track_shift import start_shift
 from pipelines.plan.timeline import timeline
 
 if TYPE_CHECKING:

@@ -34,7 +34,8 @@ from pipelines.output.result_contents import (
     check_descriptions,
     check_times,
 )
-from pipelines.output.stream_copy import check_stop, is_filler, start_shift
+from pipelines.output.stream_copy import check_stop, is_filler
+from pipelines.output.track_shift import start_shift
 from pipelines.plan.output_names import output_pattern
 
 if TYPE_CHECKING:

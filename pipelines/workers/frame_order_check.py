@@ -69,13 +69,9 @@ class FrameOrderCheck:
         self.pts.append(frame.pts)
         if self._plan.dynamic_hdr:
             self._marks.append(frame.dynamic_hdr.mark if frame.dynamic_hdr else 0)
-        is_same = filtered is None or filtered.planes is frame.planes
-        shown = frame if filtered is None or is_same else filtered
-        self._thumbnails.append(
-            packed_thumbnail(
-                following if is_same else self._small(shown), texture_of(shown.planes, self._source)
-            )
-        )
+        shown = frame if filtered is None or filtered.planes is frame.planes else filtered
+        cells = following if shown is frame else self._small(shown)
+        self._thumbnails.append(packed_thumbnail(cells, texture_of(shown.planes, self._source)))
 
     def _small(self, frame: Frame) -> np.ndarray:
         return thumbnail(frame.planes, self._source, self._plan.color, self._grid, self._plan.luma_matrix)

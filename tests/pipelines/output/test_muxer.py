@@ -20,7 +20,7 @@ from pipelines.media.demuxer import open_source
 from pipelines.output import muxer
 from pipelines.output.film_packets import decode_times
 from pipelines.output.journal import work_folder
-from pipelines.output.stream_copy import start_shift
+from pipelines.output.track_shift import start_shift
 from pipelines.probe.probe import probe
 from tests import media
 from tests.helpers.inline import H264, QUICK, finished_of, planned_of, upscaled
