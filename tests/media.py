@@ -68,7 +68,7 @@ def picture(number: int, width: int, height: int, pix_fmt: str = "yuv420p") -> a
 
 
 def woven(film: Film, number: int) -> av.VideoFrame:
-    """Frame `number` of a film whose lines come from two pictures."""
+    """Frame `number` of a film, woven from the lines of two images."""
     assert film.woven is not None
     fields = [planes_of(n, *film.size, film.pix_fmt) for n in film.woven[number]]
     frame = av.VideoFrame(*film.size, film.pix_fmt)
@@ -85,7 +85,7 @@ def woven(film: Film, number: int) -> av.VideoFrame:
 
 @dataclass(frozen=True)
 class Film:
-    """A video track; x264 with closed GOPs of 8 and two B-frames unless told otherwise."""
+    """A video track; by default x264 with closed GOPs of 8 frames and two B-frames."""
 
     frames: int = 24
     size: tuple[int, int] = (64, 48)
@@ -124,7 +124,7 @@ class Film:
 
 @dataclass(frozen=True)
 class Audio:
-    """A sine; its frequency tells tracks apart."""
+    """A sine; its frequency identifies the track."""
 
     codec: str = "aac"
     seconds: float = 1.0
@@ -303,7 +303,7 @@ def write(
     muxer_options: dict[str, str] | None = None,
     shift: Fraction = Fraction(0),
 ) -> Path:
-    """Encode a film and its company and mux them in order of time.
+    """Encode a film and its other tracks, and mux them in order of time.
 
     chapters: (start ms, end ms, title). attachments: (name, MIME type, data). shift: seconds added to all
     tracks.
@@ -400,7 +400,7 @@ def vfr(path: Path, pts: tuple[int, ...] = VFR_PTS, time_base: Fraction = TICKS,
 
 
 def open_gop(path: Path, codec: str, frames: int = 36) -> Path:
-    """Leading pictures behind every key frame belong to the GOP before it in time."""
+    """Leading frames after every key frame belong to the GOP before it in time."""
     options = {"libx264": {"x264-params": "open-gop=1"}, "libx265": {"x265-params": "open-gop=1"}}.get(
         codec, {}
     )
@@ -410,7 +410,7 @@ def open_gop(path: Path, codec: str, frames: int = 36) -> Path:
 
 
 def intra_refresh(path: Path, frames: int = 40) -> Path:
-    """H.264 without any IDR but the first: a column of intra blocks wanders through the picture."""
+    """H.264 with a single IDR frame: a column of intra blocks moves through the image."""
     return write(path, Film(frames=frames, gop=10, b_frames=0, options={"x264-params": "intra-refresh=1"}))
 
 
@@ -435,7 +435,7 @@ def start_offset(path: Path, seconds: Fraction = Fraction(3, 2), *, container: s
 
 
 def edit_list(path: Path, hidden: int = 5, shown: int = 25) -> Path:
-    """MP4 whose edit list says: decode the first frames, but do not show them."""
+    """MP4 with an edit list that hides the first frames, which have to be decoded."""
     film = Film(
         frames=hidden + shown,
         rate=Fraction(25),
@@ -461,9 +461,9 @@ def ts_wrap(path: Path, frames: int = 48) -> Path:
 
 
 def ts_with_few_times(path: Path, keep: Callable[[int], bool], **film: object) -> Path:
-    """A transport stream in which only the pictures that `keep` names by number have a PTS.
+    """A transport stream in which only the frames selected by `keep` (by number) have a PTS.
 
-    H.222.0 clause 2.7.4 asks for one in 0.7 s.
+    H.222.0 clause 2.7.4 requires one every 0.7 s.
     """
     data, number = bytearray(cfr(path, **film).read_bytes()), 0
     for at in range(0, len(data), 188):
@@ -500,7 +500,7 @@ def ts_concatenated(
 
 
 def ts_size_change(path: Path) -> Path:
-    """Two TS recordings of different picture size, one behind the other."""
+    """Two joined TS recordings of different frame sizes."""
     parts = []
     for number, size in enumerate(((64, 48), (80, 64))):
         part = path.with_name(f"{path.stem}-{number}.ts")
@@ -517,7 +517,7 @@ def ts_size_change(path: Path) -> Path:
 
 
 def hole(path: Path, seconds: int = 10) -> Path:
-    """Nothing for ten seconds in the middle."""
+    """A gap of ten seconds in the middle."""
     first = tuple(range(12))
     return write(
         path,
@@ -541,7 +541,7 @@ def two_speeds(path: Path, container: str | None = None) -> Path:
 
 
 def misdated(path: Path, frames: int = 40) -> Path:
-    """Two packets in the middle have each other's timestamp, so that frames come out of order.
+    """Two packets in the middle have each other's timestamp, so frames come out of order.
 
     Nothing is damaged.
     """
@@ -579,10 +579,7 @@ def fields(path: Path, first: str = "top", frames: int = 16, *, flagged: bool = 
 
 
 def telecined(path: Path, frames: int = 40) -> Path:
-    """Film in video by 3:2 pulldown, for good.
-
-    Of every five frames two are woven of different film frames.
-    """
+    """Film telecined by 3:2 pulldown: of every five frames, two are woven from different film frames."""
     woven = tuple(
         (4 * (n // 5) + t, 4 * (n // 5) + b)
         for n in range(frames)
@@ -592,9 +589,7 @@ def telecined(path: Path, frames: int = 40) -> Path:
 
 
 def soft_telecined(path: Path, frames: int = 24) -> Path:
-    """MPEG-2 in TS whose film frames ask to be shown for three and two fields in turn
-    (repeat_first_field).
-    """
+    """MPEG-2 in TS with film frames shown for three and two fields alternately (repeat_first_field)."""
     lengths = [4505 if n % 2 == 0 else 3003 for n in range(frames)]
     pts = tuple(sum(lengths[:n]) for n in range(frames))
     film = Film(frames=frames, rate=Fraction(30000, 1001), codec="mpeg2video", size=(128, 96), b_frames=0)
@@ -753,7 +748,7 @@ def _peaks(bits: _Bits, there: bool) -> None:
 
 
 def messages_av1(path: Path, message: Callable[[int], bytes], frames: int = 16, **film: object) -> Path:
-    """AV1 with a T.35 message for every frame, in front of the frame that its temporal unit shows."""
+    """AV1 with a T.35 message for every frame, before the shown frame of its temporal unit."""
     made = Film(**{"frames": frames, "size": (80, 64), "rate": Fraction(25), "codec": "libsvtav1",
                    "pix_fmt": "yuv420p10le", "tags": (9, 1, 9, 16), **film})  # type: ignore[arg-type]  # fmt: skip
     output = _open(path, None)
@@ -795,7 +790,7 @@ def hdr10_plus_webm(path: Path, beside: list[bytes]) -> Path:
 
 
 def together(path: Path, *films: Path) -> Path:
-    """The film of each file as a stream of one, packet for packet."""
+    """A file with the film of each given file as a stream, packet for packet."""
     output = _open(path, "mpegts" if path.suffix == ".ts" else None)
     sources = [av.open(str(film)) for film in films]
     streams = [output.add_stream_from_template(source.streams.video[0], opaque=True) for source in sources]
@@ -857,7 +852,7 @@ def dolby_vision_message(
 def dolby_vision_rpu(
     profile: int, number: int = 0, *, area: tuple[int, int, int, int] | None = None, chained: bool = False
 ) -> bytes:
-    """An RPU without prefix, from its type to the last byte behind the CRC-32."""
+    """An RPU without prefix, from its type to the last byte after the CRC-32."""
     alone, layered = profile == 5, profile == 7
     bits = _Bits().u(2, 6).u(18, 11).u(0 if alone else 1, 4).u(0, 4).u(1, 1)
     bits.u(0, 1).u(0, 2).ue(23).u(1, 2).u(alone, 1).ue(2).ue(2).ue(4)  # depths 10, 10, 12
@@ -915,7 +910,7 @@ def _display_management(bits: _Bits, number: int, area: tuple[int, int, int, int
 
 
 def company(path: Path, frames: int = 48, sar: Fraction = Fraction(1)) -> Path:
-    """Two languages, subtitles, chapters, tags; in Matroska a font and a cover as well, in MP4 mov_text."""
+    """Two languages, subtitles, chapters, tags; in Matroska also a font and a cover, in MP4 mov_text."""
     matroska = path.suffix == ".mkv"
     kinds = (
         (("subrip", "eng", "Full"), ("ass", "ger", "Schilder"), ("subrip", "jpn", ""))
@@ -962,7 +957,7 @@ def jpeg(width: int = 32, height: int = 32) -> bytes:
 
 
 def cover_first(path: Path, frames: int = 16) -> Path:
-    """MP4 whose stream 0 is the cover art: the box with the picture stands before the tracks."""
+    """MP4 with cover art as stream 0: the box with the image is before the tracks."""
     output = _open(path, "mp4", {"movflags": "+faststart"})
     film = Film(frames=frames, rate=Fraction(24))
     stream = _add_film(output, film)
@@ -994,7 +989,7 @@ def cover_first(path: Path, frames: int = 16) -> Path:
 
 
 def boxes(data: bytes) -> list[tuple[int, int, bytes]]:
-    """(position, size, type) of the ISO BMFF boxes that lie side by side in `data`."""
+    """(position, size, type) of the consecutive ISO BMFF boxes in `data`."""
     found, at = [], 0
     while at + 8 <= len(data):
         size = int.from_bytes(data[at : at + 4], "big")
@@ -1005,7 +1000,7 @@ def boxes(data: bytes) -> list[tuple[int, int, bytes]]:
 
 
 def rotated(path: Path, degrees: int = 90, frames: int = 12) -> Path:
-    """A phone's clip: stored lying, with a display matrix that turns it clockwise."""
+    """A phone's clip: stored sideways, with a display matrix that rotates it clockwise."""
     write(path, Film(frames=frames, rate=Fraction(25), size=(64, 48)))
     turn = {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}[degrees]
     a, b, c, d = (n << 16 for n in turn)
@@ -1017,7 +1012,7 @@ def rotated(path: Path, degrees: int = 90, frames: int = 12) -> Path:
 
 
 def timecode(path: Path) -> Path:
-    """MOV with a tmcd track, a data stream nobody decodes."""
+    """MOV with a tmcd track, a data stream without a decoder."""
     return write(
         path,
         Film(frames=16, rate=Fraction(25)),
@@ -1028,7 +1023,7 @@ def timecode(path: Path) -> Path:
 
 
 def undecodable_audio(path: Path, frames: int = 16) -> Path:
-    """MP4 whose sound is MPEG-H, which FFmpeg knows by name and has no decoder for."""
+    """MP4 with MPEG-H audio, for which FFmpeg has a name but no decoder."""
     write(path, Film(frames=frames, rate=Fraction(25)), audio=(Audio(seconds=frames / 25),))
     content = bytearray(path.read_bytes())
     for old, new in ((b"mp4a", b"mhm1"), (b"esds", b"free")):
@@ -1041,7 +1036,7 @@ def undecodable_audio(path: Path, frames: int = 16) -> Path:
 def mezzanine(
     path: Path, codec: str, pix_fmt: str, frames: int = 8, size: tuple[int, int] = (256, 128), **options: str
 ) -> Path:
-    """Production material: waves in every plane, alpha too, in all bits of a planar format."""
+    """Production material: waves in every plane, including alpha, that use all bits of a planar format."""
     bits = av.VideoFormat(pix_fmt, *size).components[0].bits
     with _open(path, None) as output:
         stream = output.add_stream(codec, rate=25, options=options)
@@ -1184,7 +1179,7 @@ def paff(path: Path, frames: int = 20, size: tuple[int, int] = (64, 64)) -> Path
 
 
 def packed_b_frames(path: Path, frames: int = 21) -> Path:
-    """AVI of the DivX years: two pictures in one packet, then a packet that holds none."""
+    """AVI in the style of DivX: two frames in one packet, then a packet without a frame."""
     film = Film(frames=frames, rate=Fraction(25), codec="mpeg4", gop=10, b_frames=1)
     scratch = path.with_suffix(".m4v")
     output = _open(scratch, "m4v")

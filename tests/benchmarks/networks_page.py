@@ -107,7 +107,7 @@ def overview(settings: OverviewSettings) -> str:
 
 
 def opening_of(page: str) -> str:
-    """What `tests.benchmarks.footage` wrote into a page, marks and heading too; "" where there is none."""
+    """The section that `tests.benchmarks.footage` wrote into a page, with its markers; "" if it has none."""
     found = re.search(r"^## On compressed footage$.*?<!-- end of footage -->", page, re.MULTILINE | re.DOTALL)
     return found[0] if found else ""
 

@@ -1,4 +1,4 @@
-"""How much of a picture is combed: what results of deinterlacing are judged by."""
+"""Measures how much of an image is combed, to test results of deinterlacing."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Samples of a frame of any pixel format, one component at a time, by FFmpeg's own description of it.
+"""Reads samples of a frame of any pixel format, one component at a time, by FFmpeg's own description.
 
-`av_read_image_line2` reads a component where its descriptor says it lies, whatever the packing; neither
-libswscale nor our code takes part.
+`av_read_image_line2` reads a component where its descriptor says it is, whatever the packing; neither
+libswscale nor our code is used.
 """
 
 from __future__ import annotations

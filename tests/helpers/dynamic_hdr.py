@@ -1,4 +1,7 @@
-"""Dynamic HDR metadata of a file's packets, by a parser that shares nothing with the project's: FFmpeg splits, this reads."""
+"""Reads dynamic HDR metadata of a file's packets with a parser that is independent of the project's.
+
+FFmpeg splits the packets; this module reads them.
+"""
 
 from __future__ import annotations
 

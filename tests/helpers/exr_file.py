@@ -1,4 +1,4 @@
-"""OpenEXR pictures with any channels, uncompressed, by the file layout alone."""
+"""Writes uncompressed OpenEXR images with any channels, by the file layout alone."""
 
 from __future__ import annotations
 

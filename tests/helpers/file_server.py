@@ -1,4 +1,4 @@
-"""`FileServer`: files by https on this machine, with the faults that downloads meet."""
+"""`FileServer`: serves files by https on this machine, with typical download faults."""
 
 from __future__ import annotations
 

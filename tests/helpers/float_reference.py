@@ -1,9 +1,7 @@
-"""What a cascade should give, in float64 by dense matrices and whole pictures.
+"""The expected result of a cascade, in float64, with dense matrices and whole frames.
 
-Slow, plain, with none of our resampling, tiling or colour code.
-
-Only the networks themselves are shared. Kernels: Keys (1981), a = -0.5; Lanczos, three lobes; colour: H.273
-clause 8.3.
+It is slow and simple, and uses none of our resampling, tiling or colour code. Only the networks themselves
+are shared. Kernels: Keys (1981), a = -0.5; Lanczos, three lobes; colour: H.273 clause 8.3.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Footage worth learning from, made by code: sharp textures that move, cut into shots."""
+"""Generated footage for training: sharp moving textures, cut into shots."""
 
 from __future__ import annotations
 

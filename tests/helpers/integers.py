@@ -1,4 +1,4 @@
-"""A small network of ours with layers on 8-bit integers, as a file with its card beside it."""
+"""A small network of ours with layers on 8-bit integers, as a file with its card."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ _BACK = Fraction(1, 10)
 
 @dataclass
 class Track:
-    """One stream: what its packets are and when."""
+    """One stream: its packets and their times."""
 
     index: int
     kind: str
@@ -82,9 +82,10 @@ class Media:
 
 
 def read(path: Path, film: int | None = None, pictures: int = 60) -> Media:
-    """Demux and decode everything. film: index of the film's stream.
+    """Demux and decode everything.
 
-    None: FFmpeg's best. pictures: that are looked at, at most.
+    film: index of the film's stream; None: FFmpeg's best. pictures: maximum number of frames that are
+    examined.
     """
     try:
         container = av.open("file:" + str(path.absolute()), metadata_errors="replace")
@@ -199,7 +200,7 @@ def _matrix(frame: Any) -> tuple[int, ...]:
 
 
 def _placed(cells: np.ndarray, source: Media) -> np.ndarray:
-    """Cells where a player shows them: turned, and mirrored too, by quarters of a turn."""
+    """Cells where a player shows them, rotated by quarter turns and mirrored."""
     if not source.matrix:
         return np.rot90(cells, source.turn // 90)
     a, b, _, c, d = source.matrix[:5]
@@ -217,9 +218,9 @@ def beginning(source: Media, seconds: Fraction) -> Media:
 
 
 def wrong_with(source: Media, result: Media, scale: int, said: str) -> list[str]:
-    """What of a result is not as in its source, in words. said: what the command printed.
+    """Describe what in an output differs from its source.
 
-    What stands there is no secret.
+    said: the text printed by the command; a difference that it reports is accepted.
     """
     found = [*_of_film(source, result, scale, said), *_of_tracks(source, result, said)]
     if result.chapters != source.chapters and len(source.tracks) > 1:

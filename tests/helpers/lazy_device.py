@@ -1,8 +1,7 @@
-"""A stand-in for CUDA: three queues of work that nothing does before somebody waits for it, and then in the
-worst order there is.
+"""A simulated CUDA device: three queues of work, executed as late as possible and in the worst order.
 
-Where the ring forgets an event, or fills a buffer too early, the copies see what must not be there yet and
-results are wrong.
+If the ring omits an event, or fills a buffer too early, the copies read values that should not be there yet,
+and results are wrong.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ class Event:
 
 
 class LazyDevice:
-    """An `Accelerator` on the CPU. Any queue may run ahead of the others as far as events let it."""
+    """An `Accelerator` on the CPU. Any queue may run ahead of the others as far as events allow."""
 
     def __init__(self, seed: int = 0) -> None:
         self._random = random.Random(seed)
@@ -72,7 +71,7 @@ class LazyDevice:
         return torch.full(shape, 77, dtype=dtype)
 
     def until(self, reached: Callable[[], bool]) -> None:
-        """Work, a step of a random queue at a time, until that is true."""
+        """Work, one step of a random queue at a time, until the condition is true."""
         while not reached():
             ready = [n for n, queue in enumerate(self._queues) if queue and self._may(queue[0])]
             assert ready, "nothing can go on: somebody waits for what nobody will do"

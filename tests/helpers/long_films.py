@@ -1,6 +1,6 @@
-"""Films of any length without their pixels.
+"""Films of any length without pixels.
 
-An index for a real file of a few frames, workers that make nothing, and what it all costs.
+They consist of an index for a real file of a few frames, and workers that make nothing; the cost is measured.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def long_film(folder: Path, frames: int, *, edits: int = 0) -> VideoInfo:
 
 
 class Idle:
-    """A `work.Map` whose workers give one and the same small chunk for whatever they are asked."""
+    """A `work.Map` with workers that return the same small chunk for every task."""
 
     def __init__(self, *, most_tasks: int | None = None, real: bool = False) -> None:
         """real: chunks are encoded, so that they can be put together."""

@@ -1,4 +1,4 @@
-"""Chapters of a Matroska file as mkvmerge writes them, and FFmpeg does not."""
+"""Chapters of a Matroska file as mkvmerge, but not FFmpeg, writes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Access units of TrueHD and MLP, as far as parsers and muxers look at them: each with a major sync."""
+"""Access units of TrueHD and MLP, as far as parsers and muxers read them: each with a major sync."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""FFmpeg's own table of an encoder's options, read from the libraries that PyAV brings (libavutil/opt.h).
+"""FFmpeg's own table of an encoder's options, read from the libraries in PyAV (libavutil/opt.h).
 
-No hardware is touched.
+No hardware is used.
 """
 
 from __future__ import annotations

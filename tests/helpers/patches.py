@@ -1,8 +1,7 @@
-"""Colours whose codes are known, and how far two colours look apart.
+"""Colours with known sample values, and the visible difference of two colours.
 
-Written from the standards, with none of our code.
-
-R'G'B' is 0..1. `DeltaE` follows Sharma, Wu, Dalal: The CIEDE2000 color-difference formula (2005).
+Written from the standards, without our code. R'G'B' is 0..1. `DeltaE` follows Sharma, Wu, Dalal: The
+CIEDE2000 color-difference formula (2005).
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ def codes_of(rgb: np.ndarray, matrix: int, *, full: bool, bits: int) -> np.ndarr
 
 
 def rgb_of(codes: np.ndarray, matrix: int, *, full: bool, bits: int) -> np.ndarray:
-    """The way back."""
+    """Reverse `codes_of`."""
     kr, kb = WEIGHTS[matrix]
     scale = 1 << (bits - 8)
     span, low, wide = (
@@ -67,7 +66,7 @@ def board(pix_fmt: str, matrix: int, *, full: bool, bits: int) -> list[np.ndarra
 
 
 def seen(frame: av.VideoFrame) -> np.ndarray:
-    """(ROWS·COLUMNS, 3) R'G'B' of the patches' middles, by the frame's own tags."""
+    """(ROWS·COLUMNS, 3) R'G'B' at the centres of the patches, by the frame's own tags."""
     return seen_in(
         planes(frame),
         int(frame.colorspace),
@@ -77,7 +76,7 @@ def seen(frame: av.VideoFrame) -> np.ndarray:
 
 
 def seen_in(values: list[np.ndarray], matrix: int, *, full: bool, bits: int) -> np.ndarray:
-    """The same of planes."""
+    """Like `seen`, for planes."""
     means = []
     for plane in values:
         height, width = plane.shape[0] // ROWS, plane.shape[1] // COLUMNS
@@ -125,7 +124,7 @@ def write_planes(
 
 
 def differences(path: Path) -> np.ndarray:
-    """ΔE2000 of every patch of the first frame from what it should be."""
+    """ΔE2000 between every patch of the first frame and its expected colour."""
     return delta_e_2000(lab(seen(decoded(path)[0])), lab(PATCHES))
 
 

@@ -1,4 +1,4 @@
-"""What Ray leaves on a machine: processes, shared memory, folders."""
+"""Finds what Ray leaves on a machine: processes, shared memory, folders."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 @dataclass(frozen=True)
 class Left:
-    """What is there of private clusters."""
+    """Remains of private clusters."""
 
     processes: frozenset[int]
     files: frozenset[str]
@@ -89,7 +89,10 @@ def listening(pids: set[int]) -> list[str]:
 
 
 def load_ray() -> None:
-    """Load Ray as a private cluster wants it, for tests that start none: another test of this process may."""
+    """Load Ray with the settings of a private cluster, for tests that start none.
+
+    Another test of this process may start one.
+    """
     from pipelines.cluster import ray_internals, ray_session
 
     if "ray" not in sys.modules:

@@ -1,4 +1,4 @@
-"""Asserts that own their tolerance."""
+"""Assertions with a built-in tolerance."""
 
 from __future__ import annotations
 

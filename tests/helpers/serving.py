@@ -35,7 +35,7 @@ SETTINGS = {
 
 @dataclass
 class Answer:
-    """What a server said."""
+    """A response of a server."""
 
     status: int
     headers: dict[str, str]
@@ -120,13 +120,13 @@ class Server:
             time.sleep(0.05)
 
     def kill(self) -> None:
-        """As a power cut does, for this process."""
+        """Kill this process, as a power cut would."""
         assert self.process is not None
         self.process.kill()
         self._close()
 
     def stop(self) -> int:
-        """As Ctrl-C does; its exit code."""
+        """Stop it as with Ctrl-C; returns its exit code."""
         assert self.process is not None
         self.process.terminate()
         return self._close()

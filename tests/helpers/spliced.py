@@ -1,6 +1,6 @@
-"""Films whose facts change on the way, and containers that say more than their packets.
+"""Films with properties that change in mid-stream, and containers with more information than their packets.
 
-By code, as `tests.media` makes the others.
+They are generated, like those of `tests.media`.
 """
 
 from __future__ import annotations
@@ -186,11 +186,9 @@ _PARENTS = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts"}
 
 
 def rewritten(path: Path, change: Callable[[bytes, bytes], bytes | None]) -> Path:
-    """Every box of the movie header through `change`.
+    """Rewrite boxes of the movie header with `change`: (kind, content) -> other content, or None to drop it.
 
-    (kind, content) -> other content, or None to leave it out.
-
-    Samples keep their places, as FFmpeg writes the movie header behind them.
+    Samples keep their positions, because FFmpeg writes the movie header after them.
     """
     data = path.read_bytes()
     made = b""
@@ -253,7 +251,7 @@ def with_edits(path: Path, edits: Sequence[tuple[int, int]], rate: Fraction) -> 
 
 
 def with_sample_entry(path: Path, change: Callable[[bytes], bytes]) -> Path:
-    """An MP4 or MOV whose (first) sample entry is another: its whole content -> another one."""
+    """An MP4 or MOV with another (first) sample entry. change: its whole content -> the new content."""
 
     def entry(kind: bytes, content: bytes) -> bytes:
         if kind != b"stsd":
@@ -267,13 +265,13 @@ def with_sample_entry(path: Path, change: Callable[[bytes], bytes]) -> Path:
 def with_clap(
     path: Path, width: Fraction, height: Fraction, right: Fraction = Fraction(0), down: Fraction = Fraction(0)
 ) -> Path:
-    """An MP4 or MOV with a clean aperture; right, down: how far its centre lies from that of the picture."""
+    """An MP4 or MOV with a clean aperture; right, down: offset of its centre from that of the frame."""
     numbers = [n for part in (width, height, right, down) for n in (part.numerator, part.denominator)]
     return with_sample_entry(path, lambda entry: entry + _box(b"clap", struct.pack(">8i", *numbers)))
 
 
 def with_pasp(path: Path, sar: Fraction) -> Path:
-    """An MP4 or MOV whose container says another shape of a sample."""
+    """An MP4 or MOV with another sample aspect ratio in the container."""
 
     def change(entry: bytes) -> bytes:
         kept = b"".join(_box(k, c) for k, c in _boxes(entry[78:]) if k != b"pasp")

@@ -1,6 +1,6 @@
-"""Encoders of a maker's hardware that are software, and drivers that fail as drivers do.
+"""Software encoders that simulate hardware encoders, and drivers that fail as real ones do.
 
-Called in children, so by name.
+They are called by name, in child processes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _SEMI_PLANAR = {"yuv420p": "nv12", "yuv420p10le": "p010le"}
 
 @dataclass(frozen=True)
 class StandIn(Encoder):
-    """Software that passes for hardware."""
+    """Software that simulates hardware."""
 
     @property
     def vendor(self) -> str:
@@ -63,7 +63,7 @@ def stand_in(
 
 
 def made_stand_in(encoder: Encoder) -> StandIn:
-    """Software in the place of an encoder of hardware."""
+    """Use software in place of a hardware encoder."""
     own = stand_in(
         encoder.codec,
         size=(encoder.width, encoder.height),

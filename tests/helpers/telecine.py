@@ -1,4 +1,4 @@
-"""Film frames and telecine by hand: every case has the film frames it must come back to."""
+"""Film frames and telecine for tests: for every case, the film frames that have to be restored are known."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def film_frame(
 
 @dataclass
 class Telecined:
-    """What a telecine made: frames of fields, and what the fields are of."""
+    """The result of a telecine: frames of fields, and the film frames of the fields."""
 
     frames: list[np.ndarray] = field(default_factory=list)
     fields: list[int] = field(default_factory=list)

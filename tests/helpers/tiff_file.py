@@ -1,4 +1,4 @@
-"""`write_tiff`: TIFF files of samples that other writers don't offer (TIFF 6.0)."""
+"""`write_tiff`: TIFF files with sample types that other writers don't offer (TIFF 6.0)."""
 
 from __future__ import annotations
 

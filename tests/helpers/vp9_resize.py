@@ -1,9 +1,7 @@
-"""VP9 whose frames tell a size of their own between key frames, as live encoders do when the line gets slow.
+"""VP9 with frames that change their size between key frames, as live encoders do on slow connections.
 
-No encoder here does it.
-
-`resized` writes the header of an inter frame anew, bit by bit (VP9 bitstream specification 0.6, clause 6.2);
-what is drawn is noise.
+No encoder here does it. `resized` rewrites the header of an inter frame bit by bit (VP9 bitstream
+specification 0.6, clause 6.2); the image content is noise.
 """
 
 from __future__ import annotations
