@@ -45,8 +45,8 @@ def weave_frames(
 ) -> Iterator[Frame]:
     """Yield film frames, with the timestamps of the source frames that they are made of.
 
-    frames: source frames from number `first` on, with one neighbour on either side. deinterlacer: creates
-    one, for frames like the given one.
+    frames: source frames from number `first` on, with one neighbour on either side. deinterlacer:
+    creates a deinterlacer for frames like the given one.
     """
     top = pulldown.first_field == "top"
     fields = _FieldPictures(deinterlacer)

@@ -210,7 +210,7 @@ class Degradation:
 
     @property
     def undamaged(self) -> Degradation:
-        """The same degradation with scaling only."""
+        """This degradation with scaling only."""
         return Degradation((DegradationStep(kernel=self.stages[-1].kernel),))
 
     @property

@@ -103,7 +103,7 @@ def estimating(planned: Planned, settings: ExecutionSettings) -> Iterator[Note |
 
 
 def estimate(planned: Planned, settings: ExecutionSettings) -> Estimate:
-    """Estimate time, size and disk space of a run from samples; `estimating` without its progress."""
+    """Estimate time, size and disk space of a run from samples, without reporting progress."""
     return next(event for event in estimating(planned, settings) if isinstance(event, Estimate))
 
 

@@ -173,7 +173,7 @@ def check_times(seen: OutputContents, plan: Plan, info: VideoInfo) -> tuple[Frac
 def check_copied_packets(
     seen: OutputContents, passed: Sequence[CopiedStream], shift: Fraction, plan: Plan
 ) -> None:
-    """Check every copied packet bit by bit, its codec, and that it is offset by no more than the film."""
+    """Check every copied packet: its bits, its codec, and that it is offset by no more than the film."""
     for entry in passed:
         found, digest = seen.counts.get(entry.output_index, 0), seen.digests.get(entry.output_index)
         divisible, name = is_unframed_audio(entry.codec), f"{entry.type} stream {entry.source_index}"

@@ -39,7 +39,7 @@ class Input:
 
     @property
     def shown(self) -> str:
-        """For display, without credentials."""
+        """Name of the input for display, without credentials."""
         return redacted(self.url) if self.url is not None else str(self.path)
 
 

@@ -110,6 +110,6 @@ class CrfTarget:
 
     @classmethod
     def from_json(cls, table: Mapping[str, Any]) -> CrfTarget:
-        """Read it from a plan. Raises KeyError, TypeError, ValueError if it is invalid."""
+        """Read a target from a plan. Raises KeyError, TypeError, ValueError if it is invalid."""
         trials = tuple((float(crf), float(value)) for crf, value in table["trials"])
         return cls(**{**table, "trials": trials})

@@ -26,7 +26,7 @@ class ChildFailedError(Exception):
 def call_in_child(target: str, *arguments: Any, seconds: float) -> Any:
     """Call "module:function" in a child with the same imports; returns its result.
 
-    Raises its errors of `models.errors`, else ChildFailedError.
+    Raises the function's errors of `models.errors` unchanged; for anything else, ChildFailedError.
     """
     path = [p for p in sys.path if p]
     with tempfile.TemporaryDirectory(prefix="vsr-call-") as folder:

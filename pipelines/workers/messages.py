@@ -111,7 +111,7 @@ class ChunkProgress:
     """Messages for the user, repeated for each chunk that causes them."""
 
     def counts(self) -> list[tuple[str, dict[str, str], float]]:
-        """For a cluster's monitoring: (counter, tags, amount)."""
+        """Counts for the monitoring of a cluster: (counter, tags, amount)."""
         steps = [
             ("vsr_seconds", {"step": name.replace(" ", "_")}, spent) for name, spent in self.seconds.items()
         ]

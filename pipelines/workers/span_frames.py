@@ -27,7 +27,7 @@ class FrameCount:
         self.frames = 0
 
     def count(self, frames: Iterator[Frame]) -> Iterator[Frame]:
-        """The same frames, each counted when it is read."""
+        """Pass frames on, and count each when it is read."""
         for frame in frames:
             self.frames += 1
             yield frame

@@ -37,7 +37,7 @@ class CommandGroup(click.Group):
             formatter.write_dl(rows)
 
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:
-        """Like click's; empty texts are refused."""
+        """Add a command as click does, but refuse empty texts of its options."""
         for parameter in cmd.params:
             if isinstance(parameter.type, click.types.StringParamType):
                 parameter.callback = _behind_not_empty(parameter.callback)
@@ -46,7 +46,7 @@ class CommandGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Like click's; newer versions of click have the suggestion built in."""
+        """Resolve a command as click does, with a suggestion, which newer versions of click have built in."""
         name = args[0]
         if self.get_command(ctx, name) is None and not name.startswith("-") and not ctx.resilient_parsing:
             if "run" in self.commands and (os.path.exists(name) or "://" in name):

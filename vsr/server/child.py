@@ -66,7 +66,7 @@ def ask_to_stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def end_now(process: subprocess.Popen[bytes]) -> None:
-    """Kill it and its child processes."""
+    """Kill a command and its child processes."""
     if process.poll() is None:
         if sys.platform == "win32":
             process.kill()

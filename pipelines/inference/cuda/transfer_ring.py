@@ -82,7 +82,7 @@ class StreamAccelerator:
         self._api: Any = getattr(torch, device.type)
 
     def stream(self) -> Any:
-        """As `Accelerator` says."""
+        """Create a queue; see `Accelerator.stream`."""
         return self._api.Stream(self._device)
 
     def event(self) -> Any:
@@ -90,24 +90,24 @@ class StreamAccelerator:
         return self._api.Event(blocking=True)
 
     def on(self, stream: Any) -> contextlib.AbstractContextManager[Any]:
-        """As `Accelerator` says."""
+        """Context in which work is queued; see `Accelerator.on`."""
         found: contextlib.AbstractContextManager[Any] = self._api.stream(stream)
         return found
 
     def wait(self, event: Any) -> None:
-        """As `Accelerator` says."""
+        """Make the current queue wait for an event; see `Accelerator.wait`."""
         self._api.current_stream(self._device).wait_event(event)
 
     def record(self, event: Any) -> None:
-        """As `Accelerator` says."""
+        """Append an event to the current queue; see `Accelerator.record`."""
         event.record(self._api.current_stream(self._device))
 
     def run(self, work: Callable[[], None]) -> None:
-        """Launched at once; the stream executes it in order."""
+        """Launch work at once; the stream executes it in order."""
         work()
 
     def empty(self, layout: Layout, *, pinned: bool) -> Tensor:
-        """As `Accelerator` says."""
+        """Allocate memory; see `Accelerator.empty`."""
         shape, dtype = layout
         return (
             torch.empty(shape, dtype=dtype, pin_memory=True)

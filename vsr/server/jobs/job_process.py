@@ -90,7 +90,7 @@ class JobProcess:
         return self._process.pid
 
     def stop(self, *, at_once: bool = False) -> None:
-        """Stop it after its current chunk, or at once; finished chunks are kept."""
+        """Stop the command after its current chunk, or at once; finished chunks are kept."""
         self._is_stopped = True
         with self._stopping:
             ask_to_stop(self._process)
@@ -98,7 +98,7 @@ class JobProcess:
             threading.Thread(target=self._stop_at_once, name="job-stop", daemon=True).start()
 
     def leave(self, *, at_once: bool = False) -> None:
-        """Stop it because the server ends; the job stays queued."""
+        """Stop the command because the server ends; the job stays queued."""
         self._is_leaving = True
         self.stop(at_once=at_once)
 
