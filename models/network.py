@@ -48,12 +48,12 @@ class Contract:
     """Runs completely in torch, so a CUDA graph can record it."""
 
     def low_precision_at(self, bits: int) -> bool:
-        """Whether it may run in bf16 or fp16 for samples of that many bits."""
+        """Whether the network may run in bf16 or fp16 for samples of that many bits."""
         return self.low_precision and (self.deep_low_precision or bits <= 8)
 
     @property
     def temporal(self) -> bool:
-        """Whether it uses other frames than the current one."""
+        """Whether the network uses other frames than the current one."""
         return self.recurrent or bool(self.past or self.future)
 
 
@@ -83,5 +83,5 @@ class LoadedNetwork:
 
     @property
     def classical(self) -> bool:
-        """Whether it is a classical scaler: no weights, any subsampling, any siting."""
+        """Whether the network is a classical scaler: no weights, any subsampling, any siting."""
         return not self.sha256 and self.contract.halo_px is None

@@ -31,7 +31,7 @@ class Preset:
 
     @property
     def cost(self) -> str:
-        """Its cost as text: "1.6 frames a second and 5.8 GB an hour (1280x720, 2 cores, no GPU)".
+        """The cost as text: "1.6 frames a second and 5.8 GB an hour (1280x720, 2 cores, no GPU)".
 
         Empty if it was not measured.
         """

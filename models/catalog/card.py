@@ -124,7 +124,7 @@ class Card:
         return None if cost is None else float(cost)
 
     def suits_int8(self, bits: int) -> bool:
-        """Whether it has layers on 8-bit integers that are precise enough for samples of that many bits.
+        """Whether the network has 8-bit integer layers that are precise enough for samples of that many bits.
 
         For 10 bits, they must be at least 58 dB from fp32 on ramps, so that no bands are visible.
         """
@@ -138,7 +138,7 @@ class Card:
 
     @property
     def crisp(self) -> bool:
-        """Whether it restores and has crisp weights besides its faithful ones."""
+        """Whether the network restores and has crisp weights besides its faithful ones."""
         return self.restores and bool(self.settings.get("crisp"))
 
 

@@ -88,7 +88,7 @@ class Actor:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it can be given tasks, or be prepared for a call."""
+        """Whether the actor can be given tasks, or be prepared for a call."""
         return self.facts is not None and not self.parked and not self.preparing
 
 

@@ -79,7 +79,7 @@ class _JpegCheck:
     """JPEG: a file that is cut short decodes to grey from there on."""
 
     def is_damaged(self, packet: bytes) -> bool:
-        """Whether its last scan is cut: other bytes after it would change the image.
+        """Whether the last scan of a JPEG is cut: other bytes after it would change the image.
 
         Checked only if there is no end marker (ITU-T T.81 B.1.1.3), which some cameras omit.
         """
@@ -108,7 +108,7 @@ class _ExrCheck:
     """OpenEXR: an image that is cut short decodes to black lines."""
 
     def is_damaged(self, packet: bytes) -> bool:
-        """Whether its offset table names blocks that are missing ("OpenEXR File Layout").
+        """Whether the offset table of an image names blocks that are missing ("OpenEXR File Layout").
 
         For images of one part with one sample per pixel, as FFmpeg reads them.
         """

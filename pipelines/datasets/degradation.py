@@ -215,7 +215,7 @@ class Degradation:
 
     @property
     def coded(self) -> bool:
-        """Whether it includes a codec, so that frames before the first used one matter."""
+        """Whether the degradation includes a codec, so that frames before the first used one matter."""
         return any(s.codec for s in self.stages)
 
     def record(self) -> dict[str, Any]:

@@ -42,7 +42,7 @@ class Library:
 
     @property
     def wanted(self) -> str:
-        """In pip's syntax: "av>=18.1,<19"."""
+        """The supported versions in pip's syntax: "av>=18.1,<19"."""
         bounds = [f">={self.floor}"] * bool(self.floor) + [f"<{self.ceiling}"] * bool(self.ceiling)
         return self.name + ",".join(bounds)
 

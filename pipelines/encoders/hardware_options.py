@@ -66,7 +66,7 @@ def hardware_formats(codec: str, vendor: str) -> set[str]:
 
 
 def hardware_options(codec: str, vendor: str, *, preset: str, crf: float, pix_fmt: str) -> dict[str, str]:
-    """Options of such an encoder.
+    """Options of a hardware encoder.
 
     preset: draft, balanced, archive, or a preset of the encoder. crf: in the scale of the software encoder.
     Raises UsageError for a preset if the encoder has none.

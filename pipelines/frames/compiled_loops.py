@@ -18,5 +18,5 @@ except ImportError:  # pragma: no cover - numba is a dependency, but not on ever
     COMPILED = False
 
     def compiled(function: Any) -> Any:
-        """Return the function as it is."""
+        """Return the function unchanged, as numba is not installed."""
         return function

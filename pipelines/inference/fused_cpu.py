@@ -74,7 +74,7 @@ class FusedNetwork:
 
     @staticmethod
     def takes(network: LoadedNetwork) -> bool:
-        """Whether a network has this form."""
+        """Whether a network can be run in this way: packed planes in, packed residual out."""
         way = getattr(type(network.module), "trunk", BicubicSkip.trunk)
         return (
             way is not BicubicSkip.trunk

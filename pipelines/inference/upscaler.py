@@ -174,7 +174,7 @@ class Upscaler:
         return self._finished(window, planes)
 
     def _directly(self, frames: Sequence[Sequence[np.ndarray]], now: int) -> list[np.ndarray]:
-        """The same result as the cascade's, up to rounding, from integers to integers."""
+        """Compute the same result as the cascade, up to rounding, from integers to integers."""
         for stage in self._direct:
             planes = stage(frames, now)
             frames, now = [planes], 0

@@ -114,7 +114,7 @@ class PixelFormat:
 
     @property
     def bytes_per_sample(self) -> int:
-        """1, 2 or 4."""
+        """Bytes per sample: 1, 2 or 4."""
         return 4 if self.is_float else 1 if self.bits <= 8 else 2
 
 

@@ -312,7 +312,7 @@ class Chunk:
 
     @property
     def frame_count(self) -> int:
-        """Number of its frames."""
+        """Number of frames in the chunk."""
         return self.stop_frame - self.start_frame
 
 

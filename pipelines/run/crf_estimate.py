@@ -44,7 +44,7 @@ _STEEP = 3.0
 
 @dataclass(frozen=True)
 class ChunkSample:
-    """A chunk, tried or not."""
+    """A chunk of a film, whether it was tried or not."""
 
     frames: int
     source_bytes: int

@@ -28,7 +28,7 @@ __all__ = ["KeptWork", "finished_output", "kept_work"]
 
 @dataclass(frozen=True, eq=False)
 class KeptWork:
-    """What a run of a plan would find."""
+    """Work of earlier runs that a run of a plan would find."""
 
     planned: Planned
     """With the chunks that are finished, and the choices that an earlier run of the same command had made."""

@@ -97,7 +97,7 @@ class CrfTarget:
         )
 
     def shown(self, value: float) -> str:
-        """A value of its kind, in words."""
+        """A size or a VMAF, in words."""
         return shown_bytes(value) if self.kind == "size" else f"VMAF {value:.2f}"
 
     def outcome(self, size: int) -> str:

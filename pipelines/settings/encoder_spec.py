@@ -168,7 +168,7 @@ class Encoder:
 
     @property
     def is_picture(self) -> bool:
-        """Whether it encodes each frame as a separate image file."""
+        """Whether the encoder writes each frame as a separate image file."""
         return self.container in {"image2", "sequence"}
 
     @property
@@ -198,5 +198,5 @@ class Encoder:
 
     @property
     def is_sequence(self) -> bool:
-        """Whether it encodes a film as an image sequence."""
+        """Whether the encoder writes a film as an image sequence."""
         return self.container == "sequence"

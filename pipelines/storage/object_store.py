@@ -36,7 +36,7 @@ class Url(str):
 
 
 def is_url(text: str) -> bool:
-    """Whether it looks like a URL that could be downloaded."""
+    """Whether a name looks like a URL that could be downloaded."""
     return re.match(r"[a-z][a-z0-9+.-]*://", text) is not None
 
 

@@ -77,7 +77,7 @@ class FrameOrderCheck:
         return thumbnail(frame.planes, self._source, self._plan.color, self._grid, self._plan.luma_matrix)
 
     def result(self, frame: Frame) -> None:
-        """Compare the result of the frame.
+        """Compare the result of the latest source frame with its source.
 
         Raises VerificationError for another timestamp, or the content of the frame before.
         """

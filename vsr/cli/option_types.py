@@ -48,7 +48,7 @@ class CodecName(click.Choice):  # type: ignore[type-arg]
         super().__init__(["hevc", "h264", "av1", "prores", "ffv1"], case_sensitive=False)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """`x265` -> `hevc`."""
+        """Convert an alias, such as `x265`, to our name, `hevc`."""
         from pipelines.settings.run_settings import CODEC_ALIASES
 
         return super().convert(CODEC_ALIASES.get(str(value).lower(), value), param, ctx)
@@ -60,7 +60,7 @@ class Factor(click.ParamType):  # type: ignore[type-arg]
     name = "N"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """`2x` -> 2."""
+        """Convert text, such as `2x`, to an integer."""
         text = str(value).strip().lower()
         try:
             factor = float(text[:-1]) / 100 if text.endswith("%") else float(text.strip("x×"))
@@ -94,7 +94,7 @@ class Amount(click.ParamType):  # type: ignore[type-arg]
         self._unit, self._is_share, self._is_positive = unit, is_share, is_positive
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """`6s` -> 6.0, `50%` -> 0.5."""
+        """Convert text with a unit, such as `6s` to 6.0, and `50%` to 0.5."""
         text = str(value).strip().lower()
         text, divisor = (text[:-1], 100) if self._is_share and text.endswith("%") else (text, 1)
         try:
@@ -120,5 +120,5 @@ class RestorationLevel(Amount):
         super().__init__(is_share=True)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """`auto`, or a number as a float."""
+        """Convert a number to a float; `auto` stays."""
         return "auto" if str(value).strip().lower() == "auto" else super().convert(value, param, ctx)

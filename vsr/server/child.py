@@ -60,7 +60,7 @@ def start(
 
 
 def ask_to_stop(process: subprocess.Popen[bytes]) -> None:
-    """Send Ctrl-C: after the first it finishes the current chunk, after the second it ends at once."""
+    """Send Ctrl-C: the first lets a command finish its current chunk, the second ends it at once."""
     if process.poll() is None:
         process.send_signal(getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM))
 

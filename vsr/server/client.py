@@ -76,7 +76,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
     """Refuses redirections, so that the token is sent to the given server only."""
 
     def redirect_request(self, *args: Any, **more: Any) -> None:
-        """Refuse."""
+        """Refuse the redirection."""
         del args, more
 
 

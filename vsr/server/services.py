@@ -39,7 +39,7 @@ class ServerOptions:
 
 
 class Services:
-    """Created before the first request.
+    """All parts of a running server; created before the first request.
 
     `begin` starts jobs, `close` ends everything but running jobs, which `scheduler` stops.
     """

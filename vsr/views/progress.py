@@ -173,7 +173,7 @@ class _Rates:
                 del self._steps[worker]  # gone, or without work
 
     def text(self) -> str:
-        """Empty for a single worker."""
+        """The rates as text; empty for a single worker."""
         if len(self._steps) < 2:
             return ""
         rates = []

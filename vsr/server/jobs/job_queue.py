@@ -86,7 +86,7 @@ class QueuedJob:
 
 
 class JobQueue:
-    """All methods may be called from any thread."""
+    """The jobs of a server in SQLite; all methods may be called from any thread."""
 
     def __init__(self, file: Path, on_change: Callable[[QueuedJob | None], None] = lambda _: None) -> None:
         """on_change: called with a job that is new or has changed.
