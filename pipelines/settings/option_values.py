@@ -65,7 +65,7 @@ def _number(text: str) -> Fraction:
 def parse_frame_rate(text: str) -> Fraction:
     """Parse frames per second; decimals close to an NTSC rate mean this rate.
 
-    >>> parse_rate("23.976")
+    >>> parse_frame_rate("23.976")
     Fraction(24000, 1001)
     """
     try:
