@@ -41,7 +41,10 @@ class Dists:
 
     @classmethod
     def read(cls, paths: tuple[str, ...]) -> Dists:
-        """Read both files. Raises UsageError for unsuitable files, MediaError for unreadable ones."""
+        """Read the authors' weights and VGG16's.
+
+        Raises UsageError for unsuitable files, MediaError for unreadable ones.
+        """
         backbone, rest = find_backbone(paths, "DISTS", _RECIPE)
         alpha, beta = rest.get("alpha"), rest.get("beta")
         if (

@@ -14,7 +14,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 def code_digest(root: Path = _ROOT) -> str:
     """Hash of our source code, including subfolders, each file by its path below `root`.
 
-    Driver and workers must have the same.
+    Driver and workers must have the same hash.
     """
     digest = hashlib.sha256()
     files = [path for package in ("models", "pipelines") for path in (root / package).rglob("*.py")]

@@ -27,9 +27,9 @@ _Made = TypeVar("_Made")
 
 
 class TileThreadPool:
-    """A number of threads that divides torch's threads evenly, or threads with one of torch's each.
+    """Threads that process tiles, each with an equal share of torch's threads, or with one of them.
 
-    Bits do not depend on it (tests/pipelines/inference/test_tile_threads.py).
+    Bits do not depend on their number (tests/pipelines/inference/test_tile_threads.py).
     """
 
     def __init__(self, most: int, *, small_maps: bool = False) -> None:
@@ -44,8 +44,8 @@ class TileThreadPool:
         self._pool = ThreadPoolExecutor(self.count, "tile") if self.count > 1 else None
         if self._pool is None:
             return
-        # What a thread sets counts for itself and for all that use torch for the first time later, but not
-        # for those that have asked.
+        # The number that a thread sets applies to itself and to threads that use torch for the first time
+        # later, but not to threads that have read it before.
         together = threading.Barrier(self.count)
 
         def begin() -> None:
@@ -59,7 +59,7 @@ class TileThreadPool:
         torch.set_num_threads(cores)
 
     def map(self, work: Callable[[_Given], _Made], given: Sequence[_Given]) -> Iterator[_Made]:
-        """Results in order. Raises what `work` raises, after all threads have finished."""
+        """Yield results in order. Raises what `work` raises, after all threads have finished."""
         if self._pool is None or len(given) < 2:
             for one in given:
                 made = work(one)

@@ -266,7 +266,7 @@ def _take_over(part: Tile, number: int, scale: int, before: list[Tensor], down: 
 
 
 def batches(parts: Sequence[Tile]) -> list[list[int]]:
-    """Numbers of the tiles that form a batch.
+    """Numbers of the tiles that form each batch.
 
     They depend on the plan alone, not on which tiles are static, black or cached. Batches of one shape have
     one size, at most BATCH; the last one is filled up with its last tile.
