@@ -39,22 +39,22 @@ from vsr.pages.compare_page import compare_page
 IMAGES = Path(__file__).parent / "images"
 SECONDS = 4.6
 CROP = (slice(150, 420), slice(560, 840))
-"""Rows and columns of the 720p frame; shown twice as large."""
+"""Rows and columns of the 720p frame, shown at twice their size."""
 CRF = "27"
-"""Of the small copy in H.264: some 0.4 Mbit/s."""
+"""CRF of the downscaled H.264 copy, about 0.4 Mbit/s."""
 FACE = (slice(36, 196), slice(310, 522))
-"""Of the clip's own frame; shown twice as large."""
+"""Rows and columns of the original frame, shown at twice their size."""
 SIGMA = 10
-"""Noise, in codes of 8 bits."""
+"""Standard deviation of the noise, in 8-bit values."""
 RANGE = "2-4.5"
 OPTIONS: tuple[dict[str, float], ...] = (
     *({"restore": n} for n in (0.0, 0.4, 0.8)),
     *({"restore": 0.6, "detail": n} for n in (0.0, 0.5, 1.0)),
     *({"restore": 0.6, "strength": n} for n in (0.0, 0.5, 1.0)),
 )
-"""Of `vsr run`, one row of pictures for each."""
+"""Options of `vsr run`: a row of images for each option."""
 SCENES = ("meadow-1.mkv", "meadow-2.mkv", "meadow-3.mkv")
-"""Parts of the clip, as films."""
+"""Parts of the clip that are shown as films."""
 
 
 def before_after(clip: Path, folder: Path) -> None:

@@ -34,7 +34,7 @@ _LEAST = 1e-12
 def layers_from_units(
     convolutions: Mapping[str, nn.Conv2d], units: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
-    """Make the tensors that `models.layers.int8.read_layers` reads from a chain of convolutions.
+    """Convert a chain of convolutions to the tensors that `models.layers.int8.read_layers` reads.
 
     convolutions: "head.limited" and "head.full", the first layer for sample values of either range, then the
     others in order. units: (C,), the units of each layer's output activations, by layer name; "head" for the

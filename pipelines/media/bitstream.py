@@ -126,7 +126,7 @@ _CFHD_SHAPE = frozenset({b"\x00\x14", b"\x00\x15", b"\x00\x46", b"\x00\x54"})
 def film_header(codec: str, data: bytes, length_size: int) -> bytes:
     """The part of a key packet that describes the whole film (size, format, colour, SAR), for comparisons.
 
-    Empty if the packet contains none. Two that differ need not differ in any of these properties.
+    Empty if the packet contains none. Two headers may differ although all of these properties are equal.
     """
     if codec == "h264":
         heads = itertools.takewhile(lambda u: not 1 <= u[0] & 31 <= _H264_IDR, nal_units(data, length_size))

@@ -252,7 +252,7 @@ class PairedReader:
             self.notes.append("interlaced video is compared as it is stored, both fields in one picture")
 
     def size(self, number: int) -> tuple[int, int]:
-        """(width, height) of one video, upright; of the first, what the others were made of."""
+        """(width, height) of one video, upright; of the first, the part that the others were made from."""
         whole = upright_size(self.films[number])
         return self._crop.size(*whole) if self._crop and number == 0 else whole
 

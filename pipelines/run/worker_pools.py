@@ -60,7 +60,7 @@ def open_workers(
 def local_workers(
     settings: ExecutionSettings, environment: Mapping[str, str], allocation: WorkerAllocation
 ) -> ProcessPool:
-    """Child processes. environment: variables in addition to the common ones."""
+    """Create a pool of child processes. environment: variables in addition to the common ones."""
     environments = [{**one, **environment} for one in _environments(settings, allocation)]
     return ProcessPool(environments) if settings.workers else ProcessPool(environments, allocation.surplus)
 
