@@ -121,6 +121,7 @@ _READ_ON = f"{_FILM_END}::test_matroska_joined_byte_by_byte_keeps_every_picture_
 
 _DECODER = "tests/pipelines/codec/test_decoder.py"
 _FIRST_FRAMES = "tests/pipelines/probe/test_first_frames.py"
+_REFUSALS = "tests/pipelines/probe/test_refusals.py"
 _ANY_FORMAT = "tests/pipelines/run/test_every_pixel_format.py"
 _PHOTOS = "tests/pipelines/media/test_tile_assembly.py"
 _WHOLE = f"{_PHOTOS}::test_a_photo_of_tiles_is_the_one_that_ffmpeg_puts_together"
@@ -130,6 +131,31 @@ _CHAPTERS = "tests/pipelines/file_parsing/test_matroska_chapters.py"
 _PLACES = "tests/vsr/cli/test_names_and_places.py"
 
 MUTANTS = (
+    Mutant(
+        64, "an encrypted film is decoded", "pipelines/probe/probe.py",
+        "    if stream.index in encrypted:\n", "    if False:\n",
+        f"{_REFUSALS}::test_an_encrypted_film_is_refused_with_what_decrypts_it",
+    ),
+    Mutant(
+        64, "encryption is known by one name", "pipelines/file_parsing/encryption.py",
+        'b"encm", b"drmi", b"drms"', 'b"encm"',
+        f"{_REFUSALS}::test_a_film_of_another_scheme_is_refused_as_well",
+    ),
+    Mutant(
+        64, "scrambling is not looked for", "pipelines/probe/refusals.py",
+        "    if not look.pts and is_scrambled(path):", "    if False:",
+        f"{_REFUSALS}::test_a_scrambled_broadcast_is_called_so",
+    ),
+    Mutant(
+        23, "an encrypted track is passed on", "pipelines/containers/container_support.py",
+        "    if stream.is_encrypted:\n", "    if False:\n",
+        f"{_REFUSALS}::test_an_encrypted_track_beside_the_film_is_refused_before_work_or_left_out",
+    ),
+    Mutant(
+        21, "GXF is not opened", "pipelines/media/demuxer.py",
+        "ogg,mxf,gxf,gif,", "ogg,mxf,gif,",
+        f"{_REFUSALS}::test_a_film_of_a_broadcast_server_is_read",
+    ),
     Mutant(
         24, "a photo's tiles are laid column by column", "pipelines/media/tile_assembly.py",
         "top, left = place // photo.columns * high, place % photo.columns * wide",

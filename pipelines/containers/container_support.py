@@ -105,6 +105,8 @@ def is_made_by_muxer(source: InputContainer, info: VideoInfo, stream: Stream) ->
 
 
 def _refusal(source: InputContainer, stream: Stream, container: str) -> str:
+    if stream.is_encrypted:
+        return "it is encrypted, and what a player needs besides the key would not be in the result"
     if stream.is_cover and container == "matroska":
         return ""
     if (

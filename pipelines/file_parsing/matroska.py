@@ -24,6 +24,7 @@ __all__ = [
     "joined_films",
     "matroska_flaw",
     "top_elements",
+    "track_entries_with",
     "track_headers",
 ]
 
@@ -243,6 +244,20 @@ def codec_ids(path: str | os.PathLike[str]) -> list[str]:
     entries = elements(head, *_TRACK_PATH)
     return [
         next((str(name, "ascii", "replace") for name in elements(entry, _CODEC_ID)), "") for entry in entries
+    ]
+
+
+def track_entries_with(path: str | os.PathLike[str], *within: int) -> list[int]:
+    """The places among the tracks of a Matroska file of those with an element at that path of IDs.
+
+    Raises OSError.
+    """
+    with open(path, "rb") as file:
+        head = file.read(_HEAD_BYTES)
+    return [
+        number
+        for number, entry in enumerate(elements(head, *_TRACK_PATH))
+        if any(map(len, elements(entry, *within)))
     ]
 
 

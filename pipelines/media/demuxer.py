@@ -59,7 +59,7 @@ def _decodes_pictures(name: str) -> bool:
 
 
 FORMATS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h261,h263,h264,hevc,vvc,obu,av1,ivf,flv,asf,ogg,mxf,gif,"
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h261,h263,h264,hevc,vvc,obu,av1,ivf,flv,asf,ogg,mxf,gxf,gif,"
     "nut,vc1,dirac,mjpeg,rm,dv,wtv,apng,yuv4mpegpipe,image2,png_pipe,jpeg_pipe,webp_pipe,tiff_pipe,bmp_pipe,exr_pipe,dpx_pipe"
 )
 """Demuxers that may open an input: no playlists, no concatenation, no devices."""

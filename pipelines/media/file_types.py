@@ -59,7 +59,7 @@ VIDEO_SUFFIXES = frozenset(
             ".m2v",
             ".wtv",
         ),
-        *(".dv", ".mxf", ".nut", ".gif", ".y4m", ".ivf", ".obu", ".h264", ".264", ".hevc", ".265"),
+        *(".dv", ".mxf", ".gxf", ".nut", ".gif", ".y4m", ".ivf", ".obu", ".h264", ".264", ".hevc", ".265"),
     }
 )
 """Suffixes that are searched for in folders: containers of `demuxer.FORMATS`, and raw streams."""

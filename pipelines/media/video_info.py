@@ -77,6 +77,7 @@ class Stream:
     priming: Literal["", "hidden", "known"] = ""
     """What comes first is decoded and not heard: an edit list hides it, or the container gives the codec's
     delay."""
+    is_encrypted: bool = False
 
 
 @dataclass(frozen=True)

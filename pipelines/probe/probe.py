@@ -7,7 +7,6 @@ frames (raw streams, field pairs, packed B-frames), the whole file is decoded on
 from __future__ import annotations
 
 import bisect
-import contextlib
 import hashlib
 import os
 from array import array
@@ -51,7 +50,8 @@ from pipelines.probe.frame_times import (
 )
 from pipelines.probe.opaque_files import INKS, is_opaque
 from pipelines.probe.packet_index import walk_packets
-from pipelines.probe.stream_choice import choose_stream, other_streams
+from pipelines.probe.refusals import refuse_encrypted, refuse_unseen
+from pipelines.probe.stream_choice import choose_stream, encrypted_streams, other_streams
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -159,6 +159,9 @@ def _read(
 ) -> tuple[VideoInfo, int, PacketWalk]:
     """Read (facts about the file, the stream's AVFieldOrder, all that its packets told)."""
     stream = choose_stream(container, video_stream)
+    encrypted = encrypted_streams(container)
+    if stream.index in encrypted:
+        refuse_encrypted(path, format_of(container))
     context = _checked_context(stream, path)
     codec = context.codec.canonical_name if hasattr(context.codec, "canonical_name") else context.name
     codec = {"libdav1d": "av1"}.get(codec, codec)
@@ -173,7 +176,7 @@ def _read(
     look.lost |= unread_layers(codec, context.extradata, look.first).union(
         *(unread_parts(file, codec) for file in files)
     )
-    _refuse_unseen(seen, path, is_tiff=codec == "tiff")
+    refuse_unseen(seen, path, is_tiff=codec == "tiff")
     pixels, opaque = planar_format(look.pix_fmt), is_opaque(codec, look.pix_fmt, files)
     look.lost |= {INKS} if opaque and codec == "mjpeg" else set()
     if photo:
@@ -219,7 +222,7 @@ def _read(
         linear=linear,
         epochs=seen.epochs,
         start=seen.others.start or Fraction(0),
-        streams=other_streams(container, stream, seen),
+        streams=other_streams(container, stream, seen, encrypted),
         samples=seen.others.kept(),
         chapters=len(container.chapters()),
         captions=look.captions or seen.dynamic_hdr.captions,
@@ -252,30 +255,6 @@ def _checked_context(stream: VideoStream, path: str | os.PathLike[str]) -> Video
             " million pixels"
         )
     return context
-
-
-def _refuse_unseen(seen: PacketWalk, path: str | os.PathLike[str], *, is_tiff: bool) -> None:
-    """Raise MediaError if no frame of the film can be shown as intended."""
-    look = seen.look
-    if not len(seen.index):
-        raise MediaError(
-            f"{path}: its video stream holds no packets; it may be only the start of a segmented video"
-        )
-    if not look.pts and _is_animated_webp(path):
-        raise MediaError(
-            f"{path}: is an animated WebP, which FFmpeg can't read; make a .gif, an animated .png or numbered"
-            " pictures of it first"
-        )
-    if not look.pts:
-        raise MediaError(
-            f"{path}: no frame of its video can be decoded{': ' + look.error if look.error else ''}"
-            f"{'; save it as a TIFF or PNG of 8 or 16 bits' if is_tiff else ''}"
-        )
-    if look.dolby_vision_only or seen.dynamic_hdr.facts.dolby_vision == 5:
-        raise MediaError(
-            f"{path}: is Dolby Vision without a base layer (profile 5, or 10.0), whose colours only its own"
-            " player knows; expected HDR10, HLG, or Dolby Vision on top of one of them"
-        )
 
 
 def _notes(
@@ -344,14 +323,6 @@ def _first_shown_after(row: int, seen: PacketWalk, expected: array[int], *, line
     if linear:
         return row // 2  # a frame may come as two fields
     return bisect.bisect_left(expected, seen.index.pts[row])
-
-
-def _is_animated_webp(path: str | os.PathLike[str]) -> bool:
-    """By the flag in its header: WebP container specification, "Extended File Format"."""
-    with contextlib.suppress(OSError), open(path, "rb") as file:
-        head = file.read(21)
-        return head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and bool(head[20] & 2)
-    return False
 
 
 def _first_facts(packets: Iterable[PacketData], setup: DecoderSetup) -> FrameFacts | None:

@@ -14,12 +14,13 @@ from av.stream import Disposition
 
 from models.errors import MediaError, UsageError
 from pipelines.codec.ffmpeg_log import captured_log
+from pipelines.file_parsing.encryption import encrypted_tracks
 from pipelines.file_parsing.file_bytes import movie_tracks, sample_format
 from pipelines.file_parsing.matroska import codec_ids
 from pipelines.media.video_info import Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     from av.container import InputContainer
     from av.stream import Stream as AnyStream
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from pipelines.media.packet_reader import PacketData
     from pipelines.probe.packet_index import PacketWalk
 
-__all__ = ["choose_stream", "other_streams"]
+__all__ = ["choose_stream", "encrypted_streams", "other_streams"]
 
 
 def choose_stream(container: InputContainer, number: int | None = None) -> VideoStream:
@@ -69,8 +70,22 @@ def _name(container: InputContainer) -> str:
     return container.name.removeprefix("file:")
 
 
-def other_streams(container: InputContainer, film: VideoStream, seen: PacketWalk) -> tuple[Stream, ...]:
-    """All streams but the film, in the order of the file."""
+def encrypted_streams(container: InputContainer) -> frozenset[int]:
+    """Indexes of the streams that can't be decoded without a key, as far as the file says so."""
+    name = container.format.name
+    if not (found := encrypted_tracks(_name(container), name)):
+        return frozenset()
+    if name.startswith("mov"):
+        return frozenset(s.index for s in container.streams if s.id in found)
+    tracks = (s for s in container.streams if s.type in {"video", "audio", "subtitle"})
+    tracks = (s for s in tracks if not s.disposition & Disposition.attached_pic)
+    return frozenset(s.index for place, s in enumerate(tracks) if place in found)
+
+
+def other_streams(
+    container: InputContainer, film: VideoStream, seen: PacketWalk, encrypted: Container[int]
+) -> tuple[Stream, ...]:
+    """All streams but the film, in the order of the file. encrypted: see `encrypted_streams`."""
     own_names = _own_names(container)
     return tuple(
         Stream(
@@ -87,6 +102,7 @@ def other_streams(container: InputContainer, film: VideoStream, seen: PacketWalk
             * float(s.time_base or 0),
             begins=_begin(seen.others.first.get(s.index, ())) * Fraction(s.time_base or 1),
             priming=_priming(s, seen.others.first.get(s.index, ())),
+            is_encrypted=s.index in encrypted,
         )
         for s in container.streams
         if s.index != film.index
