@@ -132,6 +132,21 @@ _PLACES = "tests/vsr/cli/test_names_and_places.py"
 
 MUTANTS = (
     Mutant(
+        23, "fillers between subtitles are taken for subtitles", "pipelines/probe/packet_index.py",
+        "seen.counts.get(number, 0) + (not is_filler(packet))", "seen.counts.get(number, 0) + 1",
+        f"{_TRACKS}::test_timed_text_without_a_word_does_not_keep_a_film_out_of_matroska",
+    ),
+    Mutant(
+        20, "sizes in AV1 between key frames are not looked for", "pipelines/media/frame_sizes.py",
+        'return self._codec == "av1" and self._av1_sees_a_size(bytes(data))', "return False",
+        f"{_FACTS}::test_a_size_that_av1_tells_between_key_frames_is_refused_before_work",
+    ),
+    Mutant(
+        20, "a frame of AV1 is asked for its size at another bit", "pipelines/media/frame_sizes.py",
+        "    bits.take(2)  # resilience, and whether probabilities stay", "    bits.take()",
+        f"{_FACTS}::test_a_size_that_av1_tells_between_key_frames_is_refused_before_work",
+    ),
+    Mutant(
         64, "an encrypted film is decoded", "pipelines/probe/probe.py",
         "    if stream.index in encrypted:\n", "    if False:\n",
         f"{_REFUSALS}::test_an_encrypted_film_is_refused_with_what_decrypts_it",

@@ -34,7 +34,6 @@ __all__ = [
     "nal_length_size",
     "nal_units",
     "obus_at",
-    "resizes",
     "sei_messages",
     "sei_unit",
     "with_unit",
@@ -178,49 +177,6 @@ def film_header(codec: str, data: bytes, length_size: int) -> bytes:
         pairs = (data[at : at + 4] for at in range(0, min(len(data), 1024), 4))
         return b"".join(pair for pair in pairs if pair[:2] in _CFHD_SHAPE)
     return data[_HEADER_AT.get(codec, slice(0, 0))]
-
-
-def resizes(codec: str, data: memoryview) -> bool:
-    """Whether a packet holds an inter frame with a new size, as live encoders send on slow connections.
-
-    Only VP9 is checked (bitstream specification 0.6, clauses 6.2 and 7.2): a frame usually has the size of
-    its first reference.
-    """
-    return codec == "vp9" and any(map(_tells_a_size, _vp9_frames(data)))
-
-
-def _vp9_frames(data: memoryview) -> Iterator[memoryview]:
-    """The frames of a packet, which may be a superframe (annex B).
-
-    Its last byte gives number and size of the lengths before it.
-    """
-    mark = data[-1] if len(data) else 0
-    count, length = (mark & 7) + 1, (mark >> 3 & 3) + 1
-    index = 2 + count * length
-    if mark & 0xE0 != 0xC0 or len(data) <= index or data[-index] != mark:
-        yield data
-        return
-    at, sizes = 0, data[1 - index : -1]
-    for place in range(0, len(sizes), length):
-        size = int.from_bytes(sizes[place : place + length], "little")
-        yield data[at : at + size]
-        at += size
-
-
-def _tells_a_size(frame: memoryview) -> bool:
-    head = int.from_bytes(bytes(frame[:8]).ljust(8, b"\0"), "big")
-
-    def bits(at: int, count: int = 1) -> int:
-        return head >> 64 - at - count & (1 << count) - 1
-
-    at = 4 + (bits(2, 2) == 3)
-    # not a VP9 frame, a frame that is shown again, or a key frame
-    if bits(0, 2) != 2 or bits(at) or not bits(at + 1):
-        return False
-    shown, resilient, at = bits(at + 2), bits(at + 3), at + 4
-    alone = not shown and bits(at)
-    at += (not shown) + 2 * (not resilient)
-    return bool(alone) or not bits(at + 20)  # after 8 flags and three references of 4 bits
 
 
 def _is_of_the_film(payload: bytes) -> bool:

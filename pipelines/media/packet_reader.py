@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
-__all__ = ["LASTING_SIDE_DATA", "Check", "CurrentSideData", "PacketData", "PacketReader"]
+__all__ = ["LASTING_SIDE_DATA", "Check", "CurrentSideData", "PacketData", "PacketReader", "is_filler"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,15 @@ class PacketData:
     valid."""
     checks: tuple[tuple[int, int], ...] = ()
     """(pts, `decoder.checksum`) of frames that begin here, as decoded by the container's own decoder."""
+
+
+def is_filler(packet: av.Packet[Any]) -> bool:
+    """Whether this is an empty sample between subtitles of an MP4 (3GPP TS 26.245).
+
+    The muxer inserts its own.
+    """
+    context = getattr(packet.stream, "codec_context", None)
+    return context is not None and context.name == "mov_text" and bytes(packet) == b"\x00\x00"
 
 
 LASTING_SIDE_DATA = ("new_extradata", "palette", "param_change")

@@ -24,6 +24,7 @@ from pipelines.containers.track_times import (
 )
 from pipelines.media.bitstream import nal_length_size, nal_units
 from pipelines.media.demuxer import open_decoder
+from pipelines.media.packet_reader import is_filler
 from pipelines.media.timestamps import EpochClock
 from pipelines.output.track_shift import copied_window, start_shift
 
@@ -45,7 +46,6 @@ __all__ = [
     "check_stop",
     "copied_packets",
     "is_annex_b",
-    "is_filler",
     "joined_units",
     "packet_seconds",
 ]
@@ -314,15 +314,6 @@ def joined_units(data: bytes, codec: str, stream: AnyStream) -> bytes:
         unit.rstrip(b"\0") for unit in nal_units(data, nal_length_size(codec, stream.codec_context.extradata))
     )
     return b"".join(len(unit).to_bytes(4, "big") + unit for unit in units)
-
-
-def is_filler(packet: Packet) -> bool:
-    """Whether this is an empty sample between subtitles of an MP4 (3GPP TS 26.245).
-
-    The muxer inserts its own.
-    """
-    context = getattr(packet.stream, "codec_context", None)
-    return context is not None and context.name == "mov_text" and bytes(packet) == b"\x00\x00"
 
 
 def _payload(packet: Packet) -> bytes:

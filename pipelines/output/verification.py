@@ -19,6 +19,7 @@ from pipelines.codec.decoder import planes_as
 from pipelines.media.demuxer import open_source, packets_of
 from pipelines.media.dynamic_hdr import dynamic_hdr_of
 from pipelines.media.hdr_metadata import equal_within_units, static_metadata
+from pipelines.media.packet_reader import is_filler
 from pipelines.media.pixel_format import planar_format
 from pipelines.output.picture_verification import (
     SEAM_FRAMES,
@@ -34,7 +35,7 @@ from pipelines.output.result_contents import (
     check_descriptions,
     check_times,
 )
-from pipelines.output.stream_copy import check_stop, is_filler
+from pipelines.output.stream_copy import check_stop
 from pipelines.output.track_shift import start_shift
 from pipelines.plan.output_names import output_pattern
 

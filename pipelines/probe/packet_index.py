@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import av
 
 from pipelines.file_parsing.container_check import detects_truncation
-from pipelines.media.bitstream import film_header, is_clean_point, nal_length_size, resizes
+from pipelines.media.bitstream import film_header, is_clean_point, nal_length_size
 from pipelines.media.demuxer import open_decoder, to_gap
-from pipelines.media.packet_reader import CurrentSideData, PacketData
+from pipelines.media.frame_sizes import ResizeDetector
+from pipelines.media.packet_reader import CurrentSideData, PacketData, is_filler
 from pipelines.media.timestamps import EpochClock
 from pipelines.media.video_info import NO_PTS, PacketIndex
 from pipelines.probe.dynamic_hdr_look import DynamicHdrLook
@@ -187,6 +188,7 @@ class _Walk:
         self._length_size = nal_length_size(codec, stream.codec_context.extradata)
         self._clock = EpochClock(container)
         self._in_force = CurrentSideData()
+        self._sizes = ResizeDetector(codec)
         self._header = b""
         self._place = 0
         """Position of the film's previous packet in the file."""
@@ -225,7 +227,7 @@ class _Walk:
     def _count(self, packet: Packet) -> None:
         """Record a packet of any stream."""
         number, seen = packet.stream_index, self._seen
-        seen.counts[number] = seen.counts.get(number, 0) + 1
+        seen.counts[number] = seen.counts.get(number, 0) + (not is_filler(packet))
         self._clock.see(packet)
         if packet.pts is not None:
             self._ends[number] = max(self._ends.get(number, 0), packet.pts + (packet.duration or 0))
@@ -246,7 +248,7 @@ class _Walk:
         look.first = look.first or data
         if data:
             seen.dynamic_hdr.see(self._codec, data, self._length_size, side)
-        seen.resizes = seen.resizes or resizes(self._codec, memoryview(packet))
+        seen.resizes = seen.resizes or self._sizes.sees_a_size(memoryview(packet))
         if packet.pos is not None:
             seen.repeats |= 0 <= packet.pos < self._place
             self._place = packet.pos

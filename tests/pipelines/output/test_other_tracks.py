@@ -585,6 +585,15 @@ def test_a_track_without_packets_that_does_not_fit_is_left_out_and_said(tmp_path
     assert planned_of(events).dropped == ("audio stream 1 (aac): it holds nothing",)
 
 
+def test_timed_text_without_a_word_does_not_keep_a_film_out_of_matroska(tmp_path: Path) -> None:
+    """Case 23: MP4 fills the time without text with an empty sample."""
+    source = media.write(tmp_path / "in.mp4", SMALL, subtitles=(media.Subtitle("mov_text", ()),))
+    with av.open(str(source)) as container:
+        assert [bytes(p) for p in container.demux(subtitles=0) if p.size] == [b"\0\0"]
+    events = upscaled(source, tmp_path / "out.mkv")
+    assert planned_of(events).dropped == ("subtitle stream 1 (mov_text): it holds nothing",)
+
+
 # --- timecode
 
 

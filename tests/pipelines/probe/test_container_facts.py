@@ -23,6 +23,7 @@ from pipelines.codec.decoder import Converter, checksum, decode
 from pipelines.codec.expected_frames import ExpectedFrames, checked_frames
 from pipelines.codec.mid_stream_changes import facts_of
 from pipelines.media.demuxer import open_source
+from pipelines.media.frame_sizes import ResizeDetector
 from pipelines.media.packet_reader import PacketReader
 from pipelines.media.pixel_format import PixelCrop, PixelFormat, planar_format
 from pipelines.plan.events import Planned
@@ -443,6 +444,43 @@ def test_a_size_that_vp9_tells_between_key_frames_is_refused_before_work(tmp_pat
         MediaError, match=r"the picture changes from 128x96 yuv420p to 64x48 yuv420p at frame 5 \(0\.200 s"
     ):
         planned(source)
+
+
+@pytest.mark.parametrize(
+    ("params", "first", "second", "place"),
+    [
+        ("resize-mode=1:resize-denom=12", "128x96", r"8\d+x64", "frame 1 (0.040 s"),
+        (
+            "resize-mode=4:frame-resz-events=6:frame-resz-denoms=10:frame-resz-kf-denoms=8",
+            "128x96",
+            r"\d+x\d+",
+            "frame 6 (0.240 s",
+        ),
+    ],
+)
+def test_a_size_that_av1_tells_between_key_frames_is_refused_before_work(
+    tmp_path: Path, params: str, first: str, second: str, place: str
+) -> None:
+    """Case 20: as VP9's."""
+    options = {"preset": "10", "svtav1-params": params}
+    film = replace(A, codec="libsvtav1", frames=16, gop=100, size=(128, 96), options=options)
+    source = media.write(tmp_path / "in.mkv", film)
+    assert len({f.size for f in frames(source)}) == 2
+    with pytest.raises(
+        MediaError, match=f"changes from {first} yuv420p to {second} yuv420p at {re.escape(place)}"
+    ):
+        planned(source)
+
+
+@pytest.mark.parametrize("params", ["", "scm=1", "hierarchical-levels=3:tile-rows=1"])
+def test_av1_of_one_size_is_not_decoded_to_look_for_others(tmp_path: Path, params: str) -> None:
+    """Case 20."""
+    options = {"preset": "10", **({"svtav1-params": params} if params else {})}
+    film = replace(A, codec="libsvtav1", frames=16, size=(128, 96), options=options)
+    source = media.write(tmp_path / "in.mkv", film)
+    sizes = ResizeDetector("av1")
+    with av.open(str(source)) as container:
+        assert not any(sizes.sees_a_size(memoryview(p)) for p in container.demux(video=0) if p.size)
 
 
 def test_a_rotation_that_comes_later_is_refused(tmp_path: Path) -> None:
