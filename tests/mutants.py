@@ -1612,7 +1612,7 @@ MUTANTS = (
         "tests/pipelines/media/test_hdr_metadata.py::test_hdr10_keeps_its_tags_depth_and_metadata_in_every_chunk",
     ),
     Mutant(
-        36, "Dolby Vision without a base layer is upscaled", "pipelines/probe/probe.py",
+        36, "Dolby Vision without a base layer is upscaled", "pipelines/probe/refusals.py",
         "    if look.dolby_vision_only or seen.dynamic_hdr.facts.dolby_vision == 5:", "    if False:",
         "tests/pipelines/media/test_hdr_metadata.py::test_dolby_vision_without_a_base_layer_is_refused",
     ),
