@@ -1,6 +1,6 @@
-"""Commands and programs in README.md and docs/ do what they say: each is run on tiny media.
+"""Checks that commands and programs in README.md and docs/ work: each is run on tiny media.
 
-What can't be (clouds, hours of training) has `<!-- not run: REASON -->` in front of its block.
+Blocks that can't be run (clouds, hours of training) are preceded by `<!-- not run: REASON -->`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Workflows, issue forms, container and batch files: well-formed, and of one piece with Makefile and package.
+"""Checks that workflows, issue forms, container files and batch files are well-formed and up to date.
 
-Not started here.
+They must agree with the Makefile and the package. Nothing is started here.
 """
 
 from __future__ import annotations

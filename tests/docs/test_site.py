@@ -1,4 +1,4 @@
-"""The documentation builds as a site, without a warning, by the very command of `make docs`."""
+"""Checks that `make docs` builds the documentation site without a warning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A cluster of several hosts, each with an address of its own: the same bytes, whoever comes, goes or dies.
+"""A cluster of several hosts with separate addresses: the same bytes when hosts join, leave or die.
 
 Cases 38, 40.
 """

@@ -1,7 +1,7 @@
-"""Disks that fill up or turn read-only, sources that go away, outputs that are inputs: nothing is lost.
+"""Full or read-only disks, sources that disappear, outputs that are also inputs: nothing is lost.
 
-One line and the right exit code; nothing is deleted that the run did not make; the same command goes on
-afterwards, with the bytes of an undisturbed run.
+The command prints one line and ends with the right exit code; it deletes nothing that the run did not make;
+the same command continues afterwards, and the result has the bytes of an undisturbed run.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Tracks and options over FFmpeg's own tables, judged by PyAV alone. Cases 21, 23, 85."""
+"""Tracks and options from FFmpeg's own tables, checked with PyAV alone. Cases 21, 23, 85."""
 
 from __future__ import annotations
 

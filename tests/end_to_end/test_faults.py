@@ -1,9 +1,9 @@
 """Faults of workers, memory, encoders, disks and terminals in a real run.
 
-Exit codes, one line, same bytes, nothing left over.
+Checked: the exit code, the one-line message, the same bytes, and that nothing is left over.
 
-Cases 38, 39, 47 to 50, 54, 56, 57 and 62. Children are `light_workers`, which load no torch, so that a run
-takes a second or two.
+Cases 38, 39, 47 to 50, 54, 56, 57 and 62. Child processes are `light_workers`, which load no torch, so that a
+run takes a second or two.
 """
 
 from __future__ import annotations

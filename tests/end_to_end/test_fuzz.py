@@ -1,4 +1,4 @@
-"""Damaged films through probe, plan and decode. Case 68."""
+"""Damaged films: probing, planning and decoding. Case 68."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""The image for CPUs, built and run by buildah on a Debian of its own: no daemon, no registry of images.
+"""The container image for CPUs, built and run by buildah without a daemon or an image registry.
 
-The Dockerfile as it is, on a base where pip finds the packages of these tests installed already (a volume), so
-that the image holds vsr alone: a few minutes. VSR_IMAGE=1 (`make nightly`) builds it with packages of its own,
-which are some gigabytes, and half an hour on two cores; VSR_TORCH_WHEEL then names a wheel of PyTorch for CPUs
-where its own index can't be reached.
+The Dockerfile is used unchanged, on a Debian base in which pip finds the packages of these tests already
+installed (in a volume), so that the image contains only vsr: this takes a few minutes. With VSR_IMAGE=1
+(`make nightly`), the packages are installed into the image, which takes some gigabytes, and half an hour on
+two cores; VSR_TORCH_WHEEL then names a CPU wheel of PyTorch, for machines that can't reach PyTorch's package
+index.
 """
 
 from __future__ import annotations

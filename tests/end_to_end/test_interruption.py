@@ -1,4 +1,4 @@
-"""A run that is killed, stopped or out of disk: real processes, real signals. Cases 38, 39, 46 to 49."""
+"""Runs that are killed, stopped or out of disk space: real processes and signals. Cases 38, 39, 46 to 49."""
 
 from __future__ import annotations
 

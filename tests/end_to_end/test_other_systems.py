@@ -1,5 +1,6 @@
-"""Where there is no fcntl, no resource, no affinity, no UNIX socket, no inherited descriptor and no seccomp,
-as on Windows, all goes on.
+"""vsr works on systems that lack Unix features, such as Windows.
+
+These are fcntl, resource, CPU affinity, UNIX sockets, inherited descriptors and seccomp.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Ctrl-Z and `fg`: a run that was stopped for a while goes on as if nothing had been."""
+"""Ctrl-Z and `fg`: a run that was stopped for a while continues normally."""
 
 from __future__ import annotations
 

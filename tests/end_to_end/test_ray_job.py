@@ -1,4 +1,4 @@
-"""A run given to a cluster by `ray job submit`: the same bytes, and the exit code of the command.
+"""A run submitted to a cluster with `ray job submit`: the same bytes, and the exit code of the command.
 
 Ray's job server needs `pip install "ray[default]"`; without it these tests are skipped.
 """

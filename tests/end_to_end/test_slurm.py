@@ -1,6 +1,6 @@
-"""The batch files for Slurm, run by a Slurm of two nodes on this machine.
+"""The batch files for Slurm, run by a Slurm cluster of two nodes on this machine.
 
-Its own key, ports and folders, ended with the tests.
+It has a separate key, ports and folders, and is stopped after the tests.
 """
 
 from __future__ import annotations

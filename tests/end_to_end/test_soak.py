@@ -1,6 +1,6 @@
-"""Case 60: however long the film, memory, descriptors, threads and shared memory stay what they are.
+"""Case 60: memory, descriptors, threads and shared memory do not grow with the length of the film.
 
-VSR_SOAK_FRAMES makes it long.
+VSR_SOAK_FRAMES sets a longer film.
 """
 
 from __future__ import annotations

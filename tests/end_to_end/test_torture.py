@@ -1,4 +1,4 @@
-"""The command that takes every file of a folder through `vsr run`: what it calls a good end, and what not.
+"""`tests.benchmarks.torture`, which runs `vsr run` on every file of a folder: good and bad results.
 
 Cases 63, 64.
 """

@@ -1,4 +1,4 @@
-"""The installed wheel, run from a folder where other packages are called `models` and `pipelines`."""
+"""The installed wheel, run from a folder that contains other packages called `models` and `pipelines`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Processes of this machine, from /proc."""
+"""Lists processes of this machine from /proc."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""A `vsr serve` in a process of its own, and calls to it; or the same application in this process.
+"""Starts `vsr serve` in a separate process, or the same application in this process, and calls it.
 
-`python -m tests.helpers.serving CLASS serve ...` is the command whose jobs have another worker: CLASS of
-tests/pipelines/pool/fast_workers.py, or Refusing for commands that end at once with an error. `python -m tests.helpers.serving COMMAND...` is the child of such a server.
+`python -m tests.helpers.serving CLASS serve ...` runs the command with another worker for its jobs: CLASS is
+from tests/pipelines/pool/fast_workers.py, or Refusing for commands that end at once with an error. `python -m
+tests.helpers.serving COMMAND...` is the child process of such a server.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
-"""A whole run ended at each of its steps on the disk in turn.
+"""Ends a whole run at each of its steps on the disk in turn.
 
 `python -m tests.helpers.step_by_step FOLDER SEED [EVERY]`.
 
-The folder holds `film.mp4`, and as `kept` the work directory with all chunks of a run of it. Chunks are not
-made but replayed from there, so that a run takes milliseconds and no torch. For every step a process is
-forked that kills itself right before it, as SIGKILL would, or as a power cut would: then what was written and
-not flushed ends at a random length. The same command must go on from there, end with the bytes of an
-undisturbed run, keep a result that has its name, and leave nothing over. Prints what was done as one JSON object.
+The folder holds `film.mp4` and, as `kept`, the work directory with all chunks of a run of it. Chunks are not
+computed but replayed from there, so that a run takes milliseconds and no torch. For every step, a process is
+forked that kills itself right before it, as SIGKILL would or as a power cut would: in the latter case, data
+that was written but not flushed is cut at a random length. The same command must continue from there, end
+with the bytes of an undisturbed run, keep a result that already has its final name, and leave nothing over.
+Prints what was done as one JSON object.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""The command line with another worker.
+"""Runs the command line with another worker.
 
-`python -m tests.helpers.with_worker CLASS run ...`, CLASS of tests/pipelines/pool/fast_workers.py, or
-MODULE:CLASS.
+`python -m tests.helpers.with_worker CLASS run ...`; CLASS is from tests/pipelines/pool/fast_workers.py, or
+given as MODULE:CLASS.
 
-VSR_TEST_SILENCE: seconds of silence after which a worker that has a task is taken for hung.
-VSR_TEST_MUX_SIGNAL: a signal the command gets when the first packet of the result is written,
-VSR_TEST_MUX_TWICE: and again.
+VSR_TEST_SILENCE: seconds of silence after which a worker with a task is considered hung.
+VSR_TEST_MUX_SIGNAL: a signal that the command gets when the first packet of the result is written,
+VSR_TEST_MUX_TWICE: and the same signal a second time.
 """
 
 from __future__ import annotations

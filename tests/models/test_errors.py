@@ -1,4 +1,4 @@
-"""What errors say, and what they never do. Case 80."""
+"""Error messages: what they contain, and what they never contain. Case 80."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same as a function."""
+"""The Python interface, `vsr.upscale`: the same as the command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings files that come with vsr."""
+"""The presets that come with vsr."""
 
 from __future__ import annotations
 

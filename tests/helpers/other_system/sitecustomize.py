@@ -1,7 +1,7 @@
-"""Our packages as they would see Windows: put this folder first in PYTHONPATH, and Python loads it at start.
+"""Shows our packages a system like Windows; Python loads it at start if this folder is first in PYTHONPATH.
 
-Modules of ours, and of nobody else, get other ones for `os`, `sys` and their like, without what that system
-lacks; importing what it has not at all fails. Children of theirs begin the same way.
+Our modules, and only these, get replacements for `os`, `sys` and similar modules, without what that system
+lacks; importing a module that does not exist there fails. Child processes start the same way.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What all networks of the wider family keep.
+"""Properties that all networks of the wider family must keep.
 
-Their start as bicubic, how far a pixel reaches, seams, size.
+They start as bicubic; their receptive field, seams and size are as declared.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The built-in trunk: sizes, its start as bicubic, and how far a pixel reaches."""
+"""The built-in trunk: its sizes, that it starts as bicubic, and its receptive field."""
 
 from __future__ import annotations
 

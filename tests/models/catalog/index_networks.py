@@ -1,9 +1,8 @@
-"""What the networks of `models/catalog/index.toml` are: class and arguments, as spandrel has them, and their
-arithmetic as our counter finds it.
+"""Classes and arguments (of spandrel) of the networks in `models/catalog/index.toml`, and their arithmetic.
 
-None of the files is here, so each is known by its size: a checkpoint of these tensors has, within half a
-percent, the bytes that the index says. `python -m tests.models.catalog.index_networks` counts them all and
-prints what differs from the index.
+The arithmetic is counted by our counter. None of the files is here, so each network is checked by its size: a
+checkpoint of these tensors has, within half a percent, the number of bytes that the index gives. `python -m
+tests.models.catalog.index_networks` counts them all and prints differences from the index.
 """
 
 from __future__ import annotations

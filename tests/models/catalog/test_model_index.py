@@ -1,4 +1,4 @@
-"""The model index: what it holds, how names are found, and that every network in it can be loaded."""
+"""The model index: its contents, how names are found, and that every network in it can be loaded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ONNX files as networks: what is taken, what is refused, and that values are onnxruntime's own."""
+"""ONNX files as networks: which are accepted or refused, and that values equal onnxruntime's."""
 
 from __future__ import annotations
 

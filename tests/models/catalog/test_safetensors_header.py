@@ -1,4 +1,4 @@
-"""Weights files made to do harm: refused by their header. Cases 77, 78."""
+"""Malicious weights files are refused because of their header. Cases 77, 78."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Other people's files: loaded as data, never as code. Case 77."""
+"""Third-party files are loaded as data, never as code. Case 77."""
 
 from __future__ import annotations
 

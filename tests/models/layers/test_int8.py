@@ -1,6 +1,6 @@
 """Convolutions of 8-bit integers.
 
-The same bits as whole numbers give, on every kind of CPU that can do them exactly.
+They give the same bits as integer arithmetic on every kind of CPU that can compute them exactly.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The classical scalers against their definitions."""
+"""The classical scalers, compared with their definitions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Integers that follow from float weights and the units of activations."""
+"""Integers computed from float weights and the units of activations."""
 
 from __future__ import annotations
 

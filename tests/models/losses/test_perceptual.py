@@ -1,6 +1,6 @@
 """LPIPS and DISTS with backbones of random weights.
 
-What must hold for any weights, and the formulas by another way.
+Properties that hold for any weights, and the formulas computed in another way.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What lives in an actor's process, called here: whose turn it is, what is counted. No Ray is started."""
+"""The classes that run in an actor's process: the order of turns, and counting.
+
+They are called directly here; Ray is not started.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which actors a cluster is to have, and which of them get no work: plain bookkeeping, no Ray is started.
+"""Which actors a cluster gets, and which of them get no work. Ray is not started.
 
 Cases 54, 55.
 """

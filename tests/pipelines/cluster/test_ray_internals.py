@@ -1,6 +1,7 @@
-"""What is used of Ray beside its public interface is there. No cluster is started; the other tests of this folder do that.
+"""Checks that the non-public parts of Ray that we use exist.
 
-For another version: `pip install --no-deps --target DIR ray==VERSION`, and these tests with PYTHONPATH=DIR.
+No cluster is started; the other tests of this folder do that. For another version: `pip install --no-deps
+--target DIR ray==VERSION`, and these tests with PYTHONPATH=DIR.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""How many workers a command line asks for, and what a private cluster then offers.
+"""How many workers a command line requests, and what a private cluster then offers.
 
-No Ray is started but once.
+Ray is started in one test only.
 """
 
 from __future__ import annotations

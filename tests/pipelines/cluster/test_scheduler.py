@@ -1,4 +1,4 @@
-"""What the scheduler makes of answers, without a cluster."""
+"""How the scheduler handles answers, without a cluster."""
 
 from __future__ import annotations
 

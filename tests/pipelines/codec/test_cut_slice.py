@@ -1,4 +1,4 @@
-"""A byte stream that breaks off inside its last slice is known as such, and a whole one never is. Case 63."""
+"""A byte stream that ends inside its last slice is detected, and a complete one is accepted. Case 63."""
 
 from __future__ import annotations
 

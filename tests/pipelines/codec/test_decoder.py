@@ -1,4 +1,4 @@
-"""Packets to frames, and the proof that they are the promised ones. Cases 4, 7, 12."""
+"""Decoding packets to frames, and checks that these are the planned frames. Cases 4, 7, 12."""
 
 from __future__ import annotations
 

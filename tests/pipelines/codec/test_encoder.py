@@ -1,4 +1,4 @@
-"""The encoder a plan names: chunks that can be joined, bits that repeat."""
+"""The encoder that a plan names: its chunks can be joined, and its output is reproducible."""
 
 from __future__ import annotations
 

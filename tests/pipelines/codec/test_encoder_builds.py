@@ -1,4 +1,4 @@
-"""Who encodes here: versions that the libraries themselves tell."""
+"""Versions of the encoders, as the libraries report them."""
 
 from __future__ import annotations
 

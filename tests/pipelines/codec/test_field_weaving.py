@@ -1,4 +1,4 @@
-"""Film frames woven by letters, one source frame at a time."""
+"""Film frames woven from fields by the letters of a pulldown, one source frame at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Deinterlacing in the job: the frames of one graph over the whole film, however the work is cut. Case 15."""
+"""Deinterlacing in the job: frames equal those of one graph over the whole film, however work is divided.
+
+Case 15.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Encoders of hardware, as far as software can stand in for them.
+"""Hardware encoders, as far as software can simulate them.
 
-The self-test, tags, HDR metadata, sessions.
+The self-test, tags, HDR metadata, and encoder sessions.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Linear light in and out: OpenEXR, with what lies above white and below black."""
+"""Linear light as input and output: OpenEXR, with values above white and below black."""
 
 from __future__ import annotations
 

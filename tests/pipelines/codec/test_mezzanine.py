@@ -1,6 +1,6 @@
-"""Production material: ProRes, DNxHR, CineForm, FFV1.
+"""Production codecs: ProRes, DNxHR, CineForm, FFV1.
 
-Alpha kept where the result can hold it, and said where it can't.
+Alpha is kept if the result can hold it; otherwise this is reported.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Pictures that are cut short are damaged input, also where FFmpeg's decoder fills them up and marks nothing. Case 65."""
+"""Truncated images are damaged input, even if FFmpeg's decoder fills them up without marking them.
+
+Case 65.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""FFmpeg's filters before the networks, and how much of the networks' result is taken."""
+"""FFmpeg's filters before the networks, and the share of the networks' detail in the result."""
 
 from __future__ import annotations
 

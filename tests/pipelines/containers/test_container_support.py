@@ -1,4 +1,4 @@
-"""Tracks that a container refuses are named with a reason that a user understands."""
+"""Tracks that a container can't hold are reported with a reason that users understand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""AAC in LATM, as DVB has it, becomes AAC as MP4 and Matroska store it. Case 23."""
+"""AAC in LATM, as in DVB, becomes AAC as MP4 and Matroska store it. Case 23."""
 
 from __future__ import annotations
 

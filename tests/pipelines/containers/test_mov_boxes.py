@@ -1,4 +1,4 @@
-"""Tracks of formats that FFmpeg does not know, from one MP4 or MOV to another. Case 25."""
+"""Tracks in formats that FFmpeg does not know, copied from one MP4 or MOV to another. Case 25."""
 
 from __future__ import annotations
 

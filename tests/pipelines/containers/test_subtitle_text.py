@@ -1,4 +1,4 @@
-"""Subtitles that MP4 and MOV can't hold become plain timed text where that is asked for. Case 23."""
+"""Subtitles that MP4 and MOV can't hold become plain timed text if requested. Case 23."""
 
 from __future__ import annotations
 

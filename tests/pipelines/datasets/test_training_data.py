@@ -1,4 +1,4 @@
-"""What a training goes on from after a power cut, and what it must never see. Cases 82 to 84."""
+"""How training continues after a power cut, and data that it must never see. Cases 82 to 84."""
 
 from __future__ import annotations
 

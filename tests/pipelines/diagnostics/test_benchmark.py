@@ -1,4 +1,4 @@
-"""What `vsr bench` measures is what a run does."""
+"""`vsr bench` measures the same work as a run does."""
 
 from __future__ import annotations
 

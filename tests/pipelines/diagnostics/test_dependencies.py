@@ -1,4 +1,4 @@
-"""Versions are compared as numbers, and floors are those of the project file."""
+"""Versions are compared as numbers, and minimum versions are those of pyproject.toml."""
 
 from __future__ import annotations
 

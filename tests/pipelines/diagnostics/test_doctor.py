@@ -1,4 +1,4 @@
-"""What is wrong with a machine is found, said with its remedy, and leaves nothing behind."""
+"""`vsr doctor` finds what is wrong with a machine, names the remedy, and leaves nothing behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames of films as small JPEG files: the right frame, its size, and the pair of a run under way."""
+"""Film frames as small JPEG files: the right frame, its size, and the pair of frames of a current run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What networks that are not here would take, said before they are fetched."""
+"""Cost of networks that are not installed, reported before they are downloaded."""
 
 from __future__ import annotations
 

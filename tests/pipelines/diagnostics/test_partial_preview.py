@@ -1,4 +1,4 @@
-"""What a run has made so far can be looked at while it goes on."""
+"""The finished part of a run can be viewed while the run continues."""
 
 from __future__ import annotations
 

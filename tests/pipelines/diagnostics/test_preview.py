@@ -1,4 +1,4 @@
-"""What a preview shows is what a run would make of that frame, for each network."""
+"""A preview shows, for each network, the image that a run would make of that frame."""
 
 from __future__ import annotations
 

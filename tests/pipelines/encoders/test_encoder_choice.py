@@ -1,5 +1,6 @@
-"""What --encoder comes to: options that FFmpeg's tables hold, formats, refusals, and the choice that auto
-makes.
+"""Results of --encoder.
+
+Options that FFmpeg's tables contain, formats, refusals, and the encoder that auto chooses.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Files that are cut short, or broken on the way. Cases 63, 65."""
+"""Files that are truncated or damaged in the middle. Cases 63, 65."""
 
 from __future__ import annotations
 

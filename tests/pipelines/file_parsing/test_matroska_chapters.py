@@ -1,4 +1,4 @@
-"""What FFmpeg does not read of a Matroska file's chapters is said, and nothing is said of what it reads."""
+"""Matroska chapters: a note names what FFmpeg does not read, and nothing that it reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Codes, values and R'G'B'; what tags mean; thumbnails."""
+"""Sample values and R'G'B'; the meaning of tags; thumbnails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""FFmpeg's figures, frame by frame, of pictures handed to it one after the other."""
+"""FFmpeg's metrics, frame by frame, of images that are passed to it one after the other."""
 
 from __future__ import annotations
 

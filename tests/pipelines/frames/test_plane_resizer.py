@@ -1,4 +1,7 @@
-"""Integer planes resized by a classical kernel: the same numbers however rows are split and whoever computes."""
+"""Integer planes resized by a classical kernel.
+
+The values are the same however rows are divided and whichever implementation computes them.
+"""
 
 from __future__ import annotations
 

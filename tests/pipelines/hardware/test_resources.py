@@ -1,4 +1,4 @@
-"""How many workers a run has on this machine. No device is needed: they are told by a variable."""
+"""How many workers a run has on this machine. Devices are simulated with a variable."""
 
 from __future__ import annotations
 

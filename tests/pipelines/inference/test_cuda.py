@@ -1,4 +1,4 @@
-"""On a CUDA device: the bits do not depend on stills, graphs or frames in flight, and are near those of fp32.
+"""On a CUDA device, results do not depend on stills, graphs or frames in flight, and are close to fp32.
 
 `make gpu` runs these.
 """

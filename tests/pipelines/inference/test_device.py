@@ -1,6 +1,6 @@
-"""Which device networks run on, what kinds of them have, and how one computes.
+"""The device that networks run on: it is tried, compared with the CPU, and selected.
 
-Tried, compared with the CPU, chosen.
+Also the properties of each kind of device, and the arithmetic that is used on it.
 """
 
 from __future__ import annotations

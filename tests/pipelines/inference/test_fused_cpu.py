@@ -1,4 +1,7 @@
-"""The passes around a YUV-native network: compiled, by arrays, and as the network itself would do it."""
+"""The passes before and after a YUV-native network.
+
+Three implementations are compared: compiled, with arrays, and in the network itself.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A network on 8-bit integers between codes: the bits of whole numbers, whatever the tiles.
+"""A network on 8-bit integers in a run: the bits of integer arithmetic, whatever the tiles.
 
-Refused where it can't be.
+It is refused where it can't be used.
 """
 
 from __future__ import annotations

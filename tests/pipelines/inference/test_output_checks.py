@@ -1,4 +1,4 @@
-"""A network that gives nonsense is noticed, helped by fp32, and ends the run where that does not help."""
+"""Invalid output of a network is detected and recomputed in fp32; if that does not help, the run ends."""
 
 from __future__ import annotations
 

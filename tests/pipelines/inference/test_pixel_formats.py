@@ -1,4 +1,4 @@
-"""Every kind of pixels through every kind of network: textured pictures against a plain float reference."""
+"""Every pixel format through every kind of network: textured images, compared with a float reference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A network with a memory in a run: neighbours, shots, and chunks that begin anywhere."""
+"""A recurrent network in a run: neighbouring frames, shots, and chunks that begin anywhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Networks with others or a classical scaler behind them: from integers to integers, as the long way in floats gives it."""
+"""Networks followed by other networks or a classical scaler.
+
+From integers to integers, with the same result as the longer computation in floats.
+"""
 
 from __future__ import annotations
 

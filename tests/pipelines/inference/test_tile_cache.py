@@ -1,4 +1,4 @@
-"""What has not changed is not computed again, and nobody can tell."""
+"""Unchanged tiles are not computed again, and the result is the same."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Where chroma lies in frames that were turned or have odd sides: against a scene that is known everywhere."""
+"""Chroma positions in frames that were rotated or have odd sides.
+
+They are compared with a scene for which the value at every point is known.
+"""
 
 from __future__ import annotations
 

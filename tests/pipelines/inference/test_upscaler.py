@@ -1,4 +1,4 @@
-"""Where the networks run: every way through gives the same picture."""
+"""Where networks run: every implementation gives the same image."""
 
 from __future__ import annotations
 

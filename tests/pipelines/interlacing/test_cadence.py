@@ -1,4 +1,4 @@
-"""The cadence of telecined film, by its decoded fields."""
+"""The cadence of telecined film, found from its decoded fields."""
 
 from __future__ import annotations
 

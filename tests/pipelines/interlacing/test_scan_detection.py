@@ -1,4 +1,4 @@
-"""Whether a film is interlaced, by its flags and by its pictures. Case 15."""
+"""Whether a film is interlaced, by its flags and by its images. Case 15."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What packets say of themselves."""
+"""What can be read from packets: clean starting points, units, captions, settings of the film."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is read of a stream through headers that FFmpeg's muxers write."""
+"""Container headers: what is read from headers that FFmpeg's muxers write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A file is a file: what is opened, as what, and what never is. Cases 64, 69 to 72."""
+"""Which files are opened, with which demuxer, and which are never opened. Cases 64, 69 to 72."""
 
 from __future__ import annotations
 

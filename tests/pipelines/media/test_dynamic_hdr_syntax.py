@@ -1,4 +1,4 @@
-"""The syntax of HDR10+ messages and Dolby Vision RPUs: read, written, refused."""
+"""The syntax of HDR10+ messages and Dolby Vision RPUs: reading, writing, refusing."""
 
 from __future__ import annotations
 

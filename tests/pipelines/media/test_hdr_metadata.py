@@ -1,6 +1,6 @@
-"""HDR: PQ and HLG stay what they are, with all that is said of them.
+"""HDR: PQ and HLG are kept with all their metadata.
 
-What can't stay is said before work starts. Cases 35 to 37.
+What can't be kept is reported before work starts. Cases 35 to 37.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Numbered pictures in and out."""
+"""Numbered images as input and output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No decoder is opened without limits, and there is one way to a decoder. Case 75."""
+"""No decoder is opened without limits, and all decoders are opened in one place. Case 75."""
 
 from __future__ import annotations
 

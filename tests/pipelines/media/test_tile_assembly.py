@@ -1,4 +1,4 @@
-"""Photos of tiles: put together as FFmpeg's own program does it, or refused."""
+"""Photos stored as tiles are assembled as by the ffmpeg program, or refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files made to do harm, and what they get. Cases 73, 75, 76."""
+"""Malicious files, and how they are refused or bounded. Cases 73, 75, 76."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What other tools get from a network is the network."""
+"""An exported network computes the same in other tools."""
 
 from __future__ import annotations
 

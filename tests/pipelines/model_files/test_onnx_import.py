@@ -1,6 +1,6 @@
-"""What vsr exports comes back: the same picture within one code, memory and all.
+"""Networks that vsr exports can be imported again: the same image within one code, also with a memory.
 
-And it is kept under a name.
+They are installed under a name.
 """
 
 from __future__ import annotations

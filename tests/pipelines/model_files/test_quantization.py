@@ -1,4 +1,4 @@
-"""A network on 8-bit integers is fitted to what it was, and lies in the same file beside it."""
+"""A network on 8-bit integers is fitted to the original network and stored in the same file."""
 
 from __future__ import annotations
 

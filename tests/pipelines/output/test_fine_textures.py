@@ -1,4 +1,4 @@
-"""Dithered, halftoned and noisy pictures pass the comparison with their source, and wrong ones don't."""
+"""Dithered, halftoned and noisy images pass the comparison with their source; wrong images don't."""
 
 from __future__ import annotations
 

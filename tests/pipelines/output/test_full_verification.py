@@ -1,4 +1,4 @@
-"""`--verify full` looks at a result that is there already. Case 45."""
+"""`--verify full` checks a result that already exists. Case 45."""
 
 from __future__ import annotations
 

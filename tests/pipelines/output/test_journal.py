@@ -1,4 +1,4 @@
-"""What is kept of a run, and what of it is trusted. Cases 42 to 44, 46."""
+"""What is stored during a run, and which of it a later run trusts. Cases 42 to 44, 46."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The other tracks of a file, and how chunks are joined. Cases 16, 17, 21 to 29."""
+"""The other tracks of a file, and the joining of chunks. Cases 16, 17, 21 to 29."""
 
 from __future__ import annotations
 

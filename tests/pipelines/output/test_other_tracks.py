@@ -1,6 +1,6 @@
-"""What goes into a result beside the film, or is refused before work starts.
+"""What is copied to a result in addition to the film, or refused before work starts.
 
-Clocks, PCM, foreign tags, second films, covers.
+Timestamps, PCM, tags of other containers, second films, covers.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Nothing wrong gets the result's name. Case 18 and what else a worker could get wrong."""
+"""No wrong result gets the final name. Case 18, and other mistakes that a worker could make."""
 
 from __future__ import annotations
 

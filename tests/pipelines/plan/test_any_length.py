@@ -1,4 +1,7 @@
-"""Films of any length and any order of packets, from one packet to a million: what a plan promises of them can be had. Cases 1, 60."""
+"""Films of any length and any packet order, from one packet to a million: their plans can be carried out.
+
+Cases 1, 60.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of results. Case 73: no template leads out of the output's folder."""
+"""Names of results. Case 73: no template can leave the output folder."""
 
 from __future__ import annotations
 

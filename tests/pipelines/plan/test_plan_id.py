@@ -1,4 +1,4 @@
-"""What the id of a plan covers, and that work which bears a former id is known by it."""
+"""What the id of a plan covers, and that work stored under an older form of the id is recognised."""
 
 from __future__ import annotations
 

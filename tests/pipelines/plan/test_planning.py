@@ -1,4 +1,4 @@
-"""Target sizes, cascades, chunks and spans: pure, and tested without media."""
+"""Target sizes, cascades, chunks and spans: pure functions, tested without media."""
 
 from __future__ import annotations
 

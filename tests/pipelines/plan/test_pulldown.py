@@ -1,4 +1,4 @@
-"""Letters of a pulldown: which frames there are, and when they are shown."""
+"""The letters of a pulldown: which film frames exist, and when they are shown."""
 
 from __future__ import annotations
 

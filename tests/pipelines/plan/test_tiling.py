@@ -1,4 +1,4 @@
-"""Tiles cover a picture once."""
+"""Tiles cover every pixel of a frame exactly once."""
 
 from __future__ import annotations
 

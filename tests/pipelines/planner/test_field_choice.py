@@ -1,4 +1,4 @@
-"""What `--deinterlace` comes to where film was telecined, in words and in the plan."""
+"""What `--deinterlace` results in for telecined film, in messages and in the plan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`--precision auto`: int8 where CPU, source and network suit it, decided with the plan."""
+"""`--precision auto`: int8 if CPU, source and network are suitable, decided with the plan."""
 
 from __future__ import annotations
 

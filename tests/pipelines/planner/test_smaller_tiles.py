@@ -1,9 +1,9 @@
-"""Memory that runs out before a chunk is there: the same video in smaller tiles, as a new plan.
+"""If memory runs out before the first chunk, the same video is planned again with smaller tiles.
 
 Cases 53 and 54.
 
-Workers are light ones that say how large a tile they have memory for; a picture of 320x160 is no larger than
-a tile of 480x272.
+Light workers simulate the largest tile for which they have memory; an image of 320x160 is no larger than a
+tile of 480x272.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a command asks of a video."""
+"""The plan that a command makes for a video."""
 
 from __future__ import annotations
 

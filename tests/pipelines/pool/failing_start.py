@@ -1,4 +1,4 @@
-"""Actors that end before they have said anything."""
+"""Actors that end before they have reported anything."""
 
 from __future__ import annotations
 

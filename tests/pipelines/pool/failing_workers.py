@@ -1,6 +1,6 @@
-"""Workers that do what no worker may, named "tests.pipelines.pool.failing_workers:Class" to the job.
+"""Workers that break the rules, passed to the job as "tests.pipelines.pool.failing_workers:Class".
 
-Those that mix up frames know the pictures of `media.cfr` by number, so they need not look ahead.
+Those that mix up frames recognise the images of `media.cfr` by their number, so they need not look ahead.
 """
 
 from __future__ import annotations

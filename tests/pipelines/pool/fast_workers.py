@@ -1,9 +1,9 @@
-"""Workers that keep the size and load no torch, named "tests.pipelines.pool.fast_workers:Class" to the job.
+"""Workers that keep the size, named "tests.pipelines.pool.fast_workers:Class" to the job.
 
-Children of them begin at once.
+They load no torch, so that their child processes start at once.
 
-All but `Plain` do what no worker may. Those that do it once leave the file VSR_TEST_MARK, by which the next
-one knows.
+All but `Plain` break the rules. Those that do it once create the file VSR_TEST_MARK, by which the next one
+knows.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is told of a failure, on its way from a worker."""
+"""How a worker's failures are reported to the job."""
 
 from __future__ import annotations
 

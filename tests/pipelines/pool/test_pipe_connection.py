@@ -1,4 +1,4 @@
-"""Messages over pipes, in place of a socket."""
+"""Messages over pipes instead of a socket."""
 
 from __future__ import annotations
 

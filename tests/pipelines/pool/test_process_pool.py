@@ -1,4 +1,4 @@
-"""The map over child processes: real children, no video. Cases 39, 47."""
+"""The map over child processes: real processes, no video. Cases 39, 47."""
 
 from __future__ import annotations
 

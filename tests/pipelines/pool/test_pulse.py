@@ -1,4 +1,4 @@
-"""Signs of life of a worker that is at one frame for long, and of one that hangs."""
+"""Signs of life from a worker that needs long for one frame, and their absence if it hangs."""
 
 from __future__ import annotations
 

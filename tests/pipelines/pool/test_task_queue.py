@@ -1,4 +1,4 @@
-"""Which task is handed out when, and when its attempts are used up."""
+"""The order in which tasks are handed out, and the end of their attempts."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Black bars: found where they stand all through a film, and nowhere else.
+"""Black bars: found if they are there during the whole film, and nowhere else.
 
-Cut off with the picture's place exact.
+They are cropped without moving the image.
 """
 
 from __future__ import annotations

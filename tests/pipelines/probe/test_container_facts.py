@@ -1,6 +1,6 @@
-"""What a container says besides its packets, and what changes in mid-stream.
+"""Information of a container beyond its packets, and changes in mid-stream.
 
-The right frames, or refused with frame and time.
+The frames are right, or the file is refused with frame and time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Files that were joined byte by byte: what is read as one film is one, anything else is refused."""
+"""Files that were joined byte by byte are read as one film if they are one, and refused otherwise."""
 
 from __future__ import annotations
 

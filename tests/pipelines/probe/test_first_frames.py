@@ -1,4 +1,4 @@
-"""What a picture holds that no decoder tells of."""
+"""Properties of images that decoders do not report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Film grain: measured, and made again so that no cut of the work shows."""
+"""Film grain: measured, and synthesised so that no chunk boundary is visible."""
 
 from __future__ import annotations
 

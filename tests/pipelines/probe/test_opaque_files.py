@@ -1,4 +1,4 @@
-"""Files that FFmpeg decodes with alpha and that have none become pictures without alpha."""
+"""Files that FFmpeg decodes with alpha, but that have none, are written without alpha."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known of a file before any frame is upscaled."""
+"""What a probe finds out about a file before any frame is upscaled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A comparison says what is better, and first of all what does not belong together."""
+"""A comparison reports which result is better, and first of all whether two files belong together."""
 
 from __future__ import annotations
 

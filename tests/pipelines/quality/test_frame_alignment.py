@@ -1,4 +1,4 @@
-"""Frames are paired by exact times, and a picture in the wrong place is noticed by what it shows."""
+"""Frames are paired by exact times, and a frame in the wrong place is detected by its content."""
 
 from __future__ import annotations
 

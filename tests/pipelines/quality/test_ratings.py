@@ -1,4 +1,4 @@
-"""Ratings are put together with the intervals that standards give."""
+"""Ratings are combined with the confidence intervals of the standards."""
 
 from __future__ import annotations
 

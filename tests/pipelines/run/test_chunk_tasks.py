@@ -1,4 +1,4 @@
-"""What the job makes of a map that delivers twice or loses workers. Case 41."""
+"""How the job handles a map that delivers chunks twice or loses workers. Case 41."""
 
 from __future__ import annotations
 

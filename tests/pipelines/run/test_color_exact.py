@@ -1,4 +1,4 @@
-"""Colour through the whole way, judged by the numbers of the standards alone. Cases 30 to 34."""
+"""Colour through a whole run, checked against the formulas of the standards alone. Cases 30 to 34."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run that is ended anywhere, by a kill or a power cut, costs time and nothing else.
+"""A run that is ended anywhere, by a kill or a power cut, loses time but nothing else.
 
 Cases 38, 44 and 62.
 """

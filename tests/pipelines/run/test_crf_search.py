@@ -1,4 +1,4 @@
-"""A size or a VMAF instead of a CRF: found from samples, fixed in the plan, and what comes of it."""
+"""A target size or VMAF instead of a CRF: found from samples, fixed in the plan, and met."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""HDR10+ and Dolby Vision: the metadata of every frame goes with it, byte for byte; what can't is said before work. Cases 36, 95, 96."""
+"""HDR10+ and Dolby Vision: the metadata of every frame is kept with it, byte for byte.
+
+What can't be kept is reported before work starts. Cases 36, 95, 96.
+"""
 
 from __future__ import annotations
 

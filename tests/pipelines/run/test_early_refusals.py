@@ -1,4 +1,4 @@
-"""What can be refused at once is refused before frames are decoded, and before work starts."""
+"""What can be refused early is refused before frames are decoded, and before work starts."""
 
 from __future__ import annotations
 

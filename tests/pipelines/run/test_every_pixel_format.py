@@ -1,7 +1,8 @@
-"""Every pixel format that FFmpeg knows: its samples come out as they were, or it is refused with what helps.
+"""Every pixel format of FFmpeg: its samples are unchanged in the result, or it is refused with a remedy.
 
-In memory all of them; from file to file every way in which FFmpeg writes one (a lot of them in `make test`, all
-of them nightly). The truth is read by FFmpeg's description of each format, sample by sample.
+In memory, all formats are tested; from file to file, every way in which FFmpeg writes one (a part of them in
+`make test`, all of them nightly). The expected values are read by FFmpeg's description of each format, sample
+by sample.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A whole run by an encoder of hardware, for which software stands in."""
+"""A whole run with a hardware encoder, which is simulated in software."""
 
 from __future__ import annotations
 

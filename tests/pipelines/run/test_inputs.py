@@ -1,4 +1,4 @@
-"""Which videos files, folders and patterns mean."""
+"""Which videos are found for files, folders and patterns."""
 
 from __future__ import annotations
 

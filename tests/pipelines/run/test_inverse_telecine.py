@@ -1,4 +1,4 @@
-"""Telecined film comes back as its own frames, however the work is cut. Case 97."""
+"""Telecined film is restored to its film frames, however the work is divided. Case 97."""
 
 from __future__ import annotations
 

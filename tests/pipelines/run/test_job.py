@@ -1,4 +1,4 @@
-"""The whole way of one video: every frame once, at its time, whatever the file is like.
+"""A whole run of one video: every frame once, at its time, whatever the file is like.
 
 Cases 1 to 14, 16, 20.
 """

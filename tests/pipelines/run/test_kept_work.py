@@ -1,4 +1,4 @@
-"""What `vsr plan` says of the work of earlier runs."""
+"""What `vsr plan` reports about the stored work of earlier runs."""
 
 from __future__ import annotations
 

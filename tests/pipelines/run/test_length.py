@@ -1,6 +1,6 @@
-"""What a film costs besides its pixels grows with its length, and no faster.
+"""The cost of a film besides its pixels grows linearly with its length at most.
 
-Counted in lines that run, never in time. Case 60.
+It is counted in executed lines, never in time. Case 60.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Nothing is deleted or replaced that the run did not make, unless it is asked for."""
+"""A run deletes or replaces nothing that it did not make, unless this is requested."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that lie elsewhere, against a real S3 server on the loopback interface. Cases 69, 71 and 80."""
+"""Remote files, read from a real S3 server on the loopback interface. Cases 69, 71 and 80."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Films and pictures of every kind of pixels from file to file, and that a wrong picture is noticed."""
+"""Films and images of every pixel format from file to file, and that a wrong image is detected."""
 
 from __future__ import annotations
 

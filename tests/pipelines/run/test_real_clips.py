@@ -1,4 +1,4 @@
-"""Real files, odd ones above all: as many frames out as in, at their times, everything else bit for bit."""
+"""Real files, especially unusual ones: all frames at their times, and everything else bit for bit."""
 
 from __future__ import annotations
 

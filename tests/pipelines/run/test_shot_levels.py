@@ -1,4 +1,4 @@
-"""Parts of a film with restoration levels of their own, through whole runs."""
+"""Parts of a film with different restoration levels, through whole runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A watched folder: what arrives is upscaled once, whatever happens to its files and to the watching process."""
+"""A watched folder: every new file is upscaled once.
+
+This holds whatever happens to the files and to the watching process.
+"""
 
 from __future__ import annotations
 

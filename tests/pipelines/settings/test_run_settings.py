@@ -1,4 +1,4 @@
-"""Settings: what is accepted, and what is said of the rest."""
+"""Settings: what is accepted, and the messages for the rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one way to write a file: whole or not at all, by the umask, flushed."""
+"""The one way to write a file: completely or not at all, with the umask, flushed."""
 
 from __future__ import annotations
 

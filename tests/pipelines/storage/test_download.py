@@ -1,4 +1,4 @@
-"""Downloads whose hash is known, from a server on this machine that does what servers and lines do."""
+"""Downloads with a known hash, from a server on this machine that simulates typical faults."""
 
 from __future__ import annotations
 

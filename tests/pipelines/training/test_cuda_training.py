@@ -1,5 +1,6 @@
-"""On a CUDA device: a training that was stopped goes on to the same bits, and a recorded step is that of one
-that is not. `make gpu` runs these.
+"""On a CUDA device: a training that was stopped continues to the same bits.
+
+A step recorded as a CUDA graph gives the bits of one that is not. `make gpu` runs these.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Training in several processes of a cluster: the same weights as in one, whoever dies on the way."""
+"""Training in several processes of a cluster: the same weights as in one, even if processes die."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Ways of training: each network learns, the same bits after a stop, and what else learns is kept."""
+"""Ways of training: each network learns, and gets the same bits after a stop.
+
+Other trained parts, such as discriminators, are kept.
+"""
 
 from __future__ import annotations
 

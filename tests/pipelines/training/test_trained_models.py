@@ -1,6 +1,6 @@
 """Every network of the wider family in a run.
 
-All frames at their times, the same picture however it was cut.
+All frames are at their times, and images are the same however the work was divided.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A chunk from packets to packets, on the CPU: plain classes, no process."""
+"""A chunk from packets to packets, on the CPU: plain classes, no child process."""
 
 from __future__ import annotations
 

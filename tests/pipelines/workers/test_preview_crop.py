@@ -1,4 +1,4 @@
-"""A part of a frame made alone has the pixels it has in the whole."""
+"""A crop of a frame that is upscaled alone has the pixels that it has in the whole frame."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several videos by one command: what they are called, what is skipped, and the table at the end. Case 73."""
+"""Several videos in one command: names of results, skipped videos, the table at the end. Case 73."""
 
 from __future__ import annotations
 

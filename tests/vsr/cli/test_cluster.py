@@ -1,5 +1,6 @@
-"""`vsr run --cluster local`: the bytes of a run without Ray, on the loopback interface only, and nothing left
-behind. Case 79.
+"""`vsr run --cluster local`: the bytes of a run without Ray, on the loopback interface only.
+
+Nothing is left over. Case 79.
 """
 
 from __future__ import annotations

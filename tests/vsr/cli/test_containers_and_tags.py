@@ -1,4 +1,4 @@
-"""Where a result goes that was not named, and which tags it keeps there."""
+"""The default name of a result, and the tags that are kept in its container."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command as people and programs call it: exit codes, JSON lines, refusals before work.
+"""The command as people and programs call it: exit codes, JSON lines, refusals before work starts.
 
 Cases 45, 50 to 52, 64, 66, 72.
 """

@@ -1,4 +1,7 @@
-"""Outputs go into files where files can be; no name is taken for an option, and no empty text for a name."""
+"""Outputs are written only where files can be.
+
+No file name is read as an option, and no empty text as a name.
+"""
 
 from __future__ import annotations
 

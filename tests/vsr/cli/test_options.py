@@ -1,4 +1,4 @@
-"""What people type by habit is understood, or answered with what to type."""
+"""Options as people habitually type them are understood, or answered with what to type instead."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""`--precision`: decided with the plan, kept by it, refused where it can't be had.
+"""`--precision`: decided with the plan, kept by it, refused if it is not available.
 
-`vsr quantize` for a network of one's own.
+Also `vsr quantize` for the user's own network.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Recordings of screens and games, and pictures that move: read, or refused with what to do."""
+"""Recordings of screens and games, and animated images: read, or refused with a remedy."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What a result says of its picture, for each codec and container.
+"""How each codec and container describes the image.
 
-The shape of a sample, its range, its primaries.
+Sample aspect ratio, range, primaries.
 """
 
 from __future__ import annotations

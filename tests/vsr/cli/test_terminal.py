@@ -1,4 +1,4 @@
-"""What a terminal would obey never reaches it: names of files and tags come from strangers. Case 80."""
+"""Control characters in untrusted names of files and tags never reach the terminal. Case 80."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Wrong usage ends with 2 and one line, before any work, whatever was typed and whatever files are called."""
+"""Wrong usage ends with exit code 2 and one line before any work, whatever is typed or files are called."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages do what they are for in a real Chromium, from disk, on a phone and on a desk."""
+"""Pages work in a real Chromium, opened from disk, at the size of a phone and of a desktop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page of a preview opens from disk, fetches nothing, and holds what was found."""
+"""The page of a preview opens from disk, loads nothing from elsewhere, and contains the results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Hostile requests are refused: no token, other hosts, paths out of the roots, too much, too slowly."""
+"""Hostile requests are refused.
+
+No token, other hosts, paths outside the roots, requests that are too large or too slow.
+"""
 
 from __future__ import annotations
 

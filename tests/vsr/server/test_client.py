@@ -1,4 +1,4 @@
-"""`vsr submit`, `vsr jobs`, and the script of docs/server.md that a media server calls."""
+"""`vsr submit`, `vsr jobs`, and the script in docs/server.md that a media server calls."""
 
 from __future__ import annotations
 

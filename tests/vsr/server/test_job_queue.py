@@ -1,4 +1,4 @@
-"""The queue on disk: order, states, what a killed server left."""
+"""The queue on disk: order, states, and recovery after a server was killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs of a server: order, pause, cancel, retry, what is made, and what is shown meanwhile."""
+"""Jobs of a server: order, pause, cancel, retry, their results, and what is shown while they run."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Servers, commands and workers are killed at random moments: no job is lost, none is done twice, the bytes are the same.
+"""Servers, commands and workers are killed at random moments.
 
-VSR_CRASHES: how many kills; VSR_SEED: another sequence of them.
+No job is lost or done twice, and the bytes are the same. VSR_CRASHES: how many kills; VSR_SEED: another
+sequence of them.
 """
 
 from __future__ import annotations

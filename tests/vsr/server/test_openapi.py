@@ -1,7 +1,9 @@
-"""Requests that Schemathesis makes of the server's own description: none ends with 500, answers are as described.
+"""Requests that Schemathesis generates from the server's own description.
 
-VSR_EXAMPLES: most requests to a call; VSR_SECONDS: how long; VSR_SEED: others. By default commands end at once with an error;
-with VSR_WORKER=Plain they are real.
+None may end with status 500, and answers must match the description.
+
+VSR_EXAMPLES: the maximum of requests per call; VSR_SECONDS: the duration; VSR_SEED: other requests. By
+default, commands end at once with an error; with VSR_WORKER=Plain they are real.
 """
 
 from __future__ import annotations

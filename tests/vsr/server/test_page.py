@@ -1,4 +1,4 @@
-"""The page of `vsr serve` does the whole job in a real Chromium, through reloads and a killed server."""
+"""The page of `vsr serve` works in a real Chromium, also after reloads and when the server is killed."""
 
 from __future__ import annotations
 

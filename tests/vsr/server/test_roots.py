@@ -1,4 +1,4 @@
-"""Names in place of paths."""
+"""Names in place of paths: pages that are served contain no paths."""
 
 from __future__ import annotations
 

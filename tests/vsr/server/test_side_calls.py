@@ -1,4 +1,7 @@
-"""Children that look into files for the server: bounded in number and time, and started again after one that hangs."""
+"""Child processes that read files for the server.
+
+Their number and time are limited, and one that hangs is replaced.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`vsr probe` in words that need no manual."""
+"""The text that `vsr probe` prints is understandable without a manual."""
 
 from __future__ import annotations
 

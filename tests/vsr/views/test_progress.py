@@ -1,4 +1,4 @@
-"""Events as lines for programs and as a bar for people."""
+"""Events as JSON lines for programs, and as a progress bar for people."""
 
 from __future__ import annotations
 

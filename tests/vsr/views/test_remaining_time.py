@@ -1,4 +1,4 @@
-"""The time left: right within 15 % after the first minute."""
+"""The estimate of the remaining time: within 15 % after the first minute."""
 
 from __future__ import annotations
 

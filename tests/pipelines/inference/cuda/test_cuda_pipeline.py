@@ -1,4 +1,4 @@
-"""The way of a frame through a CUDA device, on a stand-in: the same pictures, whatever happens on the way."""
+"""A frame's way through a simulated CUDA device: the same images under every order of events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames in flight keep their order and their content, whenever the device gets round to them."""
+"""Frames in flight keep their order and their content, however late the device executes its work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`vsr compare` as a user meets it: figures, a page, findings with an exit code, and ratings merged."""
+"""`vsr compare`, tested as a user sees it: figures, a page, findings with an exit code, merged ratings."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""`vsr models search`, `info` and `get`, and a run that names a network that is not here.
+"""`vsr models search`, `info` and `get`, and a run with a network that is not installed.
 
-What people read, and exit codes.
+Messages and exit codes.
 """
 
 from __future__ import annotations

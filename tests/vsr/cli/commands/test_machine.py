@@ -1,4 +1,4 @@
-"""The command without a video: version, doctor, slips of the pen, completion."""
+"""The command without a video: version, doctor, typing mistakes, completion."""
 
 from __future__ import annotations
 
