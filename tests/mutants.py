@@ -539,7 +539,7 @@ MUTANTS = (
         f"{_FETCH}::test_without_network_a_file_put_there_by_hand_is_taken",
     ),
     Mutant(
-        90, "commercial = true takes all licences", "pipelines/planner/video_planner.py", "    if settings.commercial:", "    if False:",
+        90, "commercial = true takes all licences", "pipelines/planner/frame_look.py", "    if settings.commercial:", "    if False:",
         f"{_KNOWN}::test_get_fetches_by_name_and_a_run_takes_it_from_there",
     ),
     Mutant(
@@ -1921,7 +1921,7 @@ MUTANTS = (
     ),
     Mutant(
         75, "a film is looked at by its container", "pipelines/frames/film_frames.py",
-        "in decoded_frames(packets, self.decoder):", "in self._container.decode(self.stream):",
+        "from decoded_frames(packets, self.decoder)", "from self._opened[-1].decode(self.stream)",
         f"{_LIMITS}::test_there_is_one_way_to_a_decoder",
     ),
     Mutant(
@@ -2321,8 +2321,8 @@ MUTANTS = (
         f"{_FACTS}::test_what_the_container_crops_is_cut_off_and_said",
     ),
     Mutant(
-        27, "a crop is said and not made", "pipelines/planner/video_planner.py",
-        "return found, info.crop, []", "return found, PixelCrop(), []",
+        27, "a crop is said and not made", "pipelines/planner/frame_look.py",
+        "return found, samples.info.crop, []", "return found, PixelCrop(), []",
         f"{_FACTS}::test_a_crop_reaches_the_result",
     ),
     Mutant(
@@ -2396,7 +2396,7 @@ MUTANTS = (
         f"{_PROBE}::test_pictures_of_a_recording_without_a_time_of_their_own_get_the_one_they_have_by_the_rate",
     ),
     Mutant(
-        30, "an animated AVIF is one picture", "pipelines/planner/video_planner.py",
+        30, "an animated AVIF is one picture", "pipelines/planner/frame_look.py",
         "path.suffix.lower() in PHOTO_CONTAINERS and info.frame_count == 1",
         "path.suffix.lower() in PHOTO_CONTAINERS",
         f"{_LOOK}::test_an_animated_avif_is_a_film_and_its_alpha_is_said_to_be_left_out",
@@ -2408,7 +2408,7 @@ MUTANTS = (
         f"{_LOOK}::test_an_animated_avif_is_a_film_and_its_alpha_is_said_to_be_left_out",
     ),
     Mutant(
-        30, "pictures one behind the other become one file", "pipelines/planner/video_planner.py",
+        30, "pictures one behind the other become one file", "pipelines/planner/frame_look.py",
         "if info.is_picture and info.frame_count > 1:",
         "if False:",
         f"{_LOOK}::test_pictures_one_behind_the_other_in_a_file_are_no_picture",
@@ -2870,7 +2870,7 @@ MUTANTS = (
     ),
     Mutant(
         72, "a part of a film takes the name of the whole", "pipelines/planner/video_planner.py",
-        "if settings.seconds is None:\n        return None\n    start", "if settings:\n        return None\n    start",
+        "if self.settings.seconds is None or self.place.is_picture:", "if self.settings:",
         f"{_PLANNER}::test_a_range_is_in_the_name_and_one_beyond_the_end_is_said_to_end_there",
     ),
     Mutant(
@@ -3067,7 +3067,7 @@ MUTANTS = (
     ),
     Mutant(
         60, "an ordered edition is dropped without a word", "pipelines/planner/video_planner.py",
-        "        dropped += tuple(", "        tuple(",
+        "        said += [", "        _ = [",
         "tests/vsr/cli/test_containers_and_tags.py::test_a_plan_and_the_report_name_what_is_lost",
     ),
     Mutant(

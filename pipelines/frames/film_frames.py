@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from bisect import bisect_left
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -21,28 +21,46 @@ from pipelines.media.video_info import NO_PTS, Chunk
 from pipelines.plan.chunking import cut_spans
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from types import TracebackType
 
     import numpy as np
+    from av.container import InputContainer
+    from av.video.codeccontext import VideoCodecContext
     from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
 
     from pipelines.media.packet_reader import PacketData
     from pipelines.media.video_info import Frame, PacketIndex, VideoInfo
 
-__all__ = ["FilmSamples", "frames_at"]
+__all__ = ["BLOCK_QUANTISERS", "FilmSamples", "frames_at"]
+
+
+BLOCK_QUANTISERS = {"h264": {"export_side_data": "venc_params"}}
+"""Options of the decoder, by codec, to export quantisers of blocks."""
+_KEPT_BYTES = 128 << 20
+"""Bytes of decoded frames that are kept for further looks, at most."""
+_THREADS = 4
+"""Threads of the decoder, which read ahead: what is found must not depend on the number of cores."""
 
 
 class FilmSamples:
-    """An open film, of which some frames are decoded."""
+    """A film that is open for looking at some of its frames; the first look opens it, for all that follow.
 
-    def __init__(self, info: VideoInfo, options: Mapping[str, Mapping[str, str]] | None = None) -> None:
-        """options: further options of the decoder, by its name. Raises MediaError if it can't be opened."""
-        self._info = info
-        self._container = open_source(info.path)
-        self.stream, self.decoder = film_decoder(self._container, info.stream_index, options)
-        self.is_seekable = not info.linear and not info.epochs
-        """Whether timestamps identify the frames, so that decoding may begin anywhere."""
+    Frames are kept up to a limit, so that they are decoded once for all that look at the same place.
+    """
+
+    def __init__(self, info: VideoInfo) -> None:
+        self.info = info
+        self._opened: list[InputContainer] = []
+        self._stream: VideoStream | None = None
+        self._is_at_start = False
+        self._from_start: _Run | None = None
+        self._runs: dict[tuple[int | None, ...] | None, _Run] = {}
+        """By position and times of their first packet."""
+        self._current: _Run | None = None
+        """The run that the decoder is at."""
+        self._free = _KEPT_BYTES
 
     def __enter__(self) -> FilmSamples:
         return self
@@ -50,46 +68,142 @@ class FilmSamples:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._container.close()
+        self.close()
+
+    def close(self) -> None:
+        """Close the file and forget all frames."""
+        self._from_start = self._current = self._stream = None
+        self._runs.clear()
+        while self._opened:
+            self._opened.pop().close()
+
+    @property
+    def is_seekable(self) -> bool:
+        """Whether timestamps identify the frames, so that decoding may begin anywhere."""
+        return not self.info.linear and not self.info.epochs
+
+    @property
+    def stream(self) -> VideoStream:
+        """The film in the open file. Raises MediaError if it can't be opened."""
+        return self._stream or self._open()
+
+    @property
+    def decoder(self) -> VideoCodecContext:
+        """Decoder of the film."""
+        return self.stream.codec_context
+
+    def _open(self) -> VideoStream:
+        container = open_source(self.info.path)
+        self._opened.append(container)
+        self._stream, decoder = film_decoder(container, self.info.stream_index, BLOCK_QUANTISERS)
+        if decoder.codec.name in BLOCK_QUANTISERS:
+            decoder.thread_type = "SLICE"  # threads that decode frames in parallel export those of each other
+        decoder.thread_count = _THREADS
+        self._is_at_start = True
+        return self._stream
 
     def places(self, count: int, *, least_frames: int) -> list[int]:
         """Timestamps in the middle of `count` equal parts.
 
         None for shorter films, and for those in which decoding can't begin anywhere.
         """
-        if not self.is_seekable or self._info.frame_count <= least_frames:
+        if not self.is_seekable or self.info.frame_count <= least_frames:
             return []
-        first, length = self._info.pts[0], self._info.pts[-1] - self._info.pts[0]
+        first, length = self.info.pts[0], self.info.pts[-1] - self.info.pts[0]
         return [first + length * (2 * place + 1) // (2 * count) for place in range(count)]
 
     def packets(self, at: int | None = None) -> Iterator[av.Packet[Any]]:
-        """Packets from the last key frame before a timestamp; None: from the current position."""
+        """Packets from the last key frame before a timestamp on, or from the beginning.
+
+        The film is at that place when this returns. No packets if it can't be reached.
+        """
+        self._current = None
+        stream = self.stream if at is not None or self._is_at_start else self._open()
         if at is not None:
-            self._container.seek(at, stream=self.stream)
+            try:
+                self._opened[-1].seek(at, stream=stream)
+            except av.error.FFmpegError:
+                return iter(())
             if self.decoder.is_open:
                 self.decoder.flush_buffers()
-        yield from to_gap(self._container, self.stream)
+        self._is_at_start = False
+        return to_gap(self._opened[-1], stream)
 
     def frames(self, at: int | None = None) -> Iterator[VideoFrame]:
-        """Undamaged frames of the film's size, from `packets` on.
+        """Undamaged frames of the film's size, from the last key frame before a timestamp on.
 
-        They end where reading fails: the run itself reports what is wrong.
+        From the beginning without a timestamp. They end where reading fails: the run itself reports what is
+        wrong.
         """
-        yield from self._shown(self.packets(at))
+        return filter(self.is_whole, self.decoded(at))
 
-    def _shown(self, packets: Iterable[av.Packet[Any]]) -> Iterator[VideoFrame]:
-        size = self._info.width, self._info.height
+    def is_whole(self, frame: VideoFrame) -> bool:
+        """Whether a frame is undamaged and has the film's size."""
+        size = self.info.width, self.info.height
+        return not frame.is_corrupt and (frame.width, frame.height) == size
+
+    def decoded(
+        self,
+        at: int | None = None,
+        passing: Callable[[Iterator[av.Packet[Any]]], Iterator[av.Packet[Any]]] | None = None,
+    ) -> Iterator[VideoFrame]:
+        """All frames that `frames` chooses from.
+
+        passing: sees the packets on their way to the decoder, so that no earlier frames are of use.
+        """
+        if passing is not None:
+            yield from self._decode(passing(self.packets(at)))
+            return
+        run = self._run(at)
+        yield from run.kept
+        if run.is_whole:
+            return
+        if run is not self._current or run.taken > len(run.kept):
+            self._begin(run, self.packets(run.at))
+            run.skip_kept()
+        for frame in run.rest:
+            run.taken += 1
+            size = sum(plane.buffer_size for plane in frame.planes)
+            if run.taken == len(run.kept) + 1 and size <= self._free:
+                run.kept.append(frame)
+                self._free -= size
+            yield frame
+        run.is_whole = run.taken == len(run.kept)
+
+    def _run(self, at: int | None) -> _Run:
+        """The frames from a place on; places behind the same key frame have the same."""
+        if at is None and self._from_start is not None:
+            return self._from_start
+        packets = self.packets(at)
         try:
-            for frame in decoded_frames(packets, self.decoder):
-                if not frame.is_corrupt and (frame.width, frame.height) == size:
-                    yield frame
+            first = next(packets, None)
+        except av.error.FFmpegError:
+            first = None
+        place = None if first is None else (first.pos, first.dts, first.pts)
+        if place not in self._runs:
+            self._runs[place] = _Run()
+            self._begin(self._runs[place], itertools.chain(() if first is None else (first,), packets))
+        run = self._runs[place]
+        if at is None:
+            self._from_start = run
+        else:
+            run.at = at
+        return run
+
+    def _begin(self, run: _Run, packets: Iterable[av.Packet[Any]]) -> None:
+        run.rest, run.taken = self._decode(packets), 0
+        self._current = run
+
+    def _decode(self, packets: Iterable[av.Packet[Any]]) -> Iterator[VideoFrame]:
+        try:
+            yield from decoded_frames(packets, self.decoder)
         except av.error.FFmpegError:
             return
 
     def rows(self, count: int) -> list[int]:
         """Rows of the packet index: the first clean point of each of `count` equal parts, and 0."""
-        clean = [row for row, is_clean in enumerate(self._info.index.clean) if is_clean]
-        wanted = (len(self._info.index) * place // count for place in range(count))
+        clean = [row for row, is_clean in enumerate(self.info.index.clean) if is_clean]
+        wanted = (len(self.info.index) * place // count for place in range(count))
         return sorted({0, *(clean[at] for row in wanted if (at := bisect_left(clean, row)) < len(clean))})
 
     def in_order(self, rows: Iterable[int]) -> Iterator[Iterator[VideoFrame]]:
@@ -102,11 +216,32 @@ class FilmSamples:
             if packets.skip_to(row):
                 if self.decoder.is_open and row:
                     self.decoder.flush_buffers()
-                yield self._shown(packets)
+                yield filter(self.is_whole, self._decode(packets))
 
     def planes(self, frame: VideoFrame) -> list[np.ndarray]:
         """Views of a frame's planes in the film's planar format; they keep the frame alive."""
-        return planes_as(frame, self._info.pixels)
+        return planes_as(frame, self.info.pixels)
+
+
+@dataclass(eq=False)
+class _Run:
+    """Frames from one place on."""
+
+    at: int | None = None
+    """A timestamp that leads there; None: the beginning."""
+    kept: list[VideoFrame] = field(default_factory=list)
+    """The first of them."""
+    taken: int = 0
+    """How many the decoder has returned."""
+    rest: Iterator[VideoFrame] = field(default_factory=lambda: iter(()))
+    """Those that it has not."""
+    is_whole: bool = False
+    """All of them are kept."""
+
+    def skip_kept(self) -> None:
+        """Decode the kept ones once more, to get to what follows."""
+        while self.taken < len(self.kept) and next(self.rest, None) is not None:
+            self.taken += 1
 
 
 class _Rows:

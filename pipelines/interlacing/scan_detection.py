@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import av
 
-from pipelines.frames.film_frames import FilmSamples
 from pipelines.interlacing.field_evidence import (
     CONTRARY,
     SHARE,
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
 
     from av.video.frame import VideoFrame
 
+    from pipelines.frames.film_frames import FilmSamples
     from pipelines.interlacing.field_evidence import Order
     from pipelines.interlacing.field_motion import Sample
     from pipelines.media.video_info import VideoInfo
@@ -59,8 +59,9 @@ _FLAGGED = {2: "top", 3: "bottom", 4: "bottom", 5: "top"}
 """AVFieldOrder -> field shown first (TT, BB, TB: top coded, bottom shown first, BT)."""
 
 
-def find_scan(info: VideoInfo, field_order: int) -> ScanType:
+def find_scan(film: FilmSamples, field_order: int) -> ScanType:
     """Examine a film. field_order: of its stream (AVFieldOrder), for codecs that don't flag their frames."""
+    info = film.info
     soft = _is_soft_telecine(info.pts)
     if (
         info.is_picture
@@ -70,7 +71,7 @@ def find_scan(info: VideoInfo, field_order: int) -> ScanType:
         or (not info.interlaced and _FLAGGED.get(field_order) is None and _is_beyond(info))
     ):
         return ScanType(pulldown="soft" if soft else "")
-    looks = _looks(info)
+    looks = _looks(film)
     # HEVC stores each field as a separate picture, so a whole picture is a field.
     flag, small = _FLAGGED.get(field_order, ""), info.height < _SHORTEST
     return judge(looks, flag, soft=soft, apart=info.codec == "hevc", small=small)
@@ -145,18 +146,18 @@ def _is_soft_telecine(pts: array[int]) -> bool:
     )
 
 
-def _looks(info: VideoInfo) -> list[InterlaceSample]:
-    with FilmSamples(info) as film:
-        first, length = info.pts[0], info.pts[-1] - info.pts[0]
-        if info.frame_count <= _PLACES * _FRAMES:
-            return [_look(film.frames(), _PLACES * _FRAMES, None)]
-        if not film.is_seekable:
-            rows = film.rows(_PLACES)
-            wanted = _PLACES * _FRAMES // len(rows)
-            return [_look(frames, wanted, None) for frames in film.in_order(rows)]
-        known: set[int] = set()
-        starts = (first + length * place // _PLACES if place else None for place in range(_PLACES))
-        return [_look(film.frames(start), _FRAMES, known) for start in starts]
+def _looks(film: FilmSamples) -> list[InterlaceSample]:
+    pts = film.info.pts
+    first, length = pts[0], pts[-1] - pts[0]
+    if film.info.frame_count <= _PLACES * _FRAMES:
+        return [_look(film.frames(), _PLACES * _FRAMES, None)]
+    if not film.is_seekable:
+        rows = film.rows(_PLACES)
+        wanted = _PLACES * _FRAMES // len(rows)
+        return [_look(frames, wanted, None) for frames in film.in_order(rows)]
+    known: set[int] = set()
+    starts = (first + length * place // _PLACES if place else None for place in range(_PLACES))
+    return [_look(film.frames(start), _FRAMES, known) for start in starts]
 
 
 def _look(frames: Iterable[VideoFrame], wanted: int, known: set[int] | None) -> InterlaceSample:
@@ -200,9 +201,11 @@ class _Eye:
             look.note(field_phase(self._before, now))
         self._before = now
         if frame.interlaced_frame:
+            times = frame.pts, frame.time_base
             frame.pts, frame.time_base = self._number, Fraction(1, 25)
             self._number += 1
             self._top[0].push(frame)
+            frame.pts, frame.time_base = times  # others look at it, too
             look.flagged["top" if _pulled(self._top[1]) else "bottom"] += 1
         else:
             look.flagged["progressive"] += 1

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from models.catalog.card import Card
-    from pipelines.media.video_info import VideoInfo
+    from pipelines.frames.film_frames import FilmSamples
     from pipelines.plan.plan import RestoreLevels
     from pipelines.settings.run_settings import RunSettings
 
@@ -165,7 +165,7 @@ def chosen_model(settings: RunSettings) -> str:
 
 
 def choose_networks(
-    settings: RunSettings, info: VideoInfo, part: tuple[int, int], *, full: bool
+    settings: RunSettings, samples: FilmSamples, part: tuple[int, int], *, full: bool
 ) -> tuple[str, RestoreLevels, list[str]]:
     """The networks, the restoration levels for those that take one, and notes on the choice.
 
@@ -182,10 +182,10 @@ def choose_networks(
     levels: RestoreLevels = ((start, float(settings.restore)),) if given else ()
     if not given:
         # The levels of the whole film are used for any part of it, so a trial looks like the finished film.
-        levels = estimate_levels(info, full=full, prefilter=",".join(settings.prefilters))
+        levels = estimate_levels(samples, full=full, prefilter=",".join(settings.prefilters))
     if not levels:
         return model, (), []
-    is_part = stop - start < info.frame_count
+    is_part = stop - start < samples.info.frame_count
     how = "as given" if given else "estimated from the whole film" if is_part else "estimated"
     said = f"restoration level {_in_words(levels)}, {how}"
     own = levels_within(levels, start, stop)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.catalog.lookup import find_cards
-from models.errors import CorruptError, MediaError, UsageError
+from models.errors import CorruptError, MediaError
 from pipelines.codec.encoder import try_encoder
 from pipelines.codec.filter_graph import try_filters
 from pipelines.containers.container_support import incompatible_streams, refuse_incompatible
@@ -17,11 +17,10 @@ from pipelines.encoders.encoder_choice import proven_encoder, wanted_vendor
 from pipelines.encoders.encoder_options import EncoderTarget, choose_encoder
 from pipelines.encoders.pixel_format_choice import image_settings, raised_by_prefilters
 from pipelines.file_parsing.matroska_chapters import lost_chapters
+from pipelines.frames.film_frames import FilmSamples
 from pipelines.hardware.resources import refuse_missing_device
-from pipelines.media.cicp import Range, Transfer
-from pipelines.media.pixel_format import PixelCrop, PixelFormat
 from pipelines.plan.chunking import frame_range
-from pipelines.plan.color_tags import output_tags, resolve_tags
+from pipelines.plan.color_tags import output_tags
 from pipelines.plan.events import Planned
 from pipelines.plan.output_names import filled_name, refuse_irregular, result_name
 from pipelines.plan.plan import Plan
@@ -33,11 +32,11 @@ from pipelines.planner.container_choice import (
 )
 from pipelines.planner.dynamic_hdr_choice import choose_dynamic_hdr
 from pipelines.planner.field_choice import choose_fields
+from pipelines.planner.frame_look import look_at_frames, source_format
 from pipelines.planner.licences import refuse_licences
-from pipelines.planner.network_choice import choose_networks, choose_stages, chosen_model
+from pipelines.planner.network_choice import choose_stages, chosen_model
 from pipelines.planner.plan_builder import Choices, make_plan
 from pipelines.planner.plan_checks import (
-    PHOTO_CONTAINERS,
     needless_streams,
     output_size,
     plan_warnings,
@@ -51,17 +50,17 @@ from pipelines.planner.plan_checks import (
 )
 from pipelines.planner.precision_choice import with_arithmetic
 from pipelines.planner.size_bound import most_disk_bytes
-from pipelines.probe.black_bars import find_bars
-from pipelines.probe.grain_measurement import measure_grain
-from pipelines.probe.probe import probe
+from pipelines.probe.probe import open_film
 from pipelines.settings.option_values import parse_range
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pipelines.media.cicp import ColorTags, HdrMetadata
+    from pipelines.media.pixel_format import PixelCrop, PixelFormat
     from pipelines.media.video_info import VideoInfo
     from pipelines.planner.container_choice import ContainerTrial, OutputLocation
+    from pipelines.planner.field_choice import FieldChoice
+    from pipelines.planner.frame_look import FrameLook, SourceFormat
     from pipelines.settings.encoder_spec import Encoder
     from pipelines.settings.run_settings import EncodeSettings, RunSettings
 
@@ -85,49 +84,18 @@ def plan_video(
     refuse_own_input(source, output)
     refuse_missing_device(settings)
     until = parse_range(settings.range)[1] if settings.range else None
-    info = info or probe(source, video_stream=settings.video_stream, rate=settings.frame_rate, until=until)
-    try:
-        return _plan(source, output, settings, info, check)
-    except MediaError as error:
-        if str(source) in str(error):
-            raise
-        raise type(error)(f"{source}: {error}") from error
-
-
-@dataclass(frozen=True)
-class _Source:
-    """The decoded format of a source, and its resolved colours."""
-
-    format: PixelFormat
-    color: ColorTags
-    assumed: tuple[str, ...]
-    """Assumptions for missing tags, in words."""
-    still: bool
-    """A single image."""
-    lossless_webp: bool
-
-    @property
-    def is_full(self) -> bool:
-        return self.color.range == Range.FULL
-
-
-def _source_of(path: Path, info: VideoInfo) -> _Source:
-    if info.is_picture and info.frame_count > 1:
-        raise MediaError(
-            f"{path}: holds {info.frame_count} pictures, one behind the other, of which most programs show"
-            " the first; make a file of each"
-        )
-    still = info.is_picture or (path.suffix.lower() in PHOTO_CONTAINERS and info.frame_count == 1)
-    decoded = info.pixels
-    tags = info.color
-    if info.pix_fmt.startswith("yuvj"):
-        tags = replace(tags, range=2)
-    if decoded.is_float:
-        # as it is decoded; the file holds linear light
-        tags = replace(tags, range=int(Range.FULL), transfer=int(Transfer.SRGB))
-    picture = still or info.made_of_pictures
-    color, assumed = resolve_tags(tags, decoded, height=info.height, codec=info.codec, picture=picture)
-    return _Source(decoded, color, assumed, still, info.codec == "webp" and decoded.family == "rgb")
+    samples = (
+        open_film(source, video_stream=settings.video_stream, rate=settings.frame_rate, until=until)
+        if info is None
+        else FilmSamples(info)
+    )
+    with samples:
+        try:
+            return _plan(source, output, settings, samples, check)
+        except MediaError as error:
+            if str(source) in str(error):
+                raise
+            raise type(error)(f"{source}: {error}") from error
 
 
 def expected_output(source: Path, output: Path | None, settings: RunSettings, info: VideoInfo) -> Path | None:
@@ -135,189 +103,210 @@ def expected_output(source: Path, output: Path | None, settings: RunSettings, in
 
     None if frames have to be looked at, or tracks to be tried. Raises UsageError.
     """
-    film = _source_of(source, info)
-    place = output_location(source, output, settings, info, still=film.still)
-    if place.path is not None:
-        return Path(os.path.abspath(place.path))
-    if settings.crop_bars or any(field in settings.output_template for field in ("{model}", "{codec}")):
-        return None
-    picture = place.is_picture
-    if not (picture or place.is_named) and incompatible_streams(info, place.container):
-        return None
-    encode, _ = image_settings(
-        settings.encode, film.format, from_pictures=info.made_of_pictures, to_pictures=picture
+    decoded = source_format(source, info)
+    place = output_location(source, output, settings, info, still=decoded.still)
+    return _request(source, settings, info, decoded, place).expected_output()
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What is to be made of a source, and where."""
+
+    source: Path
+    settings: RunSettings
+    """With those that images imply."""
+    info: VideoInfo
+    decoded: SourceFormat
+    place: OutputLocation
+    said_of_images: list[str]
+
+    def size(self, crop: PixelCrop) -> tuple[int, int]:
+        """Size of the output."""
+        picture = self.place.is_picture
+        return output_size(self.info, self.settings, self.decoded.format, crop, picture=picture)
+
+    @property
+    def part(self) -> tuple[Fraction, Fraction] | None:
+        """Seconds of the film in a `--range`, for the output's name; None without one.
+
+        Image sequences show it by their numbers.
+        """
+        if self.settings.seconds is None or self.place.is_picture:
+            return None
+        (start, stop), end = self.settings.seconds, self.info.seconds
+        return start, min(end, stop) if stop is not None else end
+
+    def refuse_at_once(self) -> None:
+        """Raise UsageError for networks, size, encoder and container, before frames are looked at."""
+        info, settings, source = self.info, self.settings, self.decoded
+        cards = [find_cards(name.strip()) for name in chosen_model(settings).split(",")]
+        if settings.commercial and settings.model != "auto":
+            refuse_licences([card for choice in cards for card in choice])
+        if settings.crop_bars:
+            return  # which may change the size
+        size = self.size(info.crop)
+        choose_stages(cards, *info.orientation.turn(*info.crop.size(info.width, info.height)), *size)
+        choose_encoder(settings.encode, raised_by_prefilters(source.format, settings)[0], self.target(size))
+
+    def target(self, size: tuple[int, int]) -> EncoderTarget:
+        """What an encoder is chosen for."""
+        place = self.place
+        suffix = place.suffix.lstrip(".")
+        transfer, is_webp = self.decoded.color.transfer, self.decoded.lossless_webp
+        return EncoderTarget(*size, place.container, suffix, transfer, self.info.hdr, is_webp)
+
+    def expected_output(self) -> Path | None:
+        """`expected_output` of it."""
+        place, settings = self.place, self.settings
+        if place.path is not None:
+            return Path(os.path.abspath(place.path))
+        if settings.crop_bars or any(field in settings.output_template for field in ("{model}", "{codec}")):
+            return None
+        if not (place.is_picture or place.is_named) and incompatible_streams(self.info, place.container):
+            return None
+        size = self.size(self.info.crop)
+        name = filled_name(settings.output_template, self.source, place.suffix, size, self.part)
+        return Path(os.path.abspath(place.folder or Path())) / name
+
+    def output(self, fit: ContainerTrial) -> Path:
+        """The output's path. Raises UsageError if it can't be written there."""
+        place, template = self.place, self.settings.output_template
+        name = result_name(template, self.source, fit.suffix, fit.plan, self.part)
+        return checked_target(self.source, place.path or (place.folder or Path()) / name, fit.plan)
+
+
+def _request(
+    source: Path, settings: RunSettings, info: VideoInfo, decoded: SourceFormat, place: OutputLocation
+) -> _Request:
+    encode, said = image_settings(
+        settings.encode, decoded.format, from_pictures=info.made_of_pictures, to_pictures=place.is_picture
     )
-    size = output_size(info, replace(settings, encode=encode), film.format, info.crop, picture=picture)
-    part = None if picture else _part(info, settings)
-    name = filled_name(settings.output_template, source, place.suffix, size, part)
-    return Path(os.path.abspath(place.folder or Path())) / name
+    return _Request(source, replace(settings, encode=encode), info, decoded, place, said)
 
 
 def _plan(
     source: Path,
     output: Path | None,
     settings: RunSettings,
-    info: VideoInfo,
+    samples: FilmSamples,
     check: Callable[[Path], None],
 ) -> Planned:
+    info = samples.info
     part = frame_range(info, settings.range)
     if info.flaw and part[1] > info.flaw_from and settings.on_corrupt == "fail":
         raise CorruptError(f"{info.flaw}; get it anew, or let --on-corrupt conceal take what is there")
-    film = _source_of(source, info)
-    place = output_location(source, output, settings, info, still=film.still)
-    encode, _ = image_settings(
-        settings.encode, film.format, from_pictures=info.made_of_pictures, to_pictures=place.is_picture
-    )
-    _refuse_at_once(info, replace(settings, encode=encode), film, place)
-    expected = expected_output(source, output, settings, info)
+    decoded = source_format(source, info)
+    place = output_location(source, output, settings, info, still=decoded.still)
+    request = _request(source, settings, info, decoded, place)
+    request.refuse_at_once()
+    expected = request.expected_output()
     if expected is not None:
         check(expected)
-    grain, said_of_grain = _grain(info) if settings.keep_grain and not film.still else ((), [])
-    if grain:
-        # networks enlarge grain, so it would be present twice
-        settings = replace(settings, prefilter=",".join(settings.prefilters) or "denoise")
-    model, levels, said_of_level = choose_networks(settings, info, part, full=film.is_full)
-    raised, said_of_raising = raised_by_prefilters(film.format, settings)
-    raised_from, film = film.format.name if raised != film.format else "", replace(film, format=raised)
-    cards = [find_cards(name.strip()) for name in model.split(",")]
-    if settings.commercial:
-        refuse_licences([c for choice in cards for c in choice])
-    bars, crop, said_of_bars = _bars(info, settings, film, learned=any(c.sha256 for cs in cards for c in cs))
-    encode, image_messages = image_settings(
-        settings.encode, film.format, from_pictures=info.made_of_pictures, to_pictures=place.is_picture
-    )
-    settings = replace(settings, encode=encode)
-    size = output_size(info, settings, film.format, crop, picture=place.is_picture)
+    look = look_at_frames(samples, settings, decoded, part)
+    samples.close()  # trials need the memory
+    request = _request(source, look.settings, info, look.source, place)
+    settings = request.settings
     fields = choose_fields(info, settings.deinterlace, part)
-    choice = _EncoderChoice(settings, film, size, info.hdr, place)
-    plan = make_plan(
-        info,
-        settings,
-        Choices(
-            cards,
-            choice.encoder,
-            part,
-            film.format,
-            film.color,
-            fields.deinterlacing,
-            fields.pulldown,
-            crop=crop,
-            bars=bars,
-            grain=_for_result(grain, film.format, choice.encoder.pixels),
-            restore=levels,
-        ),
-    )
-    plan = replace(plan, raised_from=raised_from)
+    choice = _EncoderChoice(request, request.size(look.crop))
+    plan = _drafted(info, settings, look, fields, choice.encoder, part)
     plan, said_of_arithmetic = with_arithmetic(plan, settings)
     refuse_target(settings.encode, plan)
     dynamic, said_of_dynamic = choose_dynamic_hdr(info, plan, settings.dynamic_hdr)
     plan = replace(plan, dynamic_hdr=dynamic)
     _refuse_what_fails(info, plan)
-    needless = needless_streams(info)
-    fit = _fit(plan, info, settings, choice, place)
-    fit = replace(fit, misfits=[(s, why) for s, why in fit.misfits if s not in dict(needless)])
-    target = place.path or (place.folder or Path()) / result_name(
-        settings.output_template,
-        source,
-        fit.suffix,
-        fit.plan,
-        None if fit.plan.encoder.is_picture else _part(info, settings),
-    )
-    target = checked_target(source, target, fit.plan)
-    lost = fit.misfits if place.is_picture else fit.lost
-    if not settings.drop_incompatible and not place.is_numbered:  # an image sequence can't have other tracks
-        refuse_incompatible(lost, target, fit.plan.encoder.container, fit.remedy)
-    left_out = frozenset(s.index for s, _ in (*fit.misfits, *needless))
+    fit = _fit(plan, request, choice)
+    target = request.output(fit)
+    left_out, dropped = _dropped(request, fit, target)
     notes = (
-        *info.notes, *range_notes(info, settings, left_out), *said_of_level, *said_of_arithmetic,
-        *choice.notes, *target_messages(plan), *said_of_raising,
-        *fields.notes, *track_notes(info, fit, left_out, place, image_messages), *said_of_bars,
-        *said_of_grain, *said_of_dynamic, *plan_warnings(info, fit.plan, moved=bool(fit.note)),
-        *([f"assumed {', '.join(film.assumed)}"] if film.assumed else []),
+        *info.notes, *range_notes(info, settings, left_out), *look.said_of_levels, *said_of_arithmetic,
+        *choice.notes, *target_messages(plan), *look.said_of_raising,
+        *fields.notes, *track_notes(info, fit, left_out, place, request.said_of_images), *look.said_of_bars,
+        *look.said_of_grain, *said_of_dynamic, *plan_warnings(info, fit.plan, moved=bool(fit.note)),
+        *([f"assumed {', '.join(decoded.assumed)}"] if decoded.assumed else []),
     )  # fmt: skip
-    dropped = tuple(
-        f"{s.type} stream {s.index} ({s.codec}): "
-        f"{why if (s, why) in (*lost, *needless) else 'it holds nothing'}"
-        for s, why in (*fit.misfits, *needless)
-    )
-    if not place.is_picture and info.format.startswith("matroska"):
-        dropped += tuple(f"of its chapters, {what}" for what in lost_chapters(info.path))
-    info = replace(info, notes=notes)
     return Planned(
         str(source),
         str(target),
         fit.plan,
-        info,
+        replace(info, notes=notes),
         most_disk_bytes(info, fit.plan),
         dropped=dropped,
         left_out=left_out,
     )
 
 
-def _bars(
-    info: VideoInfo, settings: RunSettings, film: _Source, *, learned: bool
-) -> tuple[PixelCrop, PixelCrop, list[str]]:
-    """(black bars that are kept, what is removed, messages for the user), of the stored frame.
+def _drafted(
+    info: VideoInfo,
+    settings: RunSettings,
+    look: FrameLook,
+    fields: FieldChoice,
+    encoder: Encoder,
+    part: tuple[int, int],
+) -> Plan:
+    """The plan, before its precision, dynamic HDR metadata and container are chosen."""
+    decoded = look.source
+    chosen = Choices(
+        look.cards,
+        encoder,
+        part,
+        decoded.format,
+        decoded.color,
+        fields.deinterlacing,
+        fields.pulldown,
+        crop=look.crop,
+        bars=look.bars,
+        grain=_for_result(look.grain, decoded.format, encoder.pixels),
+        restore=look.levels,
+    )
+    return replace(make_plan(info, settings, chosen), raised_from=look.raised_from)
 
-    Bars are also detected if networks would only enlarge them.
+
+def _dropped(request: _Request, fit: ContainerTrial, target: Path) -> tuple[frozenset[int], tuple[str, ...]]:
+    """(indexes of the tracks that the output will not have, what is dropped in words).
+
+    Raises UsageError if that would be a loss that was not asked for.
     """
-    if settings.crop_bars and film.format.is_float:
-        raise UsageError("--crop-bars can't look at OpenEXR; leave it out")
-    looked_for = settings.crop_bars or (learned and not film.still and not film.format.is_float)
-    found = find_bars(info, full=film.is_full) if looked_for else PixelCrop()
-    if settings.crop_bars:
-        return PixelCrop(), *_crop(info, found.on_grid(film.format))
-    return found, info.crop, []
+    info, settings, place = request.info, request.settings, request.place
+    lost = fit.misfits if place.is_picture else fit.lost
+    if not settings.drop_incompatible and not place.is_numbered:  # an image sequence can't have other tracks
+        refuse_incompatible(lost, target, fit.plan.encoder.container, fit.remedy)
+    needless = needless_streams(info)
+    said = [
+        f"{s.type} stream {s.index} ({s.codec}): "
+        f"{why if (s, why) in (*lost, *needless) else 'it holds nothing'}"
+        for s, why in (*fit.misfits, *needless)
+    ]
+    if not place.is_picture and info.format.startswith("matroska"):
+        said += [f"of its chapters, {what}" for what in lost_chapters(info.path)]
+    return frozenset(s.index for s, _ in (*fit.misfits, *needless)), tuple(said)
 
 
 class _EncoderChoice:
     """The encoder of an output, tested if it is hardware, and its equivalent for another container."""
 
-    def __init__(
-        self,
-        settings: RunSettings,
-        film: _Source,
-        size: tuple[int, int],
-        hdr: HdrMetadata,
-        place: OutputLocation,
-    ) -> None:
-        self._encode, self._film = settings.encode, film
-        suffix = place.suffix.lstrip(".")
-        self._target = EncoderTarget(
-            *size, place.container, suffix, film.color.transfer, hdr, film.lossless_webp
-        )
+    def __init__(self, request: _Request, size: tuple[int, int]) -> None:
+        settings, decoded = request.settings, request.decoded
+        self._encode, self._decoded = settings.encode, decoded
+        self._target = request.target(size)
         self.encoder, self.notes = proven_encoder(
             settings.encode,
             self._meant,
-            wanted_vendor(settings, picture=place.is_picture),
-            tags=lambda one: output_tags(film.color, film.format, one),
-            hdr=hdr,
+            wanted_vendor(settings, picture=request.place.is_picture),
+            tags=lambda one: output_tags(decoded.color, decoded.format, one),
+            hdr=request.info.hdr,
         )
 
     def _meant(self, encode: EncodeSettings) -> Encoder:
-        return choose_encoder(encode, self._film.format, self._target)
+        return choose_encoder(encode, self._decoded.format, self._target)
 
     def for_container(self, container: str, suffix: str) -> Encoder:
         """The encoder for another file. Raises UsageError if the container does not support the codec."""
         encode = replace(self._encode, encoder=self.encoder.vendor or "software")
         target = replace(self._target, container=container, suffix=suffix.lstrip("."))
-        found = choose_encoder(encode, self._film.format, target)
+        found = choose_encoder(encode, self._decoded.format, target)
         if not self.encoder.vendor:
             return found
         return replace(self.encoder, container=found.container, tag=found.tag)
-
-
-def _refuse_at_once(info: VideoInfo, settings: RunSettings, film: _Source, place: OutputLocation) -> None:
-    """Raise UsageError for networks, size, encoder and container, before frames are looked at."""
-    cards = [find_cards(name.strip()) for name in chosen_model(settings).split(",")]
-    if settings.commercial and settings.model != "auto":
-        refuse_licences([card for choice in cards for card in choice])
-    if settings.crop_bars:
-        return  # which may change the size
-    size = output_size(info, settings, film.format, info.crop, picture=place.is_picture)
-    choose_stages(cards, *info.orientation.turn(*info.crop.size(info.width, info.height)), *size)
-    target = EncoderTarget(*size, place.container, place.suffix.lstrip("."), film.color.transfer, info.hdr)
-    choose_encoder(settings.encode, raised_by_prefilters(film.format, settings)[0], target)
 
 
 def _refuse_what_fails(info: VideoInfo, plan: Plan) -> None:
@@ -330,10 +319,9 @@ def _refuse_what_fails(info: VideoInfo, plan: Plan) -> None:
         try_encoder(plan.encoder, plan.out_color)
 
 
-def _fit(
-    plan: Plan, info: VideoInfo, settings: RunSettings, choice: _EncoderChoice, place: OutputLocation
-) -> ContainerTrial:
+def _fit(plan: Plan, request: _Request, choice: _EncoderChoice) -> ContainerTrial:
     """The container, and the tracks it can't hold."""
+    info, settings, place = request.info, request.settings, request.place
     fit = fitting_container(
         plan,
         info,
@@ -343,40 +331,9 @@ def _fit(
         convert_subtitles=settings.convert_subtitles,
     )
     if place.is_numbered:
-        return replace(fit, misfits=[(s, "pictures hold nothing else") for s in info.streams])
-    return fit
-
-
-def _part(info: VideoInfo, settings: RunSettings) -> tuple[Fraction, Fraction] | None:
-    """Seconds of the film in a `--range`, for the output's name; image sequences show it by their numbers.
-
-    None without a `--range`.
-    """
-    if settings.seconds is None:
-        return None
-    start, stop = settings.seconds
-    return start, min(info.seconds, stop) if stop is not None else info.seconds
-
-
-def _crop(info: VideoInfo, crop: PixelCrop) -> tuple[PixelCrop, list[str]]:
-    """The crop, and messages for the user."""
-    if not crop:
-        return info.crop, ["no black bars were found: --crop-bars has nothing to do"]
-    width, height = crop.within(info.crop).size(info.width, info.height)
-    cut = f"top {crop.top}, bottom {crop.bottom}, left {crop.left}, right {crop.right}"
-    return crop.within(info.crop), [f"black bars cut off: {cut}; {width}x{height} are left"]
-
-
-def _grain(info: VideoInfo) -> tuple[tuple[tuple[float, ...], ...], list[str]]:
-    """Grain of the source, and messages for the user."""
-    found = measure_grain(info)
-    if not found:
-        return (), ["no film grain was found: --keep-grain has nothing to do"]
-    note = (
-        f"film grain of up to {max(found[0]):.1f} codes of 255: removed before the networks, and as much"
-        " synthesised after them"
-    )
-    return found, [note]
+        fit = replace(fit, misfits=[(s, "pictures hold nothing else") for s in info.streams])
+    needless = dict(needless_streams(info))
+    return replace(fit, misfits=[(s, why) for s, why in fit.misfits if s not in needless])
 
 
 def _for_result(

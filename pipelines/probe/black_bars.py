@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipelines.frames.film_frames import FilmSamples
 from pipelines.media.pixel_format import PixelCrop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pipelines.media.video_info import VideoInfo
+    from pipelines.frames.film_frames import FilmSamples
 
 __all__ = ["bars_of", "find_bars"]
 
@@ -28,16 +27,16 @@ _UNEVEN = 0.02
 """Largest difference of opposite bars, as a share of the side: darkness on one side only is content."""
 
 
-def find_bars(info: VideoInfo, *, full: bool) -> PixelCrop:
+def find_bars(film: FilmSamples, *, full: bool) -> PixelCrop:
     """Bars on opposite sides that every sample shows, in stored pixels inside the container's crop.
 
     No crop if there are none. full: full range.
     """
     found: PixelCrop | None = None
-    pixels = info.pixels
+    info, pixels = film.info, film.info.pixels
     columns, rows = info.crop.size(info.width, info.height)
     shown = info.crop.of_plane(0, pixels, info.width, info.height)
-    for planes in _samples(info):
+    for planes in _samples(film):
         luma = planes[0] if pixels.family != "rgb" else np.maximum.reduce(planes[:3])
         one = bars_of(luma[shown], full=full or pixels.family == "rgb", bits=pixels.bits)
         if one is not None:
@@ -101,15 +100,14 @@ def _pair(one: int, other: int, side: int) -> tuple[int, int]:
     )
 
 
-def _samples(info: VideoInfo) -> Iterator[list[np.ndarray]]:
+def _samples(film: FilmSamples) -> Iterator[list[np.ndarray]]:
     """Planes of one frame of each place, the first that can be decoded."""
-    with FilmSamples(info) as film:
-        places = film.places(_PLACES, least_frames=_PLACES)
-        for place in places:
-            yield from map(film.planes, islice(film.frames(place), 1))
-        rows = [] if places else film.rows(_PLACES)
-        if len(rows) > _PLACES // 2:
-            for frames in film.in_order(rows):
-                yield from map(film.planes, islice(frames, 1))
-        elif not places:  # the start of the film, every other frame
-            yield from map(film.planes, islice(film.frames(), 0, 2 * _PLACES + 1, 2))
+    places = film.places(_PLACES, least_frames=_PLACES)
+    for place in places:
+        yield from map(film.planes, islice(film.frames(place), 1))
+    rows = [] if places else film.rows(_PLACES)
+    if len(rows) > _PLACES // 2:
+        for frames in film.in_order(rows):
+            yield from map(film.planes, islice(frames, 1))
+    elif not places:  # the start of the film, every other frame
+        yield from map(film.planes, islice(film.frames(), 0, 2 * _PLACES + 1, 2))

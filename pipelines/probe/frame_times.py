@@ -7,7 +7,7 @@ import operator
 from array import array
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from itertools import islice
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING
 
 import av
@@ -31,12 +31,14 @@ if TYPE_CHECKING:
 __all__ = [
     "WILD_TIMES",
     "changes_of",
+    "confirmed",
     "count",
     "counted",
     "even_rate",
     "expected_times",
     "frame_durations",
     "frame_rate",
+    "has_hidden_times",
 ]
 
 
@@ -224,6 +226,33 @@ def changes_of(info: VideoInfo, seen: _Counted) -> tuple[tuple[int, str], ...]:
         (places[pts], change)
         for pts, change in ((info.pts[place], change) for place, change in info.changes)
         if pts in places
+    )
+
+
+def has_hidden_times(info: VideoInfo) -> bool:
+    """Whether hidden frames have times at which others are shown.
+
+    This happens with several edits: packets can't predict how they are decoded.
+    """
+    first, last = info.pts[0], info.pts[-1]
+    return any(
+        discard and first < pts < last
+        for pts, discard in zip(info.index.pts, info.index.discard, strict=True)
+    )
+
+
+def confirmed(info: VideoInfo) -> VideoInfo:
+    """The same info if the container's own decoder returns the promised frames; else they go by order."""
+    seen = counted(info)
+    if seen.pts == info.pts:
+        return replace(info, changes=changes_of(info, seen))
+    if seen.pts[0] != NO_PTS and all(a < b for a, b in pairwise(seen.pts)):
+        return count(info)
+    place = next(n for n, (a, b) in enumerate(pairwise((seen.pts[0] - 1, *seen.pts))) if a >= b)
+    raise MediaError(
+        f"{info.path}: its edit list puts frame {place}"
+        f" ({float((seen.pts[place] - seen.pts[0]) * info.time_base):.3f} s) out of order (not later than the"
+        " previous frame); convert the file to FFV1 with FFmpeg and upscale the result"
     )
 
 

@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipelines.frames.film_frames import FilmSamples
 from pipelines.media.pixel_format import PixelFormat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pipelines.media.video_info import VideoInfo
+    from pipelines.frames.film_frames import FilmSamples
 
 __all__ = ["grain_of", "measure_grain"]
 
@@ -38,18 +37,18 @@ _LEAST = 0.5
 _LEAST_BLOCKS = 32
 
 
-def measure_grain(info: VideoInfo) -> tuple[tuple[float, ...], ...]:
+def measure_grain(film: FilmSamples) -> tuple[tuple[float, ...], ...]:
     """Standard deviations of grain in 8-bit values, for each decoded plane.
 
     At LEVELS brightnesses for the first plane and R'G'B', else one. Empty if there is no grain, or nothing to
     measure it on (single images, floats).
     """
-    pixels = info.pixels
+    info, pixels = film.info, film.info.pixels
     if info.is_picture or pixels.is_float:
         return ()
     step = 2 if info.scan.order != "progressive" else 1  # lines of one field
     found = [
-        grain_of([p[::step] for p in one], [p[::step] for p in two], pixels) for one, two in _pairs(info)
+        grain_of([p[::step] for p in one], [p[::step] for p in two], pixels) for one, two in _pairs(film)
     ]
     if not found:
         return ()
@@ -118,10 +117,9 @@ def _filled(known: np.ndarray) -> tuple[float, ...]:
     return tuple(strengths)
 
 
-def _pairs(info: VideoInfo) -> Iterator[tuple[list[np.ndarray], list[np.ndarray]]]:
+def _pairs(film: FilmSamples) -> Iterator[tuple[list[np.ndarray], list[np.ndarray]]]:
     """Planes of two frames in a row of each place."""
-    with FilmSamples(info) as film:
-        places = film.places(_PLACES, least_frames=4 * _PLACES)
-        looked_at = [islice(film.frames(place), 2) for place in places]
-        for frames in looked_at or [islice(film.frames(), 2 * _PLACES + 1)]:
-            yield from pairwise([p.copy() for p in film.planes(frame)] for frame in frames)
+    places = film.places(_PLACES, least_frames=4 * _PLACES)
+    looked_at = (islice(film.frames(place), 2) for place in places)
+    for frames in looked_at if places else [islice(film.frames(), 2 * _PLACES + 1)]:
+        yield from pairwise([p.copy() for p in film.planes(frame)] for frame in frames)

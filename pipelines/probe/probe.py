@@ -12,8 +12,7 @@ import os
 from array import array
 from dataclasses import replace
 from fractions import Fraction
-from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import av
 
@@ -22,6 +21,7 @@ from pipelines.codec.cut_slice import ends_in_a_slice
 from pipelines.codec.decoder import facts_of_packets
 from pipelines.codec.mid_stream_changes import change_of
 from pipelines.file_parsing.container_check import appended_film, flaw_of
+from pipelines.frames.film_frames import FilmSamples
 from pipelines.interlacing.scan_detection import find_scan
 from pipelines.media.chroma_siting import chroma_siting, container_crop
 from pipelines.media.cicp import HdrMetadata
@@ -29,7 +29,7 @@ from pipelines.media.demuxer import DECODERS, MAX_PIXELS, format_of, open_source
 from pipelines.media.image_sequence import pattern_of
 from pipelines.media.packet_reader import PacketData
 from pipelines.media.pixel_format import Orientation, PixelCrop, planar_format
-from pipelines.media.video_info import NO_PTS, DecoderSetup, ScanType, VideoInfo
+from pipelines.media.video_info import DecoderSetup, ScanType, VideoInfo
 from pipelines.probe.film_end import (
     CUT_SLICE,
     damaged_end,
@@ -42,11 +42,13 @@ from pipelines.probe.first_frames import dynamic_names, read_exif, unread_layers
 from pipelines.probe.frame_times import (
     WILD_TIMES,
     changes_of,
+    confirmed,
     count,
     counted,
     expected_times,
     frame_durations,
     frame_rate,
+    has_hidden_times,
 )
 from pipelines.probe.opaque_files import INKS, is_opaque
 from pipelines.probe.packet_index import walk_packets
@@ -65,21 +67,36 @@ if TYPE_CHECKING:
     from pipelines.media.video_info import FrameFacts
     from pipelines.probe.packet_index import PacketWalk
 
-__all__ = ["fingerprint", "probe"]
+__all__ = ["fingerprint", "open_film", "probe"]
 
 
 _PICTURES_A_SECOND = 24
 
 
-def probe(
+class ProbeOptions(TypedDict, total=False):
+    """Options of `open_film`."""
+
+    video_stream: int | None
+    exact: bool
+    rate: Fraction | None
+    until: Fraction | None
+
+
+def probe(path: str | os.PathLike[str], **options: Unpack[ProbeOptions]) -> VideoInfo:
+    """Read all facts about a video. options: those of `open_film`, which describes them."""
+    with open_film(path, **options) as film:
+        return film.info
+
+
+def open_film(
     path: str | os.PathLike[str],
     *,
     video_stream: int | None = None,
     exact: bool = False,
     rate: Fraction | None = None,
     until: Fraction | None = None,
-) -> VideoInfo:
-    """Read all facts about a video.
+) -> FilmSamples:
+    """Read all facts about a video, and leave it open for further looks at its frames; the caller closes it.
 
     video_stream: index of the film, from 0. exact: count frames by decoding all of them. rate: frames per
     second of an image sequence. until: seconds of an image sequence that are needed; there may be a gap
@@ -114,13 +131,25 @@ def probe(
         raise UsageError(
             f"{path}: --rate is for numbered pictures (frame_%05d.png); a video has its own times"
         )
+    film = FilmSamples(_with_true_frames(info, seen, exact=exact))
+    try:
+        film.info = replace(film.info, scan=find_scan(film, field_order))
+    except BaseException:
+        film.close()
+        raise
+    return film
+
+
+def _with_true_frames(info: VideoInfo, seen: PacketWalk, *, exact: bool) -> VideoInfo:
+    """The info with frames that were decoded, if packets don't tell all of them. exact: in any case."""
     if exact or info.linear:
         info = count(info)
-    elif _is_cut(info) or (seen.repeats and info.codec == "hevc"):  # its decoder refuses repeated packets
-        info = _confirmed(info)
+    # HEVC's decoder refuses repeated packets
+    elif has_hidden_times(info) or (seen.repeats and info.codec == "hevc"):
+        info = confirmed(info)
     elif seen.resizes:  # only the decoder can show the result
         info = replace(info, changes=changes_of(info, counted(info)))
-    return replace(info, scan=find_scan(info, field_order))
+    return info
 
 
 def _timed(info: VideoInfo, pattern: Pattern, rate: Fraction | None) -> VideoInfo:
@@ -342,30 +371,3 @@ def _changes(
         place = bisect.bisect_left(expected, seen.index.pts[row])
         if change and place < len(expected):
             yield place, change
-
-
-def _is_cut(info: VideoInfo) -> bool:
-    """Whether hidden frames have times at which others are shown.
-
-    This happens with several edits: packets can't predict how they are decoded.
-    """
-    first, last = info.pts[0], info.pts[-1]
-    return any(
-        discard and first < pts < last
-        for pts, discard in zip(info.index.pts, info.index.discard, strict=True)
-    )
-
-
-def _confirmed(info: VideoInfo) -> VideoInfo:
-    """The same info if the container's own decoder returns the promised frames; else they go by order."""
-    seen = counted(info)
-    if seen.pts == info.pts:
-        return replace(info, changes=changes_of(info, seen))
-    if seen.pts[0] != NO_PTS and all(a < b for a, b in pairwise(seen.pts)):
-        return count(info)
-    place = next(n for n, (a, b) in enumerate(pairwise((seen.pts[0] - 1, *seen.pts))) if a >= b)
-    raise MediaError(
-        f"{info.path}: its edit list puts frame {place}"
-        f" ({float((seen.pts[place] - seen.pts[0]) * info.time_base):.3f} s) out of order (not later than the"
-        " previous frame); convert the file to FFV1 with FFmpeg and upscale the result"
-    )

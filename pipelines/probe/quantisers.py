@@ -17,19 +17,17 @@ import av.logging
 from av.bitstream import BitStreamFilterContext
 
 from pipelines.codec.ffmpeg_log import captured_log
+from pipelines.frames.film_frames import BLOCK_QUANTISERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from av.video.codeccontext import VideoCodecContext
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-__all__ = ["OPTIONS", "Quantisers"]
+__all__ = ["Quantisers"]
 
 
-OPTIONS = {"h264": {"export_side_data": "venc_params"}}
-"""Options of the decoder, by codec, to export quantisers of blocks."""
 _LEVELS = {
     "h264": (22.0, 0.35, 0.030),
     "hevc": (27.0, 0.36, 0.0275),
@@ -44,9 +42,9 @@ _NAMED = re.compile(r"\s(init_qp_minus26|slice_qp_delta|base_q_idx)\s.*= (-?\d+)
 class Quantisers:
     """Quantisers of some packets and frames of one film."""
 
-    def __init__(self, stream: VideoStream, decoder: VideoCodecContext, bits: int) -> None:
-        """decoder: not opened yet, with `OPTIONS`. bits: of a sample."""
-        self._stream, self._codec, self._deeper = stream, decoder.codec.name, 6 * (bits - 8)
+    def __init__(self, stream: VideoStream, bits: int) -> None:
+        """bits: of a sample."""
+        self._stream, self._codec, self._deeper = stream, stream.codec_context.codec.name, 6 * (bits - 8)
         self._codec = (
             "av1" if self._codec == "libdav1d" else "vp9" if self._codec == "libvpx-vp9" else self._codec
         )
@@ -55,19 +53,19 @@ class Quantisers:
         self._reader: BitStreamFilterContext | None = None
         self._start = 26.0
         """Quantiser of slices, relative to which headers give a difference."""
-        if self._codec in OPTIONS:
-            decoder.thread_type = "SLICE"  # threads that decode frames in parallel mix their messages
+        self.reads_packets = self._codec in _LEVELS and self._codec not in BLOCK_QUANTISERS
+        """Whether quantisers are in headers, which `passing` has to see."""
 
     def passing(self, packets: Iterable[av.Packet[Any]]) -> Iterator[av.Packet[Any]]:
         """Pass packets on to the decoder."""
         for packet in packets:
             yield packet
-            if self._codec in _LEVELS and self._codec not in OPTIONS and packet.size:
+            if self.reads_packets and packet.size:
                 self._waiting.append(packet)
 
     def see(self, frame: VideoFrame) -> None:
         """Examine a decoded frame."""
-        told: Any = frame.side_data.get("VIDEO_ENC_PARAMS") if self._codec in OPTIONS else None
+        told: Any = frame.side_data.get("VIDEO_ENC_PARAMS") if self._codec in BLOCK_QUANTISERS else None
         if told is not None and told.nb_blocks:
             self._found.append(float(told.qp_map().mean()) - self._deeper)
 

@@ -18,20 +18,17 @@ import bisect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import av
 import numpy as np
 
-from pipelines.frames.film_frames import FilmSamples
 from pipelines.frames.level_estimator import consecutive_pairs, median_level, score_of_pair, tiles_of_frame
 from pipelines.frames.shot_detection import ShotDetector
-from pipelines.media.demuxer import decoded_frames
-from pipelines.probe.quantisers import OPTIONS, Quantisers
+from pipelines.probe.quantisers import Quantisers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from pipelines.frames.film_frames import FilmSamples
     from pipelines.media.pixel_format import PixelFormat
-    from pipelines.media.video_info import VideoInfo
     from pipelines.plan.plan import RestoreLevels
 
 __all__ = ["estimate_levels"]
@@ -60,25 +57,23 @@ _ENOUGH_TILES = 6
 two tiles each, were estimated at 0.06 to 0.51, and too low costs less than too high."""
 
 
-def estimate_levels(info: VideoInfo, *, full: bool, prefilter: str = "") -> RestoreLevels:
+def estimate_levels(samples: FilmSamples, *, full: bool, prefilter: str = "") -> RestoreLevels:
     """Estimate a film's restoration levels, to two decimals; empty if all frames are flat or tiny.
 
     full: full range. prefilter: filters before the networks; their output is then estimated, without the
     quantisers.
     """
-    pixels = info.pixels
-    if pixels.is_float:
+    if samples.info.pixels.is_float:
         return ()
-    count = info.frame_count
-    with FilmSamples(info, OPTIONS) as samples:
-        film = _Film(info, samples, full=full, prefilter=prefilter)
-        # If frames are not known by their times, the beginning represents the whole film.
-        places = film.places() if samples.is_seekable and count > _THROUGH else []
-        if places and (len(places) >= _PLACES or count > _MOST_THROUGH):
-            parts = _parts_of_places(film, places)
-        else:
-            parts = _parts(film.shots(0, count), film)
-        levels = [film.level(looks, _ENOUGH_TILES) for looks in parts]
+    count = samples.info.frame_count
+    film = _Film(samples, full=full, prefilter=prefilter)
+    # If frames are not known by their times, the beginning represents the whole film.
+    places = film.places() if samples.is_seekable and count > _THROUGH else []
+    if places and (len(places) >= _PLACES or count > _MOST_THROUGH):
+        parts = _parts_of_places(film, places)
+    else:
+        parts = _parts(film.shots(0, count), film)
+    levels = [film.level(looks, _ENOUGH_TILES) for looks in parts]
     return tuple(
         (0 if number == 0 else looks[0].frame, level)
         for number, (looks, level) in enumerate(zip(parts, levels, strict=True))
@@ -103,17 +98,11 @@ class _Look:
 class _Film:
     """Decodes frames of a film for the estimate."""
 
-    def __init__(
-        self,
-        info: VideoInfo,
-        samples: FilmSamples,
-        *,
-        full: bool,
-        prefilter: str,
-    ) -> None:
-        self._info, self._samples = info, samples
+    def __init__(self, samples: FilmSamples, *, full: bool, prefilter: str) -> None:
+        self._samples, self._info = samples, samples.info
+        info = self._info
         self._pixels, self._full, self._prefilter = info.pixels, full, prefilter
-        self._quantisers = Quantisers(samples.stream, samples.decoder, info.pixels.bits)
+        self._quantisers = Quantisers(samples.stream, info.pixels.bits)
         self._lines = 2 if info.interlaced else 1
         self._is_seekable = samples.is_seekable
         self._has_moved = False
@@ -209,25 +198,19 @@ class _Film:
         If frames are not known by their times, decoding starts at the beginning, and frames are counted.
         """
         pts, stop = self._info.pts, self._info.frame_count
-        try:
-            place = pts[at] if self._is_seekable and (at or self._has_moved) else None
-            self._has_moved = True
-            packets = self._quantisers.passing(self._samples.packets(place))
-            for count, frame in enumerate(decoded_frames(packets, self._samples.decoder)):
-                number = count
-                if self._is_seekable:
-                    number = bisect.bisect_left(pts, frame.pts) if frame.pts is not None else stop
-                    if number >= len(pts) or pts[number] != frame.pts:
-                        continue
-                if number >= stop:
-                    return
-                if not frame.is_corrupt and (frame.width, frame.height) == (
-                    self._info.width,
-                    self._info.height,
-                ):
-                    yield number, frame
-        except av.error.FFmpegError:
-            return
+        place = pts[at] if self._is_seekable and (at or self._has_moved) else None
+        self._has_moved = True
+        passing = self._quantisers.passing if self._quantisers.reads_packets else None
+        for count, frame in enumerate(self._samples.decoded(place, passing)):
+            number = count
+            if self._is_seekable:
+                number = bisect.bisect_left(pts, frame.pts) if frame.pts is not None else stop
+                if number >= len(pts) or pts[number] != frame.pts:
+                    continue
+            if number >= stop:
+                return
+            if self._samples.is_whole(frame):
+                yield number, frame
 
 
 def _parts_of_places(film: _Film, places: list[_Look]) -> list[list[_Look]]:

@@ -11,7 +11,7 @@ import argparse
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import av
 import numpy as np
@@ -23,13 +23,9 @@ from pipelines.frames.film_frames import frames_at
 from pipelines.frames.level_estimator import level_of_clip
 from pipelines.frames.sample_values import SampleValues
 from pipelines.frames.video_reader import VideoReader
-from pipelines.media.demuxer import film_decoder, open_source
-from pipelines.probe.probe import probe
-from pipelines.probe.quantisers import OPTIONS, Quantisers
+from pipelines.probe.probe import open_film, probe
+from pipelines.probe.quantisers import Quantisers
 from tests.benchmarks.report import table
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _FRAMES = 12
 _QUALITIES: dict[str, tuple[dict[str, str], ...]] = {
@@ -76,21 +72,14 @@ def encoded(path: Path, clip: SampleValues, codec: str, options: dict[str, str])
 
 def told(path: Path) -> tuple[SampleValues, float]:
     """A film's frames, and the level by its quantisers."""
-    with open_source(path) as container:
-        stream, decoder = film_decoder(container, 0, OPTIONS)
-        quantisers = Quantisers(stream, decoder, 8)
+    with open_film(path) as film:
+        quantisers = Quantisers(film.stream, 8)
         frames = []
-        for packet in quantisers.passing(container.demux(stream)):
-            for frame in decoder.decode(packet):
-                quantisers.see(frame)
-                frames.append([plane.copy() for plane in _planes(frame)])
+        for frame in film.decoded(None, quantisers.passing):
+            quantisers.see(frame)
+            frames.append([plane.copy() for plane in film.planes(frame)])
         luma, chroma = np.stack([f[0] for f in frames]), np.stack([np.stack(f[1:]) for f in frames])
-        return SampleValues(luma, chroma, 8), quantisers.level()
-
-
-def _planes(frame: av.VideoFrame) -> Iterator[np.ndarray]:
-    for plane in frame.planes:
-        yield np.frombuffer(bytes(plane), np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
+        return SampleValues(luma, chroma, 8), quantisers.level(quantisers.taken())
 
 
 def main() -> None:

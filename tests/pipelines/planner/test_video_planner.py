@@ -10,11 +10,11 @@ import av
 import pytest
 
 from models.errors import UsageError
-from pipelines.planner import network_choice, video_planner
+from pipelines.planner import frame_look, network_choice
 from pipelines.planner.network_choice import chosen_model
 from pipelines.planner.video_planner import plan_video
 from pipelines.probe import restoration_level
-from pipelines.probe.probe import probe
+from pipelines.probe.probe import open_film
 from pipelines.settings.run_settings import EncodeSettings, RunSettings, TargetSettings
 from tests import media
 
@@ -121,7 +121,7 @@ def test_the_level_is_estimated_of_the_whole_film_as_the_networks_see_it(
     monkeypatch.setattr(
         network_choice, "estimate_levels", lambda _, **options: asked.append(options) or ((0, 0.5),)
     )
-    monkeypatch.setattr(video_planner, "measure_grain", lambda _: ((2.0,) * 8, (1.0,), (1.0,)))
+    monkeypatch.setattr(frame_look, "measure_grain", lambda _: ((2.0,) * 8, (1.0,), (1.0,)))
     for settings in ({"range": "0.04-0.12", "prefilter": "deblock"}, {"keep_grain": True}):
         plan_video(film, None, RunSettings(target=TargetSettings(scale=2), **settings))  # type: ignore[arg-type]
     assert [(a.get("part"), a["prefilter"]) for a in asked] == [(None, "deblock"), (None, "denoise")]
@@ -179,12 +179,8 @@ def test_levels_and_detail_outside_0_to_1_are_refused(settings: dict[str, float]
 
 
 def test_a_film_of_nothing_has_no_level_and_goes_through_the_usual_network(tmp_path: Path) -> None:
-    assert (
-        restoration_level.estimate_levels(
-            probe(media.cfr(tmp_path / "tiny.mp4", frames=2, size=(32, 32))), full=False
-        )
-        == ()
-    )
+    with open_film(media.cfr(tmp_path / "tiny.mp4", frames=2, size=(32, 32))) as film:
+        assert restoration_level.estimate_levels(film, full=False) == ()
 
 
 def test_a_range_is_in_the_name_and_one_beyond_the_end_is_said_to_end_there(tmp_path: Path) -> None:

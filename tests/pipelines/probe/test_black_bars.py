@@ -17,7 +17,7 @@ from pipelines.media.pixel_format import Orientation, PixelCrop, PixelFormat
 from pipelines.media.video_info import Frame
 from pipelines.plan.plan import Plan
 from pipelines.probe.black_bars import bars_of, find_bars
-from pipelines.probe.probe import probe
+from pipelines.probe.probe import open_film, probe
 from tests import media
 from tests.helpers.inline import planned_of, upscaled
 from tests.helpers.patches import write_planes
@@ -59,26 +59,30 @@ def boxed(
     return write_planes(path, pictures, pix_fmt, TAGS)
 
 
+def found_bars(path: Path) -> PixelCrop:
+    with open_film(path) as film:
+        return find_bars(film, full=False)
+
+
 @pytest.mark.parametrize(
     "crop", [PixelCrop(10, 10), PixelCrop(12, 10), PixelCrop(0, 0, 12, 12), PixelCrop(8, 8, 6, 6)], ids=str
 )
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p10le"])
 def test_bars_are_found_to_the_row(crop: PixelCrop, pix_fmt: str, tmp_path: Path) -> None:
-    assert find_bars(probe(boxed(tmp_path / "in.mkv", crop, pix_fmt=pix_fmt)), full=False) == crop
+    assert found_bars(boxed(tmp_path / "in.mkv", crop, pix_fmt=pix_fmt)) == crop
 
 
 def test_a_picture_without_bars_has_none(tmp_path: Path) -> None:
-    assert not find_bars(probe(boxed(tmp_path / "in.mkv", PixelCrop())), full=False)
+    assert not found_bars(boxed(tmp_path / "in.mkv", PixelCrop()))
 
 
 def test_one_dark_side_is_no_bar(tmp_path: Path) -> None:
-    assert not find_bars(probe(boxed(tmp_path / "in.mkv", PixelCrop(top=14))), full=False)
+    assert not found_bars(boxed(tmp_path / "in.mkv", PixelCrop(top=14)))
 
 
 def test_black_frames_say_nothing(tmp_path: Path) -> None:
-    assert find_bars(
-        probe(boxed(tmp_path / "in.mkv", PixelCrop(10, 10), dark=(0, 1, 2, 14, 15, 16, 29))), full=False
-    ) == PixelCrop(10, 10)
+    dark = (0, 1, 2, 14, 15, 16, 29)
+    assert found_bars(boxed(tmp_path / "in.mkv", PixelCrop(10, 10), dark=dark)) == PixelCrop(10, 10)
 
 
 def test_one_bright_scene_is_enough_to_keep_what_others_leave_black(tmp_path: Path) -> None:
@@ -90,7 +94,7 @@ def test_one_bright_scene_is_enough_to_keep_what_others_leave_black(tmp_path: Pa
         if number < 24:
             luma[:10] = luma[-10:] = 16
         pictures.append([luma, *[np.full((SIZE[1] // 2, SIZE[0] // 2), 128, np.uint8)] * 2])
-    assert not find_bars(probe(write_planes(tmp_path / "in.mkv", pictures, "yuv420p", TAGS)), full=False)
+    assert not found_bars(write_planes(tmp_path / "in.mkv", pictures, "yuv420p", TAGS))
 
 
 def test_a_title_on_black_is_no_letterbox() -> None:
@@ -134,7 +138,7 @@ def test_deinterlaced_pictures_are_cropped_too(tmp_path: Path) -> None:
     for mode, factor in (("auto", 1), ("bob", 2)):
         output = tmp_path / f"{mode}.mkv"
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("pipelines.planner.video_planner.find_bars", lambda *_, **__: PixelCrop(8, 8))
+            patch.setattr("pipelines.planner.frame_look.find_bars", lambda *_, **__: PixelCrop(8, 8))
             upscaled(source, output, deinterlace=mode, crop_bars=True)
         found = decoded(output)
         assert len(found) == factor * info.frame_count

@@ -6,9 +6,8 @@ import av
 import numpy as np
 import pytest
 
-from pipelines.media.demuxer import film_decoder, open_source
-from pipelines.probe.probe import probe
-from pipelines.probe.quantisers import OPTIONS, Quantisers
+from pipelines.probe.probe import open_film
+from pipelines.probe.quantisers import Quantisers
 from pipelines.probe.restoration_level import estimate_levels
 
 if TYPE_CHECKING:
@@ -49,12 +48,10 @@ def leaves(path: Path, codec: str, options: dict[str, str], *, frames: int = 8, 
 
 def told(path: Path, bits: int = 8) -> float:
     """The level by quantisers alone."""
-    with open_source(path) as container:
-        stream, decoder = film_decoder(container, 0, OPTIONS)
-        quantisers = Quantisers(stream, decoder, bits)
-        for packet in quantisers.passing(container.demux(stream)):
-            for frame in decoder.decode(packet):
-                quantisers.see(frame)
+    with open_film(path) as film:
+        quantisers = Quantisers(film.stream, bits)
+        for frame in film.decoded(None, quantisers.passing):
+            quantisers.see(frame)
         return quantisers.level(quantisers.taken())
 
 
@@ -83,9 +80,9 @@ def test_a_codec_that_nothing_is_known_of_says_nothing(tmp_path: Path) -> None:
 
 
 def test_what_its_pictures_hide_a_film_tells_by_its_quantisers(tmp_path: Path) -> None:
-    info = probe(leaves(tmp_path / "film.mkv", "libx264", {"crf": "34"}, frames=16))
-    ((_, level),), ((_, filtered),) = (
-        estimate_levels(info, full=False, prefilter=prefilter) for prefilter in ("", "deblock")
-    )
+    with open_film(leaves(tmp_path / "film.mkv", "libx264", {"crf": "34"}, frames=16)) as film:
+        ((_, level),), ((_, filtered),) = (
+            estimate_levels(film, full=False, prefilter=prefilter) for prefilter in ("", "deblock")
+        )
     assert level > 0.5
     assert filtered < level - 0.1, "a filter that takes away what the encoder did is not to be repeated"

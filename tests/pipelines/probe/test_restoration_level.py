@@ -12,10 +12,11 @@ import pytest
 from pipelines.codec.filter_graph import prefiltered
 from pipelines.datasets.recompression import Coding, recode
 from pipelines.frames import level_estimator
+from pipelines.frames.film_frames import FilmSamples
 from pipelines.frames.level_estimator import level_of_clip, rounded
 from pipelines.frames.sample_values import SampleValues
 from pipelines.probe import restoration_level
-from pipelines.probe.probe import probe
+from pipelines.probe.probe import open_film, probe
 from pipelines.probe.restoration_level import changes, estimate_levels
 from tests.helpers.footage import clip
 
@@ -128,7 +129,8 @@ def estimated(path: Path, **options: Any) -> float:
 
 
 def parts(path: Path, **options: Any) -> tuple[tuple[int, float], ...]:
-    return estimate_levels(probe(path), **{"full": False, **options})
+    with open_film(path) as film:
+        return estimate_levels(film, **{"full": False, **options})
 
 
 def test_a_film_is_looked_at_here_and_there(tmp_path: Path) -> None:
@@ -200,7 +202,7 @@ def test_one_small_picture_is_too_little_to_be_sure(tmp_path: Path) -> None:
         stream.width, stream.height, stream.pix_fmt = pixels.width, pixels.height, "gray"
         container.mux(stream.encode(pixels))
         container.mux(stream.encode())
-    ((start, found),) = estimate_levels(probe(path), full=True)
+    ((start, found),) = parts(path, full=True)
     assert start == 0
     assert 0 < found < level(ruined) / 3
 
@@ -263,5 +265,6 @@ def test_however_long_a_film_is_few_places_are_looked_at(
     monkeypatch.setattr(
         restoration_level._Film, "place", lambda film, at: looked.append(at) or place(film, at)
     )
-    assert len(estimate_levels(info, full=False)) == 1
+    with FilmSamples(info) as samples:
+        assert len(estimate_levels(samples, full=False)) == 1
     assert len(looked) == 32

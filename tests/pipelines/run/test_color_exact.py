@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -13,7 +15,9 @@ from safetensors.torch import save_file
 
 from models.catalog.loader import load_network
 from models.catalog.lookup import find_cards
-from pipelines.probe.probe import probe
+from pipelines.frames.film_frames import FilmSamples
+from pipelines.media.pixel_format import Orientation
+from pipelines.probe.probe import open_film, probe
 from tests import media
 from tests.helpers import patches
 from tests.helpers.inline import upscaled
@@ -180,10 +184,6 @@ def test_a_turned_picture_s_chroma_stays_where_it_lies(
     network: str, rgb_network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Case 32: left-sited chroma lies at the top once a picture is turned; the result is left-sited again."""
-    from dataclasses import replace
-
-    from pipelines.media.pixel_format import Orientation
-
     width, height, spot = 96, 80, (41.3, 46.6)
     chroma = bump(width, height, (0.0, -0.25), spot, 7.0)
     source = patches.write_planes(
@@ -192,10 +192,13 @@ def test_a_turned_picture_s_chroma_stays_where_it_lies(
         "yuv420p",
         (1, 1, 1, 1),
     )
-    monkeypatch.setattr(
-        "pipelines.planner.video_planner.probe",
-        lambda *a, **k: replace(probe(*a, **k), orientation=Orientation(transpose=True, flip_x=True)),
-    )
+
+    def turned(*arguments: Any, **options: Any) -> FilmSamples:
+        film = open_film(*arguments, **options)
+        film.info = replace(film.info, orientation=Orientation(transpose=True, flip_x=True))
+        return film
+
+    monkeypatch.setattr("pipelines.planner.video_planner.open_film", turned)
     output = run(source, tmp_path / "out.mkv", rgb_network if network == "rgb" else network, monkeypatch)
     frame = decoded(output)[0]
     assert (frame.width, frame.height) == (2 * height, 2 * width)

@@ -11,7 +11,7 @@ from models.catalog.lookup import read_third_party
 from models.errors import MediaError, OutputError, UsageError
 from pipelines.diagnostics import preview
 from pipelines.hardware import resources
-from pipelines.planner import network_choice, video_planner
+from pipelines.planner import frame_look, network_choice, video_planner
 from pipelines.probe.probe import probe
 from pipelines.run import chunk_loop, job
 from pipelines.training.fine_tuning import tune
@@ -21,7 +21,13 @@ from vsr.api import run_settings
 from vsr.cli.main import main
 
 pytestmark = pytest.mark.usefixtures("inline")
-LOOKS = ("find_bars", "measure_grain", "try_encoder", "fitting_container")
+LOOKS = (
+    (network_choice, "estimate_levels"),
+    (frame_look, "find_bars"),
+    (frame_look, "measure_grain"),
+    (video_planner, "try_encoder"),
+    (video_planner, "fitting_container"),
+)
 
 
 @pytest.fixture
@@ -36,9 +42,8 @@ def no_look(*_: object, **__: object) -> Any:
 @pytest.fixture
 def blind(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing may look at frames."""
-    for name in LOOKS:
-        monkeypatch.setattr(video_planner, name, no_look)
-    monkeypatch.setattr(network_choice, "estimate_levels", no_look)
+    for module, name in LOOKS:
+        monkeypatch.setattr(module, name, no_look)
 
 
 @pytest.mark.usefixtures("blind")
@@ -178,7 +183,7 @@ def test_a_device_that_is_not_there_is_refused_before_anything_is_made(
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.setattr(resources, "computing_device", lambda _: "cpu")
-    monkeypatch.setattr(video_planner, "probe", no_look)
+    monkeypatch.setattr(video_planner, "open_film", no_look)
     with pytest.raises(SystemExit) as ended:
         main([command, str(film), "-o", str(tmp_path / "out.mkv"), "--device", "cuda"])
     assert ended.value.code == 2
