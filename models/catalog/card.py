@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import tomllib
@@ -153,31 +154,36 @@ def user_folder() -> Path:
 def read_card(path: Path) -> Card:
     """Read `NAME.toml`; the weights are in the same folder. Raises UsageError if it is not a card."""
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-        known = {
-            k: table.pop(k)
-            for k in (
-                "scale",
-                "architecture",
-                "description",
-                "parameters",
-                "pixels",
-                "sha256",
-                "settings",
-                "gflop_per_megapixel",
-                "halo_px",
-                "past",
-                "future",
-                "recurrent",
-            )
-            if k in table
-        }
-        suffix = ".onnx" if known.get("architecture") == "onnx" else ".safetensors"
-        return Card(
-            name=table.pop("name", path.stem), path=str(path.with_suffix(suffix)), more=table, **known
-        )
+        found = path.stat()
+        return _parsed(path, (found.st_mtime_ns, found.st_size, found.st_ino))
     except (OSError, ValueError, TypeError) as error:
         raise UsageError(f"{path}: is not a model card: {error}") from error
+
+
+@functools.lru_cache(maxsize=1024)
+def _parsed(path: Path, _state: tuple[int, int, int]) -> Card:
+    """The card in a file; parsed once for each state of it, as every look-up by name goes through all."""
+    table = tomllib.loads(path.read_text(encoding="utf-8"))
+    known = {
+        k: table.pop(k)
+        for k in (
+            "scale",
+            "architecture",
+            "description",
+            "parameters",
+            "pixels",
+            "sha256",
+            "settings",
+            "gflop_per_megapixel",
+            "halo_px",
+            "past",
+            "future",
+            "recurrent",
+        )
+        if k in table
+    }
+    suffix = ".onnx" if known.get("architecture") == "onnx" else ".safetensors"
+    return Card(name=table.pop("name", path.stem), path=str(path.with_suffix(suffix)), more=table, **known)
 
 
 def sha256_of(path: str | Path) -> str:

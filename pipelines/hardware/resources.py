@@ -233,6 +233,7 @@ def refuse_missing_device(settings: RunSettings) -> None:
             raise missing_device(settings.device)
 
 
+@functools.cache
 def _torch_build() -> str:
     """The kind of this torch build: rocm, xpu, cpu; empty for CUDA, and on macOS."""
     try:
