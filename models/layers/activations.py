@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,14 +16,6 @@ if TYPE_CHECKING:
 __all__ = ["Prelu", "relu_"]
 
 
-try:
-    import numba
-
-    _compiled: Callable[[Any], Any] | None = numba.njit(cache=True, nogil=True, error_model="numpy")
-except ImportError:  # pragma: no cover - numba is a dependency, but not on every platform
-    _compiled = None
-
-
 class Prelu(nn.PReLU):
     """max(x, 0) + weight·min(x, 0) of (B,C,H,W) (He et al. 2015, arXiv:1502.01852), bit-identical to torch's.
 
@@ -32,7 +25,7 @@ class Prelu(nn.PReLU):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B,C,H,W) -> the same shape."""
-        kernel, most = _KERNELS.get(x.dtype, (None, 0))
+        kernel, most = _kernels().get(x.dtype, (None, 0))
         if (
             kernel is None
             or torch.get_num_threads() > most
@@ -81,13 +74,19 @@ def _of_bf16(x: np.ndarray, weight: np.ndarray) -> None:
             )
 
 
-_KERNELS: dict[torch.dtype, tuple[Callable[[np.ndarray, np.ndarray], None], int]] = (
-    {}
-    if _compiled is None
-    else {torch.float32: (_compiled(_of_fp32), 8), torch.bfloat16: (_compiled(_of_bf16), 2)}
-)
-"""dtype -> (kernel, largest number of threads for which it is faster than torch with all threads). torch
-takes 15.7 and 3.1 ms, these kernels 1.4 and 1.7 ms (one core, 64 maps of 288x480)."""
+@functools.cache
+def _kernels() -> dict[torch.dtype, tuple[Callable[[np.ndarray, np.ndarray], None], int]]:
+    """Dtype -> (kernel, largest number of threads for which it is faster than torch with all threads).
+
+    torch takes 15.7 and 3.1 ms, these kernels 1.4 and 1.7 ms (one core, 64 maps of 288x480). numba takes a
+    tenth of a second to load, so only those that need it do.
+    """
+    try:
+        import numba
+    except ImportError:  # pragma: no cover - numba is a dependency, but not on every platform
+        return {}
+    compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
+    return {torch.float32: (compiled(_of_fp32), 8), torch.bfloat16: (compiled(_of_bf16), 2)}
 
 
 def relu_(x: Tensor) -> Tensor:

@@ -80,6 +80,8 @@ def stream_time_bases(source: InputContainer) -> list[Fraction]:
 
 def incompatible_streams(info: VideoInfo, container: str) -> list[tuple[Stream, str]]:
     """Streams that the container can't hold, with reasons; found by writing a header for each."""
+    if not info.streams:
+        return []
     found = []
     source = open_source(info.path)
     try:

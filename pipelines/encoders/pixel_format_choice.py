@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -75,7 +76,7 @@ def lossless_format(settings: EncodeSettings, source: PixelFormat) -> str:
         }
     if name == "libx265":
         known = {n for n in known if not n.startswith("yuva")}  # listed, and refused when it is opened
-    formats = [PixelFormat.parse(n) for n in sorted(known) if "yuvj" not in n and _is_planar(n)]
+    formats = [f for n in sorted(known) if "yuvj" not in n and (f := _planar(n)) is not None]
     if source.is_float or name == "prores_ks":  # reported by `lost_bits`
         deepest = max(f.bits for f in formats)
         source = replace(source, name="", bits=deepest) if source.bits > deepest else source
@@ -117,12 +118,13 @@ def _changes(source: PixelFormat, fmt: PixelFormat) -> tuple[bool, bool, int, in
     return source.alpha and not fmt.alpha, family_changes, fmt.bits, -fmt.sub_x - fmt.sub_y
 
 
-def _is_planar(pix_fmt: str) -> bool:
+@functools.cache
+def _planar(pix_fmt: str) -> PixelFormat | None:
+    """The format of that name, if it is a planar one: an encoder lists dozens, each time it is asked."""
     try:
-        PixelFormat.parse(pix_fmt)
+        return PixelFormat.parse(pix_fmt)
     except MediaError:
-        return False
-    return True
+        return None
 
 
 def lost_bits(encoder: Encoder, source: PixelFormat) -> str:

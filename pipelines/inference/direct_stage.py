@@ -16,7 +16,6 @@ from models.errors import UsageError
 from pipelines.frames.color_conversion import to_codes, to_float
 from pipelines.inference.cascade import EVEN, classical
 from pipelines.inference.code_padding import cropped, even_sizes, padded
-from pipelines.inference.fused_cpu import FusedNetwork
 from pipelines.inference.output_checks import bad_output_error, find_fault, sample_statistics
 from pipelines.inference.stage_tiles import tiles_of
 from pipelines.media.cicp import Range
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from models.network import LoadedNetwork
+    from pipelines.inference.fused_cpu import FusedNetwork
     from pipelines.inference.tile_cache import TileCache
     from pipelines.inference.tile_threads import TileThreadPool
     from pipelines.plan.plan import Plan
@@ -87,7 +87,11 @@ class DirectStage:
         is_integer = self.plan.precision == "int8"
         if is_integer and not (self.network.int8 and self._bits in {8, 10}):
             raise integer_error([self.network])
-        if self.device.type != "cpu" or not FusedNetwork.takes(self.network):
+        if self.device.type != "cpu":
+            return None
+        from pipelines.inference.fused_cpu import FusedNetwork  # numba: a tenth of a second to load
+
+        if not FusedNetwork.takes(self.network):
             return None
         if is_integer:
             dtype = torch.uint8

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from pipelines.frames.plane_resizer import PlaneResizer
 from pipelines.media.cicp import SITING_OFFSETS, Siting
 from pipelines.media.pixel_format import PixelCrop
 from pipelines.plan.tiling import cut_tiles
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from models.network import LoadedNetwork
+    from pipelines.frames.plane_resizer import PlaneResizer
     from pipelines.plan.plan import Plan
     from pipelines.plan.tiling import Tile
 
@@ -51,6 +51,8 @@ def resizer_of(plan: Plan, networks: Sequence[LoadedNetwork]) -> PlaneResizer | 
     *before, scaler = networks
     if not before or not scaler.classical:
         return None
+    from pipelines.frames.plane_resizer import PlaneResizer  # numba: a tenth of a second to load
+
     scale = math.prod(network.contract.scale for network in before)
     size = plan.height * scale, plan.width * scale
     target = scaler.module.reaches(size)  # type: ignore[attr-defined]

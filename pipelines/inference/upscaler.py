@@ -14,7 +14,6 @@ import numpy as np
 import torch
 
 from models.network import Contract
-from pipelines.frames.plane_resizer import between_bits
 from pipelines.inference.cascade import Cascade
 from pipelines.inference.code_padding import cropped, even_sizes, filled, padded, turned
 from pipelines.inference.cuda.cuda_graph import GraphedNetwork, record_cuda_graph
@@ -228,6 +227,8 @@ class Upscaler:
             if plan.precision == "int8":
                 raise integer_error(networks)
             return []
+        from pipelines.frames.plane_resizer import between_bits  # numba: a tenth of a second to load
+
         finer = [0, *[between_bits(self._source.bits)] * (len(networks) - 1), 0]
         return [
             DirectStage(
