@@ -32,7 +32,6 @@ __all__ = ["StageSampler", "StageTimer"]
 
 _FRAMES = 24
 """Frames that are upscaled, and encoded forwards and backwards."""
-_FRAMES_OF_A_SAMPLE = 12
 _DECODED = 240
 """Most frames of a span that are decoded."""
 
@@ -91,7 +90,6 @@ def _queued_seconds(tasks: Path = Path("/proc/self/task")) -> float:
 class StageTimer:
     """Times decode, check, network and encode of the span it is given."""
 
-    _most = _FRAMES
     _there_and_back = True
     """Encode the frames a second time in reverse, to have more of them. Repeated frames would take few
     bytes."""
@@ -145,7 +143,7 @@ class StageTimer:
         with watch.timed("decode"):
             frames = span_frames(plan, self._setup.decoder, task, packets, watch=decoded.count)
             for passed, frame in enumerate(frames, start=1):
-                if passed <= self._most:
+                if passed <= _FRAMES:
                     kept.append(frame)
                 if passed >= _DECODED:
                     break  # a span may be the whole film
@@ -195,9 +193,8 @@ class StageTimer:
 
 
 class StageSampler(StageTimer):
-    """A `StageTimer` with fewer frames, for several places of a film."""
+    """A `StageTimer` for a few frames of each of several places of a film, which are encoded once."""
 
-    _most = _FRAMES_OF_A_SAMPLE
     _there_and_back = False
 
     def _convolution_tflops(self) -> float:

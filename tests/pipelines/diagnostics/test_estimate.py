@@ -133,6 +133,10 @@ def test_places_lie_inside_the_film_and_not_at_its_beginning(tmp_path: Path) -> 
         assert sum(c.frame_count for c in _chunks(replace(plan, stop_frame=count))) <= count / 3
     far = replace(plan, stop_frame=100_000, linear=True)
     assert _chunks(far)[-1].stop_frame < 240
+    # A long film can afford more frames, for a closer estimate of its size.
+    for count, each in ((1439, 12), (1440, 24), (172_800, 24)):
+        long = replace(plan, stop_frame=count, linear=False)
+        assert [c.frame_count for c in _chunks(long)] == [each] * 3
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "h264"])
