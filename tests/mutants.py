@@ -2426,6 +2426,16 @@ MUTANTS = (
         f"{_LOOK}::test_alpha_is_told_of_in_a_film_that_was_copied_to_another_container",
     ),
     Mutant(
+        59, "the coarsest quality shows other pictures", "pipelines/output/picture_verification.py",
+        "coarseness=plan.encoder.coarseness", "coarseness=0.0",
+        f"{_PIXELS_RUN}::test_the_coarsest_quality_is_not_taken_for_other_pictures",
+    ),
+    Mutant(
+        59, "the coarsest quality shows whatever it likes", "pipelines/frames/thumbnail.py",
+        "(1 + (_COARSEST - 1) * coarseness)", "(1 + 99 * coarseness)",
+        f"{_PIXELS_RUN}::test_another_picture_is_noticed_in_the_coarsest_quality_too",
+    ),
+    Mutant(
         30, "the strength leaves chroma alone", "pipelines/inference/cascade.py",
         "torch.lerp(plane, made.chroma, strength)",
         "made.chroma",

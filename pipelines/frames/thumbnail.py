@@ -55,6 +55,8 @@ half of texture / _ALL_TEXTURE, and _SAME grows by that share. Measured with `fa
 on dithered images: contrast changes by up to a half, and brightness by up to 22, at a texture of 80."""
 _EVERY = 4
 """Of so many rows one is looked at for texture."""
+_COARSEST = 3.0
+"""Factor on these limits at the coarsest quality."""
 
 
 def grid_for(width: int, height: int) -> tuple[int, int]:
@@ -131,13 +133,19 @@ def kept_thumbnail(kept: bytes, place: int, grid: tuple[int, int]) -> tuple[np.n
 
 
 def thumbnail_difference(
-    made: np.ndarray, own: np.ndarray, *, texture: float = 0.0, is_clipped: bool = False
+    made: np.ndarray,
+    own: np.ndarray,
+    *,
+    texture: float = 0.0,
+    is_clipped: bool = False,
+    coarseness: float = 0.0,
 ) -> float:
     """How much the thumbnail of a result differs from that of its source, in 8-bit values.
 
     0.0 if a correct upscale may cause the difference: compression, restoration, grain, and changes of
     brightness by a network are allowed. texture: of the source (`texture_of`). is_clipped: the result can't
-    hold all of the source, such as light above white; structure then differs there.
+    hold all of the source, such as light above white; structure then differs there. coarseness: of the encoder
+    (`Encoder.coarseness`).
     """
     made, own = np.clip(made, 0, 255).astype(np.float32), own.astype(np.float32)
     difference = float(np.abs(made - own).mean())
@@ -145,12 +153,9 @@ def thumbnail_difference(
     deviation, freedom = float(np.abs(own_shape).mean()), texture / _ALL_TEXTURE
     contrast = float((shape * own_shape).sum() / max(1.0, float(np.square(own_shape).sum())))
     bent = float(np.abs(shape - min(max(contrast, 1 - freedom / 2), 1 + freedom / 2) * own_shape).mean())
-    return (
-        max(difference, bent)
-        if difference > _SAME * (1 + freedom)
-        or (not is_clipped and deviation > _FLAT and bent > _LEAST + _SHARE * deviation)
-        else 0.0
-    )
+    limit = (_LEAST + _SHARE * deviation) * (1 + (_COARSEST - 1) * coarseness)
+    is_other = difference > _SAME * (1 + freedom) or (not is_clipped and deviation > _FLAT and bent > limit)
+    return max(difference, bent) if is_other else 0.0
 
 
 def _between(

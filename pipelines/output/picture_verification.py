@@ -62,7 +62,9 @@ def check_frame_content(
     own, texture = kept
     is_clipped = plan.pixels.is_float and not pixels.is_float
     shown = thumbnail(planes, pixels, plan.out_color, grid, plan.luma_matrix)
-    difference = thumbnail_difference(shown, own, texture=texture, is_clipped=is_clipped)
+    difference = thumbnail_difference(
+        shown, own, texture=texture, is_clipped=is_clipped, coarseness=plan.encoder.coarseness
+    )
     if difference:
         raise VerificationError(
             f"{what} shows something else than its source (by {difference:.0f} of 255); give the same command"

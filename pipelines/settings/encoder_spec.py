@@ -36,6 +36,8 @@ SOFTWARE_ENCODERS = {
 HARDWARE_CODECS = ("hevc", "h264", "av1")
 _HIGHEST_CRF = {"hevc": 51, "h264": 51, "av1": 63}
 """Codec -> largest CRF (lowest quality) of its encoders; the smallest is 0."""
+_COARSE_FROM, _COARSEST_FROM = 0.7, 0.85
+"""Shares of the largest CRF between which results lose the structure of their thumbnails."""
 PRESETS = ("draft", "balanced", "archive")
 _X26_PRESETS = (
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo"
@@ -170,6 +172,12 @@ class Encoder:
     def is_picture(self) -> bool:
         """Whether the encoder writes each frame as a separate image file."""
         return self.container in {"image2", "sequence"}
+
+    @property
+    def coarseness(self) -> float:
+        """How far the CRF is in its coarsest range, 0 to 1: detail is lost there, and motion may lag."""
+        share = float(self.options.get("crf", 0)) / _HIGHEST_CRF.get(self.codec, 51)
+        return min(1.0, max(0.0, (share - _COARSE_FROM) / (_COARSEST_FROM - _COARSE_FROM)))
 
     @property
     def vendor(self) -> str:

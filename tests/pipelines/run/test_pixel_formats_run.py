@@ -389,3 +389,34 @@ def test_a_strobe_of_whole_frames_is_not_taken_for_trouble(tmp_path: Path, model
         output.mux(stream.encode(None))
     events = upscaled(tmp_path / "in.mkv", tmp_path / "out.mkv", model=model, scale=2)
     assert not [e for e in events if "computed again" in str(e)]
+
+
+@pytest.mark.parametrize(("codec", "crf"), [("h264", 45), ("hevc", 51)])
+@pytest.mark.parametrize("kind", ["noise", "cross-fade"])
+def test_the_coarsest_quality_is_not_taken_for_other_pictures(
+    tmp_path: Path, codec: str, crf: int, kind: str
+) -> None:
+    """Case 59: little of the source's structure is left."""
+    rng, source = np.random.default_rng(1), tmp_path / "in.mkv"
+    y, x = np.mgrid[0:96, 0:128]
+    wave = 128 + 40 * np.sin(x / 5 + y / 9) + 30 * np.cos(y / 4 - x / 17)
+    with av.open(str(source), "w") as output:
+        stream = output.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 128, 96, "gray"
+        for number in range(14):
+            part = number / 14
+            faded = wave * (1 - part) + wave[::-1, ::-1] * part
+            luma = rng.integers(16, 236, (96, 128)) if kind == "noise" else faded
+            frame = av.VideoFrame.from_ndarray(luma.astype(np.uint8), "gray")
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    result = tmp_path / "out.mp4"
+    upscaled(source, result, model="lanczos", scale=2, codec=codec, crf=crf)
+    assert result.exists()
+
+
+def test_another_picture_is_noticed_in_the_coarsest_quality_too() -> None:
+    """Case 59."""
+    own = 120 + 40 * np.random.default_rng(1).standard_normal((18, 32))
+    assert thumbnail_difference(own, own, coarseness=1.0) == 0.0
+    assert thumbnail_difference(own[::-1], own, coarseness=1.0) > 0
