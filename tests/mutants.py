@@ -2436,6 +2436,11 @@ MUTANTS = (
         f"{_PIXELS_RUN}::test_another_picture_is_noticed_in_the_coarsest_quality_too",
     ),
     Mutant(
+        51, "a result that lost a picture is said to be another", "pipelines/run/publishing.py",
+        "not set(plan.numbers) <= set(pattern.numbers())", "False",
+        "tests/pipelines/run/test_nothing_lost.py::test_a_result_that_lost_a_picture_is_not_said_to_be_another",
+    ),
+    Mutant(
         30, "the strength leaves chroma alone", "pipelines/inference/cascade.py",
         "torch.lerp(plane, made.chroma, strength)",
         "made.chroma",

@@ -41,11 +41,14 @@ _REPORT = "report"
 """The report in the work directory, before it is moved next to the output."""
 
 
-def _doubt(target: Path) -> str:
+def _doubt(target: Path, plan: Plan) -> str:
     """Why an output may belong to this command after all."""
     try:
         report = json.loads(report_path(target).read_bytes())
         is_former = "id_format" not in report
+        pattern = output_pattern(target, plan)
+        if pattern is not None and not set(plan.numbers) <= set(pattern.numbers()):
+            return ", or some of its pictures are gone" if report["plan"] in plan.ids else ""
         if target.is_file() and report["bytes"] != target.stat().st_size:
             return ", or was damaged or replaced since"
     except (OSError, ValueError, TypeError, KeyError):
@@ -64,8 +67,8 @@ def refuse_taken(target: Path, plan: Plan, *, may_replace: bool) -> None:
         return
     if _is_there(target, plan):
         raise UsageError(
-            f"{target}: already exists and was made with other settings{_doubt(target)}; give --overwrite to"
-            " replace it, or another -o"
+            f"{target}: already exists and was made with other settings{_doubt(target, plan)}; give --overwrite"
+            " to replace it, or another -o"
         )
     if os.path.lexists(report) and not _is_report(report):
         raise UsageError(

@@ -76,6 +76,19 @@ def test_a_part_done_again_replaces_its_pictures_and_no_other(tmp_path: Path) ->
     )
 
 
+def test_a_result_that_lost_a_picture_is_not_said_to_be_another(tmp_path: Path) -> None:
+    """Case 51."""
+    source, target = pictures(tmp_path / "in" / "frame_%04d.png"), tmp_path / "out_%04d.png"
+    upscaled(source, target, rate="10")
+    next(iter(sorted(tmp_path.glob("out_*.png")))).unlink()
+    with pytest.raises(UsageError, match="or some of its pictures are gone; give --overwrite"):
+        upscaled(source, target, rate="10")
+    with pytest.raises(UsageError, match="made with other settings; give --overwrite"):
+        upscaled(source, target, rate="10", scale=2, model="nearest")
+    upscaled(source, target, rate="10", overwrite=True)
+    assert len([*tmp_path.glob("out_*.png")]) == len([*tmp_path.glob("in/*.png")])
+
+
 def test_pictures_between_those_that_are_there_need_no_leave(tmp_path: Path) -> None:
     """Case 51."""
     source, target = pictures(tmp_path / "in" / "frame_%04d.png", first=10), tmp_path / "out_%04d.png"
