@@ -2441,6 +2441,46 @@ MUTANTS = (
         "tests/pipelines/run/test_nothing_lost.py::test_a_result_that_lost_a_picture_is_not_said_to_be_another",
     ),
     Mutant(
+        15, "text that rolls is taken for fields", "pipelines/interlacing/field_evidence.py",
+        "if share == SHARE and _vertical_motion_contradicts(film, order):", "if False:",
+        f"{_SCAN}::test_vertical_motion_of_whole_frames_outweighs_what_little_else_moves",
+    ),
+    Mutant(
+        15, "telecined vertical motion is taken for whole frames", "pipelines/interlacing/field_evidence.py",
+        "if share == SHARE and _vertical_motion_contradicts(film, order):", "if _vertical_motion_contradicts(film, order):",
+        f"{_SCAN}::test_vertical_motion_of_whole_frames_outweighs_what_little_else_moves",
+    ),
+    Mutant(
+        15, "fields in a part of the image are not found", "pipelines/interlacing/field_evidence.py",
+        "or (strictness == 1 and _both_agree_in_part(film, order))", "or False",
+        f"{_SCAN}::test_part_of_the_picture_is_enough_where_votes_and_phase_agree_far_from_chance",
+    ),
+    Mutant(
+        15, "fields in any part of the image are enough", "pipelines/interlacing/field_evidence.py",
+        "and shows.sum() >= max(_AGREEING_CELLS, _AGREEING_PART * moves.sum())", "",
+        f"{_SCAN}::test_part_of_the_picture_is_enough_where_votes_and_phase_agree_far_from_chance",
+    ),
+    Mutant(
+        15, "a wrong field order is believed where little moves", "pipelines/interlacing/scan_detection.py",
+        "if shown != flag and shows_order(film, shown):", "if False:",
+        f"{_SCAN}::test_the_order_of_flagged_fields_takes_less_than_fields_without_a_flag",
+    ),
+    Mutant(
+        15, "a field order is believed by chance", "pipelines/interlacing/field_evidence.py",
+        "and apart.sum() >= _PLAIN_SURE * np.sqrt(film.spread.sum())", "",
+        f"{_SCAN}::test_the_order_of_flagged_fields_takes_less_than_fields_without_a_flag",
+    ),
+    Mutant(
+        15, "vertical motion is no doubt", "pipelines/interlacing/scan_detection.py",
+        "else order_of_vertical_motion(film)", "else None",
+        f"{_SCAN}::test_vertical_motion_alone_is_a_doubt",
+    ),
+    Mutant(
+        15, "vertical motion is a doubt though the rest is whole", "pipelines/interlacing/field_evidence.py",
+        "and (across_alike <= _DOWN_ALONE * total or across >= 2 * _PHASE * across_alike)", "",
+        f"{_SCAN}::test_vertical_motion_alone_is_a_doubt",
+    ),
+    Mutant(
         30, "the strength leaves chroma alone", "pipelines/inference/cascade.py",
         "torch.lerp(plane, made.chroma, strength)",
         "made.chroma",

@@ -26,9 +26,11 @@ __all__ = [
     "Order",
     "hints_at_fields",
     "legible",
+    "order_of_vertical_motion",
     "order_shown",
     "plainly_shows_fields",
     "shows_fields",
+    "shows_order",
     "shows_whole_frames",
     "together",
 ]
@@ -47,6 +49,18 @@ _LEANING, _LEANING_ONE_ORDER, _LEANING_LEAST, _LEANING_CELL, _LEANING_CELLS = 0.
 """The same if compression has smoothed combs away in most blocks: fewer of more blocks, almost all in one
 order, in more cells."""
 _LEANING_PHASE = 0.15
+_AGREEING_PHASE, _AGREEING_SURE, _AGREEING_CELLS, _AGREEING_PART = 0.2, 5.5, 5, 0.45
+"""If many votes in one order and a phase further from chance agree, part of the moving cells is enough: text
+that crawls below a scene in which compression has smoothed combs away."""
+_DOWN_RATIO, _DOWN_AGREES = 4.0, 0.2
+"""Where vertical motion is so many times as much as horizontal motion, its phase must agree: text that rolls
+leans to one order by chance."""
+_PLAIN_VOTES, _PLAIN_ORDER, _PLAIN_HALF = 16, 6, 0.5
+_PLAIN_ORDER_PHASE, _PLAIN_SURE, _PLAIN_PART = 0.35, 2.5, 0.75
+"""Which field is first, if flags and frames agree that there are two: less evidence is enough, as it is not
+about being interlaced."""
+_DOWN_PHASE, _DOWN_SURE, _DOWN_CELLS, _DOWN_PART, _DOWN_ALONE = 0.3, 6.0, 8, 0.75, 0.1
+"""Phase of vertical motion, with almost no other motion, that is reported as a doubt."""
 CONTRARY = 1.5
 """Factor on all limits if a flag says otherwise."""
 _WHOLE, _EVEN = 0.7, 0.08
@@ -104,6 +118,8 @@ class InterlaceSample:
     alike: np.ndarray = field(default_factory=_sums)
     spread: np.ndarray = field(default_factory=_products)
     """(scales, scales, 4, 4): products of each frame's contributions to apart."""
+    down: np.ndarray = field(default_factory=lambda: np.zeros((3, CELLS, CELLS)))
+    """(3, 4, 4): apart and alike along vertical gradients, and the squares of each frame's apart."""
 
     def __add__(self, other: InterlaceSample) -> InterlaceSample:
         return InterlaceSample(
@@ -115,6 +131,7 @@ class InterlaceSample:
             self.apart + other.apart,
             self.alike + other.alike,
             self.spread + other.spread,
+            self.down + other.down,
         )
 
     def note(self, votes: Votes) -> None:
@@ -126,6 +143,7 @@ class InterlaceSample:
         self.apart += votes.apart
         self.alike += votes.alike
         self.spread += votes.apart[:, None] * votes.apart[None]
+        self.down += np.stack([*votes.down, votes.down[0] ** 2])
 
     def of(self, kept: np.ndarray) -> InterlaceSample:
         """Both scales combined, (4, 4) each. kept: (scales, 4, 4), whether a cell is used at that scale."""
@@ -140,6 +158,7 @@ class InterlaceSample:
             (self.apart * kept).sum(0),
             (self.alike * kept).sum(0),
             spread,
+            self.down,
         )
 
     @property
@@ -177,10 +196,21 @@ def order_shown(film: InterlaceSample) -> Order:
 
 def shows_fields(film: InterlaceSample, order: Order, share: float, *, strictness: float = 1) -> bool:
     """Whether many moving blocks all over the image show fields in that order, singly or together."""
+    if share == SHARE and _vertical_motion_contradicts(film, order):
+        return False
     return (
         _votes_show_fields(film, order, share, strictness)
         or _pool_shows_fields(film, order, strictness)
         or _both_lean_to_fields(film, order, strictness)
+        or (strictness == 1 and _both_agree_in_part(film, order))
+    )
+
+
+def _vertical_motion_contradicts(film: InterlaceSample, order: Order) -> bool:
+    """Whether motion is almost all vertical, and does not show that order."""
+    down, alike = float(film.down[0].sum()) * (1 if order == "top" else -1), float(film.down[1].sum())
+    return (
+        alike > max(_LEAST_POOLED, _DOWN_RATIO * float(film.alike.sum())) and down < 2 * _DOWN_AGREES * alike
     )
 
 
@@ -222,6 +252,60 @@ def _both_lean_to_fields(film: InterlaceSample, order: Order, strictness: float)
         and apart >= 2 * _LEANING_PHASE * film.alike.sum()
         and apart >= _SURE * np.sqrt(film.spread.sum())
     )
+
+
+def _both_agree_in_part(film: InterlaceSample, order: Order) -> bool:
+    """Whether many votes and the phase of all blocks agree in that order, in a part of the image."""
+    for_it, against = film.votes(order)
+    sign = 1 if order == "top" else -1
+    apart, alike = sign * film.apart, float(film.alike.sum())
+    moves = film.alike > _MOVING_CELL * alike
+    shows = moves & (apart >= 2 * _CELL_PHASE * film.alike)
+    return bool(
+        for_it.sum() >= max(_LEANING_LEAST, _LEANING * film.moving.sum(), _ONE_ORDER * against.sum())
+        and alike >= _LEAST_POOLED
+        and apart.sum() >= 2 * _AGREEING_PHASE * alike
+        and apart.sum() >= _AGREEING_SURE * np.sqrt(film.spread.sum())
+        and shows.sum() >= max(_AGREEING_CELLS, _AGREEING_PART * moves.sum())
+    )
+
+
+def shows_order(film: InterlaceSample, order: Order) -> bool:
+    """Whether that field is first in video that is flagged as interlaced and not known to be progressive."""
+    for_it, against = film.votes(order)
+    apart = film.apart if order == "top" else -film.apart
+    alike = float(film.alike.sum())
+    moves = film.alike > _MOVING_CELL * alike
+    shows = moves & (apart >= 2 * _CELL_PHASE * film.alike)
+    return bool(
+        for_it.sum() >= max(_PLAIN_VOTES, _PLAIN_HALF * film.moving.sum(), _PLAIN_ORDER * against.sum())
+        and alike >= _LEAST_POOLED
+        and apart.sum() >= 2 * _PLAIN_ORDER_PHASE * alike
+        and apart.sum() >= _PLAIN_SURE * np.sqrt(film.spread.sum())
+        and shows.sum() >= max(_AGREEING_CELLS, _PLAIN_PART * moves.sum())
+    )
+
+
+def order_of_vertical_motion(film: InterlaceSample) -> Order | None:
+    """The field order that vertical motion shows where hardly anything else moves; None if it shows none.
+
+    Art with doubled lines that scrolls shows the same, so this is no more than a doubt.
+    """
+    apart, alike, squares = film.down
+    total = float(alike.sum())
+    order: Order = "top" if apart.sum() >= 0 else "bottom"
+    sign = 1 if order == "top" else -1
+    moves = alike > _MOVING_CELL * total
+    shows = moves & (sign * apart >= 2 * _CELL_PHASE * alike)
+    across, across_alike = sign * float(film.apart.sum()), float(film.alike.sum())
+    is_shown = (
+        total >= _LEAST_POOLED
+        and sign * apart.sum() >= 2 * _DOWN_PHASE * total
+        and sign * apart.sum() >= _DOWN_SURE * np.sqrt(squares.sum())
+        and shows.sum() >= max(_DOWN_CELLS, _DOWN_PART * moves.sum())
+        and (across_alike <= _DOWN_ALONE * total or across >= 2 * _PHASE * across_alike)
+    )
+    return order if is_shown else None
 
 
 def _pool_shows_fields(film: InterlaceSample, order: Order, strictness: float, least: float = _PHASE) -> bool:

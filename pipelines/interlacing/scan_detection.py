@@ -22,9 +22,11 @@ from pipelines.interlacing.field_evidence import (
     InterlaceSample,
     hints_at_fields,
     legible,
+    order_of_vertical_motion,
     order_shown,
     plainly_shows_fields,
     shows_fields,
+    shows_order,
     shows_whole_frames,
     together,
 )
@@ -113,10 +115,13 @@ def judge(
             return ScanType(shown, "pictures", telecine)
         if not hard and shows_whole_frames(looks):
             return ScanType("progressive", "pictures", pulldown, doubt=flag)
+        if shown != flag and shows_order(film, shown):
+            return ScanType(shown, "pictures", telecine)
         return ScanType(flag, "flags", telecine)
     if plainly_shows_fields(film, shown) if small and not hard else shows_fields(film, shown, share):
         return ScanType(shown, "pictures", telecine)
-    return ScanType(pulldown=pulldown, doubt=shown if hints_at_fields(film, shown) else "")
+    doubt = shown if hints_at_fields(film, shown) else order_of_vertical_motion(film)
+    return ScanType(pulldown=pulldown, doubt=doubt or "")
 
 
 def _is_hard_telecine(kinds: str) -> bool:

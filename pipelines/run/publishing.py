@@ -67,8 +67,8 @@ def refuse_taken(target: Path, plan: Plan, *, may_replace: bool) -> None:
         return
     if _is_there(target, plan):
         raise UsageError(
-            f"{target}: already exists and was made with other settings{_doubt(target, plan)}; give --overwrite"
-            " to replace it, or another -o"
+            f"{target}: already exists and was made with other settings{_doubt(target, plan)}; give"
+            " --overwrite to replace it, or another -o"
         )
     if os.path.lexists(report) and not _is_report(report):
         raise UsageError(

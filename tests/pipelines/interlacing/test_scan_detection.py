@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -272,6 +273,73 @@ def test_votes_and_the_phase_of_all_blocks_are_enough_together_where_neither_is_
         "four cells of sixteen"
     )
     assert judge([votes + pooled(0.2, spread=2e9)], "").order == "progressive", "chance"
+
+
+def vertical(phase: float, alike: float = 1e6, spread: float = 1e9, cells: int = 16) -> InterlaceSample:
+    """Vertical motion of that phase, in so many cells of the image."""
+    weight = (np.arange(16) < cells).reshape(4, 4) * alike
+    down = np.stack([2 * phase * weight, weight, np.full((4, 4), spread)])
+    return InterlaceSample(flagged=Counter({"progressive": 12}), down=down)
+
+
+def test_vertical_motion_alone_is_a_doubt() -> None:
+    """Case 15: art with doubled lines that scrolls looks the same."""
+    assert judge([vertical(0.4)], "") == ScanType(doubt="top")
+    assert judge([vertical(-0.4)], "") == ScanType(doubt="bottom")
+    assert judge([vertical(0.25)], "") == ScanType(), "bitmap letters that roll lean by so much"
+    assert judge([vertical(0.4, spread=1e13)], "") == ScanType(), "chance"
+    assert judge([vertical(0.4, alike=100.0, spread=0)], "") == ScanType(), "hardly anything"
+    assert judge([vertical(0.4, cells=6)], "") == ScanType(), "a part of the picture"
+    assert judge([vertical(0.4) + pooled(0.02, alike=1e6, spread=1e9)], "") == ScanType(), "the rest is whole"
+    assert judge([vertical(0.4) + pooled(0.4, alike=1e6, spread=1e9)], "") == ScanType("top", "pictures")
+
+
+def test_vertical_motion_of_whole_frames_outweighs_what_little_else_moves() -> None:
+    """Case 15: letters that roll have a horizontal phase by chance, the surer the longer they do."""
+    rolls = vertical(0.02)
+    assert judge([pooled(0.4)], "") == ScanType("top", "pictures")
+    assert judge([pooled(0.4) + rolls], "").order == "progressive"
+    assert judge([look(top=6, progressive=6) + rolls], "").order == "progressive"
+    assert judge([pooled(0.4, alike=1e6, spread=1e9) + rolls], "") == ScanType("top", "pictures"), (
+        "as much moves to the side"
+    )
+    assert judge([pooled(0.4) + vertical(0.3)], "") == ScanType("top", "pictures"), "it agrees"
+    telecine = look(top=4, progressive=12, kinds="tpppttpppttp") + rolls
+    assert judge([replace(telecine, kinds="tpppttpppttp")], "") == ScanType("top", "pictures", "hard")
+
+
+def test_part_of_the_picture_is_enough_where_votes_and_phase_agree_far_from_chance() -> None:
+    """Case 15: text that crawls below a coarsely coded scene; coarsely coded zooms."""
+
+    def shown(
+        top: int = 30, bottom: int = 5, phase: float = 0.45, spread: float = 5e6, rows: int = 2
+    ) -> ScanType:
+        part = np.zeros((4, 4), int)
+        part[-rows:] = 1
+        votes = look(top=top * part, bottom=bottom * part, progressive=40)
+        return judge([votes + pooled(phase * part, spread=spread)], "")
+
+    assert shown() == ScanType("top", "pictures")
+    assert shown(bottom=10).order == "progressive", "both orders"
+    assert shown(phase=0.3).order == "progressive", "whole frames lean by so much"
+    assert shown(spread=1e8).order == "progressive", "chance"
+    assert shown(top=15, bottom=2).order == "progressive", "few votes"
+    assert shown(top=80, phase=0.9, rows=1).order == "progressive", "four cells of sixteen"
+
+
+def test_the_order_of_flagged_fields_takes_less_than_fields_without_a_flag() -> None:
+    """Case 15: a clip in which little moves, flagged in the wrong order."""
+    bottom = {"bottom": 12}
+    votes = look(top=2, flagged=bottom)
+    assert judge([votes], "") == ScanType("bottom", "flags"), "votes alone"
+    assert judge([pooled(0.4, spread=1e8, flag="bottom")], "") == ScanType("bottom", "flags"), "phase alone"
+    assert judge([votes + pooled(0.4, spread=1e8, flag="bottom")], "") == ScanType("top", "pictures")
+    assert judge([votes + pooled(0.3, spread=1e8, flag="bottom")], "") == ScanType("bottom", "flags")
+    assert judge([votes + pooled(0.4, spread=4e8, flag="bottom")], "") == ScanType("bottom", "flags"), (
+        "chance"
+    )
+    mixed = look(top=2, progressive=4, flagged=bottom) + pooled(0.4, spread=1e8, flag="bottom")
+    assert judge([mixed], "") == ScanType("bottom", "flags"), "most votes are whole"
 
 
 def test_steps_too_long_for_one_scale_are_read_at_the_other() -> None:
