@@ -144,8 +144,8 @@ def thumbnail_difference(
 
     0.0 if a correct upscale may cause the difference: compression, restoration, grain, and changes of
     brightness by a network are allowed. texture: of the source (`texture_of`). is_clipped: the result can't
-    hold all of the source, such as light above white; structure then differs there. coarseness: of the encoder
-    (`Encoder.coarseness`).
+    hold all of the source, such as light above white; structure then differs there. coarseness: of the
+    encoder (`Encoder.coarseness`).
     """
     made, own = np.clip(made, 0, 255).astype(np.float32), own.astype(np.float32)
     difference = float(np.abs(made - own).mean())
