@@ -2550,7 +2550,7 @@ MUTANTS = (
     ),
     Mutant(
         18, "dim pictures all look alike", "pipelines/frames/thumbnail.py",
-        "(not is_clipped and deviation > _FLAT and bent > _LEAST + _SHARE * deviation)",
+        "(not is_clipped and deviation > _FLAT and bent > limit)",
         "False",
         f"{_PIXELS_RUN}::test_a_wrong_picture_is_noticed_single_or_numbered_bright_or_dim[gray-out.png-0.15]",
     ),
