@@ -143,7 +143,7 @@ MUTANTS = (
     ),
     Mutant(
         20, "a frame of AV1 is asked for its size at another bit", "pipelines/media/frame_sizes.py",
-        "    bits.take(2)  # resilience, and whether probabilities stay", "    bits.take()",
+        "    bits.take(2)  # error_resilient_mode, disable_cdf_update", "    bits.take()",
         f"{_FACTS}::test_a_size_that_av1_tells_between_key_frames_is_refused_before_work",
     ),
     Mutant(

@@ -1,6 +1,6 @@
 """`encrypted_tracks`: which tracks of a file can't be decoded without a key.
 
-FFmpeg hands out what is encrypted as if it were not, and decoders make noise of it or refuse every packet.
+FFmpeg returns encrypted packets like any others, and decoders produce noise from them or refuse them.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ __all__ = ["encrypted_tracks", "is_scrambled"]
 
 
 _SAMPLE_ENTRIES = frozenset({b"encv", b"enca", b"enct", b"encs", b"encm", b"drmi", b"drms"})
-"""Of Common Encryption (ISO/IEC 14496-12 clause 8.12) and of FairPlay."""
+"""Names that Common Encryption (ISO/IEC 14496-12 clause 8.12) and FairPlay use."""
 _CONTENT_ENCRYPTION = 0x6D80, 0x6240, 0x5035
-"""ContentEncodings, ContentEncoding, ContentEncryption (RFC 9559 section 5.1.4.1.31)."""
+"""IDs of ContentEncodings, ContentEncoding, ContentEncryption (RFC 9559 section 5.1.4.1.31)."""
 _TS_PACKET, _TS_SYNC = 188, 0x47
 _HEAD_BYTES = 1 << 22
 
 
 def encrypted_tracks(path: str | os.PathLike[str], format_name: str) -> frozenset[int]:
-    """The IDs of encrypted tracks of an MP4 or MOV, or their places among the tracks of a Matroska file.
+    """Return the IDs of encrypted tracks of an MP4 or MOV, or the positions of those of a Matroska file.
 
-    Empty for other formats. Raises OSError.
+    Positions are counted among the file's tracks, from 0. Empty for other formats. Raises OSError.
     """
     if format_name.startswith("mov"):
         tracks = movie_tracks(path).items()
@@ -40,7 +40,7 @@ def encrypted_tracks(path: str | os.PathLike[str], format_name: str) -> frozense
 
 
 def _entries(trak: bytes) -> Iterator[bytes]:
-    """The names of all sample entries of a track: a clear beginning has one of its own."""
+    """The names of all sample entries of a track; an unencrypted beginning has a separate entry."""
     stsd, at = box_within(trak, b"mdia", b"minf", b"stbl", b"stsd"), 16
     while at + 8 <= len(stsd):
         size, name = struct.unpack_from(">I4s", stsd, at)
@@ -51,7 +51,7 @@ def _entries(trak: bytes) -> Iterator[bytes]:
 def is_scrambled(path: str | os.PathLike[str]) -> bool:
     """Whether packets of a TS are scrambled (transport_scrambling_control, ISO/IEC 13818-1 clause 2.4.3.2).
 
-    Raises OSError.
+    Only the first 4 MiB are examined. Raises OSError.
     """
     with open(path, "rb") as file:
         head = file.read(_HEAD_BYTES)

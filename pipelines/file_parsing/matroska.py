@@ -248,9 +248,9 @@ def codec_ids(path: str | os.PathLike[str]) -> list[str]:
 
 
 def track_entries_with(path: str | os.PathLike[str], *within: int) -> list[int]:
-    """The places among the tracks of a Matroska file of those with an element at that path of IDs.
+    """Positions of those tracks of a Matroska file that contain an element with that path of IDs.
 
-    Raises OSError.
+    Counted from 0. Raises OSError.
     """
     with open(path, "rb") as file:
         head = file.read(_HEAD_BYTES)

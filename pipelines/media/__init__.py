@@ -7,7 +7,7 @@ demuxer.py         opens a file safely
 dolby_vision.py    parses Dolby Vision RPUs, and adapts them to another size
 dynamic_hdr.py     reads HDR10+ and Dolby Vision metadata from packets, and writes it into packets
 file_types.py      suffixes of videos and images
-frame_sizes.py     inter frames of VP9 and AV1 with sizes of their own
+frame_sizes.py     VP9 and AV1 frames that change the size between key frames
 hdr_metadata.py    HDR10 metadata of frames, streams and containers
 image_sequence.py  numbered images as a video
 packet_reader.py   packets of a file, as they are sent to workers

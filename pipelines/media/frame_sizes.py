@@ -1,4 +1,4 @@
-"""`ResizeDetector`: whether frames between key frames have sizes of their own, by their headers.
+"""`ResizeDetector`: whether the headers of frames between key frames give a size.
 
 Live encoders send such frames on slow connections. VP9: bitstream specification 0.6; AV1: bitstream and
 decoding process specification, version 1.0.0 with errata 1.
@@ -18,14 +18,14 @@ __all__ = ["ResizeDetector"]
 
 
 class ResizeDetector:
-    """Examines packets in the order of decoding. Of other codecs, nothing is known."""
+    """Examines packets of VP9 or AV1 in decoding order; finds nothing for other codecs."""
 
     def __init__(self, codec: str) -> None:
         self._codec = codec
         self._sequence: _Sequence | None = None
 
     def sees_a_size(self, data: memoryview) -> bool:
-        """Whether a packet holds an inter frame with a size of its own, which may be that of the others."""
+        """Whether a packet contains an inter frame whose header gives a size, even if it is the same size."""
         if self._codec == "vp9":
             return any(map(_vp9_tells_a_size, _vp9_frames(data)))
         return self._codec == "av1" and self._av1_sees_a_size(bytes(data))
@@ -41,7 +41,7 @@ class ResizeDetector:
 
 
 class _Bits:
-    """Bits of a header, in order; zeros behind its end."""
+    """Reads the bits of a header in order, and zeros after its end."""
 
     def __init__(self, data: bytes | memoryview) -> None:
         self._value, self._left = int.from_bytes(bytes(data), "big"), 8 * len(data)
@@ -52,7 +52,7 @@ class _Bits:
         return shifted & ((1 << count) - 1)
 
     def take_uvlc(self) -> int:
-        """Clause 4.10.3."""
+        """Read a number of variable length, uvlc() (clause 4.10.3)."""
         zeros = 0
         while zeros < 32 and not self.take():
             zeros += 1
@@ -65,7 +65,7 @@ class _Bits:
 def _vp9_frames(data: memoryview) -> Iterator[memoryview]:
     """The frames of a packet, which may be a superframe (annex B).
 
-    Its last byte gives number and size of the lengths before it.
+    The last byte of a superframe gives the number of frames and the size of the length fields before it.
     """
     mark = data[-1] if len(data) else 0
     count, length = (mark & 7) + 1, (mark >> 3 & 3) + 1
@@ -81,14 +81,14 @@ def _vp9_frames(data: memoryview) -> Iterator[memoryview]:
 
 
 def _vp9_tells_a_size(frame: memoryview) -> bool:
-    """Clauses 6.2 and 7.2: a frame usually has the size of its first reference."""
+    """Whether an inter frame gives a size instead of using that of a reference (clauses 6.2 and 7.2)."""
     bits = _Bits(frame[:8])
     if bits.take(2) != 2:
         return False
     low, high = bits.take(), bits.take()
     if low and high:
         bits.take()
-    if bits.take():  # a frame that is shown again
+    if bits.take():  # show_existing_frame
         return False
     is_inter, is_shown, is_resilient = bits.take(), bits.take(), bits.take()
     if not is_inter:
@@ -97,7 +97,7 @@ def _vp9_tells_a_size(frame: memoryview) -> bool:
     bits.take(0 if is_resilient else 2)
     if is_alone:
         return True
-    bits.take(8 + 3 * 4)  # which frames it replaces, and three references
+    bits.take(8 + 3 * 4)  # flags of the replaced frames, and three references
     return not bits.take()
 
 
@@ -107,25 +107,25 @@ _SEQUENCE_HEADER, _FRAME_HEADERS = 1, frozenset({3, 6, 7})
 """Types of OBU (clause 6.2.2): sequence header; frame header, frame, redundant frame header."""
 _KEY_FRAME, _SWITCH_FRAME = 0, 3
 _CHOSEN_BY_FRAME = 2
-"""SELECT_SCREEN_CONTENT_TOOLS and SELECT_INTEGER_MV."""
+"""SELECT_SCREEN_CONTENT_TOOLS and SELECT_INTEGER_MV: every frame header has its own flag."""
 
 
 @dataclass(frozen=True)
 class _Sequence:
-    """What a sequence header says of the frame headers behind it."""
+    """The fields of a sequence header that are needed to read frame headers."""
 
     is_still: bool = False
-    """Its frames have reduced headers, and one size."""
+    """A still image: frames have reduced headers, and one size."""
     presentation_bits: int = 0
-    """Of the time that shown frames bear; 0 for none."""
+    """Length of the presentation time in the headers of shown frames; 0 if there is none."""
     id_bits: int = 0
-    """Of the number that frames bear; 0 for none."""
+    """Length of the frame id in frame headers; 0 if there is none."""
     screen_content: int = _CHOSEN_BY_FRAME
     integer_motion: int = _CHOSEN_BY_FRAME
 
 
 def _sequence(data: bytes) -> _Sequence:
-    """Clause 5.5.1."""
+    """Parse a sequence header (clause 5.5.1)."""
     bits = _Bits(data)
     bits.take(4)  # profile, still picture
     if bits.take():
@@ -135,8 +135,8 @@ def _sequence(data: bytes) -> _Sequence:
     bits.take(width_bits)
     bits.take(height_bits)
     id_bits = bits.take(4) + 2 + bits.take(3) + 1 if bits.take() else 0
-    bits.take(7)  # superblocks, and which tools are used
-    if bits.take():  # the order of frames is told
+    bits.take(7)  # superblock size, and enabled tools
+    if bits.take():  # order hints are enabled
         bits.take(2)
     screen_content = _CHOSEN_BY_FRAME if bits.take() else bits.take()
     integer_motion = _CHOSEN_BY_FRAME
@@ -146,14 +146,14 @@ def _sequence(data: bytes) -> _Sequence:
 
 
 def _operating_points(bits: _Bits) -> int:
-    """Read on behind timing and operating points; returns the bits of a frame's presentation time."""
+    """Skip timing and operating points; returns the length of a frame's presentation time in bits."""
     delay_bits = presentation_bits = 0
     if bits.take():  # timing
         bits.take(64)
         is_even = bits.take()
         if is_even:
             bits.take_uvlc()
-        if bits.take():  # the decoder's model
+        if bits.take():  # decoder model
             delay_bits = bits.take(5) + 1
             bits.take(37)
             presentation_bits = bits.take(5) + 1
@@ -173,7 +173,7 @@ def _operating_points(bits: _Bits) -> int:
 def _av1_tells_a_size(header: bytes, sequence: _Sequence) -> bool:
     """Whether frame_size_override_flag is set in the header of an inter frame (clause 5.9.2)."""
     bits = _Bits(header)
-    if sequence.is_still or bits.take():  # a frame that is shown again
+    if sequence.is_still or bits.take():  # show_existing_frame
         return False
     kind, is_shown = bits.take(2), bits.take()
     if is_shown:
@@ -181,10 +181,10 @@ def _av1_tells_a_size(header: bytes, sequence: _Sequence) -> bool:
     else:
         bits.take()
     if kind == _KEY_FRAME:
-        return False  # the decoder looks at those
+        return False  # key frames are checked elsewhere
     if kind == _SWITCH_FRAME:
         return True
-    bits.take(2)  # resilience, and whether probabilities stay
+    bits.take(2)  # error_resilient_mode, disable_cdf_update
     allows_screen_content = (
         bits.take() if sequence.screen_content == _CHOSEN_BY_FRAME else sequence.screen_content
     )

@@ -46,7 +46,7 @@ class PacketData:
 def is_filler(packet: av.Packet[Any]) -> bool:
     """Whether this is an empty sample between subtitles of an MP4 (3GPP TS 26.245).
 
-    The muxer inserts its own.
+    Such samples are not copied, because the muxer inserts new ones.
     """
     context = getattr(packet.stream, "codec_context", None)
     return context is not None and context.name == "mov_text" and bytes(packet) == b"\x00\x00"

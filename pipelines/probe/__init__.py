@@ -10,7 +10,7 @@ opaque_files.py       whether files that are decoded with alpha have none
 packet_index.py       one pass over all packets
 probe.py              file -> VideoInfo
 quantisers.py         a lower bound of a film's degradation, from its quantisers
-refusals.py           films that no frame can be shown of, refused with the reason
+refusals.py           refuses films of which no frame can be shown, with the reason
 restoration_level.py  how damaged a film is, shot by shot, by its decoded frames and its quantisers
 stream_choice.py      which stream is the film, and what the others are
 """

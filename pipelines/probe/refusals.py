@@ -1,4 +1,4 @@
-"""Films that no frame can be shown of as intended, refused with the reason."""
+"""Refuses films of which no frame can be shown as intended, with the reason."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["refuse_encrypted", "refuse_unseen"]
 
 
 def refuse_encrypted(path: str | os.PathLike[str], format_name: str) -> NoReturn:
-    """Raise MediaError for a film that can't be decoded without a key."""
+    """Raise MediaError, because the film can't be decoded without a key."""
     way = (
         "; where you have it, `ffmpeg -decryption_key KEY -i IN.mp4 -c copy OUT.mp4` undoes Common Encryption"
         if format_name.startswith("mov")
@@ -58,7 +58,7 @@ def refuse_unseen(seen: PacketWalk, path: str | os.PathLike[str], *, is_tiff: bo
 
 
 def _is_animated_webp(path: str | os.PathLike[str]) -> bool:
-    """By the flag in its header: WebP container specification, "Extended File Format"."""
+    """Whether a WebP file has the animation flag in its header (container specification, VP8X)."""
     with contextlib.suppress(OSError), open(path, "rb") as file:
         head = file.read(21)
         return head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and bool(head[20] & 2)

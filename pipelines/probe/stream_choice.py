@@ -71,7 +71,7 @@ def _name(container: InputContainer) -> str:
 
 
 def encrypted_streams(container: InputContainer) -> frozenset[int]:
-    """Indexes of the streams that can't be decoded without a key, as far as the file says so."""
+    """Indexes of the streams that can't be decoded without a key, if the file declares this."""
     name = container.format.name
     if not (found := encrypted_tracks(_name(container), name)):
         return frozenset()
@@ -85,7 +85,7 @@ def encrypted_streams(container: InputContainer) -> frozenset[int]:
 def other_streams(
     container: InputContainer, film: VideoStream, seen: PacketWalk, encrypted: Container[int]
 ) -> tuple[Stream, ...]:
-    """All streams but the film, in the order of the file. encrypted: see `encrypted_streams`."""
+    """Return all streams except the film, in file order; encrypted: result of `encrypted_streams`."""
     own_names = _own_names(container)
     return tuple(
         Stream(

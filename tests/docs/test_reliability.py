@@ -261,7 +261,7 @@ CASES = {
             "This is found before work starts: exit 4, or `--on-corrupt conceal` upscales every frame that is there. If no frame that has begun is incomplete, the film is upscaled.",
         ),
         64: (
-            "The input has no video (it is empty, a text, audio only or a folder), or none without a key.",
+            "The input has no video (it is empty, a text, audio only or a folder), or its video is encrypted.",
             "Exit 3 immediately, with the reason; no worker is started.",
         ),
         65: (
