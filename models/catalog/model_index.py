@@ -2,7 +2,7 @@
 
 `index.toml` is the shipped list: a table per network, with address, SHA-256, size and licence from
 OpenModelDB, the compute measured by `tests.models.catalog.index_networks`, and descriptions written for vsr.
-A company may use a list of its own.
+A company may use its own list.
 """
 
 from __future__ import annotations

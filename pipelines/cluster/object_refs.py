@@ -85,7 +85,7 @@ class ObjectRefs:
         """Release a task's feed, so that another task can use its number."""
         if run.feed is not None:
             if isinstance(run.pieces, Generator):
-                # a task that was taken back is read anew, and its reader must be done by then
+                # a task that was taken back is read again; its previous reader must have ended by then
                 run.pieces.close()
             run.call.feeding.discard(run.feed)
             run.feed = None

@@ -95,8 +95,8 @@ def _add_aac(output: OutputContainer, source: AnyStream) -> AnyStream:
 def _copy_tagged(output: OutputContainer, source: AnyStream, stream: AnyStream) -> None:
     """Copy codec parameters, with a codec tag that the output accepts.
 
-    Matroska stores audio without a CodecID of its own under its WAVE format tag, a number of 16 bits that
-    AVI's muxer sets, and refuses a FourCC of QuickTime or NUT.
+    If Matroska has no CodecID for an audio codec, it stores its WAVE format tag, a 16-bit number that AVI's
+    muxer also sets, and refuses a FourCC of QuickTime or NUT.
     """
     context: Any = getattr(source, "codec_context", None)
     has_fourcc = source.type == "audio" and context is not None and context.codec_tag[2:] != "\0\0"

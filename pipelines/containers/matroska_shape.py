@@ -1,7 +1,7 @@
 """Writes the sample aspect ratio and the delay of codecs into a finished Matroska file.
 
-FFmpeg's muxer does so only for tracks of its own encoders. `reserve` makes room in a track before the header
-is written, and `write_reserved` fills it. RFC 9559 sections 5.1.4.1.28.12 and 14: DisplayWidth,
+FFmpeg's muxer does so only for tracks that FFmpeg encodes itself. `reserve` makes room in a track before the
+header is written, and `write_reserved` fills it. RFC 9559 sections 5.1.4.1.28.12 and 14: DisplayWidth,
 DisplayHeight; 5.1.4.1.25: CodecDelay.
 """
 

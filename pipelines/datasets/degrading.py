@@ -62,8 +62,8 @@ def _apply(
     if stage.halo_amount:
         luma = luma + stage.halo_amount * (luma - _filter(luma, _gaussian(_HALO_SIGMA_PX)))
     if stage.sensor_codes:
-        # Shot noise on top of read noise (Foi et al. 2008, doi:10.1109/TIP.2008.2001399), on chroma by the
-        # luma beside it.
+        # Shot noise on top of read noise (Foi et al. 2008, doi:10.1109/TIP.2008.2001399); on chroma, it
+        # depends on the luma at the same place.
         strength = (0.5 + luma.clamp(0, 1)).sqrt() * (stage.sensor_codes / 219)
         luma = luma + torch.randn(luma.shape, generator=generator) * strength
         chroma = chroma + torch.randn(chroma.shape, generator=generator) * F.avg_pool2d(strength, 2) / 2
@@ -99,7 +99,7 @@ def _resize(planes: Planes, size: tuple[int, int], kernel: str) -> Planes:
         return planes
     half = (size[0] // 2, size[1] // 2)
     if kernel == "area":
-        # A box has no siting of its own, so chroma is shrunk by a triangle, which can be shifted.
+        # A box filter can't be shifted to the chroma siting, so chroma is shrunk with a triangle filter.
         return F.interpolate(luma, size, mode="area"), resample(chroma, *half, "bilinear", offset=LEFT)
     return resample(luma, *size, kernel), resample(chroma, *half, kernel, offset=LEFT)
 

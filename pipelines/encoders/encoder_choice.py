@@ -112,7 +112,7 @@ def _proven(encoder: Encoder, color: ColorTags, hdr: HdrMetadata) -> tuple[Encod
 def self_test(encoder: Encoder, *, anew: bool = False) -> str:
     """Run the self-test of a hardware encoder; returns what is wrong.
 
-    Empty if it passes. anew: ignore the remembered result.
+    Empty if it passes. anew: run it even if the result is remembered.
     """
     hardware = encoder_hardware(encoder.vendor)
     if not hardware:

@@ -120,7 +120,10 @@ def _changes(source: PixelFormat, fmt: PixelFormat) -> tuple[bool, bool, int, in
 
 @functools.cache
 def _planar(pix_fmt: str) -> PixelFormat | None:
-    """The format of that name, if it is a planar one: an encoder lists dozens, each time it is asked."""
+    """The format of that name; None if it is not planar.
+
+    Cached, because every query of an encoder lists dozens.
+    """
     try:
         return PixelFormat.parse(pix_fmt)
     except MediaError:

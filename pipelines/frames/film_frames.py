@@ -171,7 +171,7 @@ class FilmSamples:
         run.is_whole = run.taken == len(run.kept)
 
     def _run(self, at: int | None) -> _Run:
-        """The frames from a place on; places behind the same key frame have the same."""
+        """The frames from a place on; all places after the same key frame share one run."""
         if at is None and self._from_start is not None:
             return self._from_start
         packets = self.packets(at)

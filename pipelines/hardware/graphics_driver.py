@@ -98,7 +98,7 @@ def output_of_tool(*command: str) -> str:
 def first_nvidia(told: str, visible: str) -> str:
     """The first device that is visible to CUDA.
 
-    told: lines of index, UUID, name, driver, as printed by nvidia-smi. visible: CUDA_VISIBLE_DEVICES.
+    told: output of nvidia-smi, lines of index, UUID, name, driver. visible: CUDA_VISIBLE_DEVICES.
     """
     rows = [[cell.strip() for cell in line.split(",")] for line in told.splitlines()]
     rows = [row for row in rows if len(row) == 4]
@@ -108,7 +108,7 @@ def first_nvidia(told: str, visible: str) -> str:
 
 
 def listed_by_windows(told: str, vendor: str) -> str:
-    """The first adapter of that vendor. told: PowerShell's JSON of Win32_VideoController."""
+    """The first adapter of that vendor. told: output of PowerShell, JSON of Win32_VideoController."""
     try:
         found = json.loads(told)
     except ValueError:

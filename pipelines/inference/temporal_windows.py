@@ -51,7 +51,7 @@ class FrameBuffer:
     """
 
     def __init__(self, frames: Iterator[Frame], first: int, keep: int) -> None:
-        """first: number of the first frame. keep: how far behind the newest frame one can be requested."""
+        """first: number of the first frame. keep: how many frames before the newest can be requested."""
         self._frames = frames
         self.next = first
         """Number of the next frame to be read."""

@@ -303,7 +303,7 @@ def refuse_other_chunks(folder: Path, plan_id: str, plan: dict[str, Any], cut: C
 
 @dataclass(frozen=True)
 class WorkFolderPlan:
-    """The purpose of a work directory: ids of its chunks' plan, and of the plan the command asked for."""
+    """What a work directory is for: ids of its chunks' plan, and of the plan that the command made."""
 
     id: str
     asked: str

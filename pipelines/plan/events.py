@@ -58,7 +58,7 @@ class Advanced:
     host: str = ""
     step: int = 0
     until_stop: int = 0
-    """Frames that the current chunks still need: a run that is asked to stop ends with them."""
+    """Frames of the current chunks that are not done yet: a run that is stopped ends after them."""
 
 
 @dataclass(frozen=True)

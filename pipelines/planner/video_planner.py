@@ -264,7 +264,7 @@ def _drafted(
 def _dropped(request: _Request, fit: ContainerTrial, target: Path) -> tuple[frozenset[int], tuple[str, ...]]:
     """(indexes of the tracks that the output will not have, what is dropped in words).
 
-    Raises UsageError if that would be a loss that was not asked for.
+    Raises UsageError if something would be dropped without a request for it.
     """
     info, settings, place = request.info, request.settings, request.place
     lost = fit.misfits if place.is_picture else fit.lost

@@ -36,7 +36,7 @@ would add up."""
 def give_back_memory() -> None:
     """Return the memory of a finished encoder to the system (glibc).
 
-    The allocator is told to keep memory while a chunk runs.
+    While a chunk runs, the allocator is configured to keep memory.
     """
     # an encoder and its container refer to each other; without this, hundreds of megabytes would stay until
     # some later collection

@@ -37,7 +37,7 @@ class TaskQueue:
     def take(
         self, *, beside: Collection[Task] = (), device: Device = (), devices: Iterable[Device] = ()
     ) -> Task | None:
-        """The next task for a worker that works on `beside`.
+        """The next task for a worker that also works on `beside`.
 
         None if there is none, or if this worker has to wait. device: this worker's. devices: those of
         all workers that could run it.

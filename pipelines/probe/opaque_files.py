@@ -43,7 +43,7 @@ def is_opaque(codec: str, pix_fmt: str, files: Sequence[str | os.PathLike[str]])
 
 
 _MOST_BYTES = 1 << 26
-"""GIF files are looked at up to here, where those behind count as transparent."""
+"""GIF files are examined up to this size; larger ones count as transparent."""
 
 
 def _head(file: str | os.PathLike[str], count: int = 1 << 20) -> bytes:
@@ -99,13 +99,13 @@ _TO_BACKGROUND = 2
 
 
 def _table_bytes(packed: bytes) -> int:
-    """Bytes of the colour table behind a field of flags."""
+    """Bytes of the colour table that follows a field of flags."""
     flags = packed[0] if packed else 0
     return 3 << (flags % 8 + 1) if flags & 0x80 else 0
 
 
 def _behind_blocks(data: bytes, at: int) -> int:
-    """The place behind a chain of data sub-blocks."""
+    """The offset after a chain of data sub-blocks."""
     while at < len(data) and data[at]:
         at += data[at] + 1
     return at + 1

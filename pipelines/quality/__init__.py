@@ -8,7 +8,7 @@ frame_alignment.py    which frames of two videos belong together
 image_differences.py  where frames differ most, and images cut out there
 judgement.py          the scores of one result
 metrics.py            PSNR, SSIM, NIQE and others on tensors
-output_reports.py     what the reports beside outputs say of time and crop
+output_reports.py     time and crop of outputs, from their reports
 paired_reader.py      reads several videos of one film in parallel
 ratings.py            merges ratings of several people
 rounding_cost.py      loss of a network on 8-bit integers

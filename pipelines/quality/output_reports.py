@@ -1,4 +1,4 @@
-"""What the reports beside outputs of vsr say about how they belong to a film: part, times, crop."""
+"""Reads from the reports of vsr's outputs how they relate to a film: part, times, crop."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LARGEST_DENOMINATOR = 1_000_000
 
 
 class OutputReports:
-    """The reports beside videos that are compared with the first of them.
+    """The reports of videos that are compared with the first of them.
 
     The first is the source of the others, or an output of the whole of the same source.
     """
@@ -63,7 +63,7 @@ def _seconds(report: dict[str, Any]) -> Fraction:
 
 
 def _report(video: VideoInfo) -> dict[str, Any]:
-    """The report beside an output; empty if there is none, or if it is of another file."""
+    """The report next to an output; empty if there is none, or if it is of another file."""
     path = Path(video.path)
     try:
         found = json.loads(report_path(path).read_bytes())

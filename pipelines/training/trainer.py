@@ -235,7 +235,7 @@ class Trainer:
             return self.step(batch)
 
     def _agreed(self, stop: Callable[[], bool]) -> bool:
-        """Whether the first process was told to stop; all must stop after the same step."""
+        """Whether the first process got a signal to stop; all must stop after the same step."""
         if self.peers is None:
             return stop()
         wish = torch.tensor(float(self.first and stop()), device=self.device)

@@ -106,7 +106,7 @@ def main() -> int:
         "thresholds",
         "clips",
         "interlaced, right order",
-        "taken for progressive",
+        "detected as progressive",
         "of these, reported as in doubt",
     )
     tell("interlacing", table(head, confusion(found)), given.write)

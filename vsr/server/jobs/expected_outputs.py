@@ -1,4 +1,4 @@
-"""`ExpectedOutputs`: refuses a job whose output would get the name of a waiting job's."""
+"""`ExpectedOutputs`: refuses a job if its output has the name of a waiting job's output."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class ExpectedOutputs:
         return same_name_key(Path(job.output)) if job.output else self._of(job.film, job.settings)
 
     def _of(self, film: str, settings: dict[str, Any]) -> str | None:
-        """A key of the output's path; None if it can't be told."""
+        """A key of the output's path; None if the path can't be determined."""
         try:
             named = self._roots.resolve_new(settings["output"]) if "output" in settings else None
             if named is not None and not is_folder(named):

@@ -252,7 +252,7 @@ class CommandAnswers:
             )
         except RefusedError as refused:
             error = refused
-        except Exception as other:  # noqa: BLE001 - told to who asks next
+        except Exception as other:  # noqa: BLE001 - reported to the next caller
             error = RefusedError(self._roots.redacted(str(other)), 1)
         with self._lock:
             if error is None:
