@@ -97,10 +97,10 @@ def _messages(codec: str, data: bytes, length_size: int) -> Iterator[tuple[int, 
 
 
 def insert_dynamic_hdr(codec: str, data: bytes, metadata: DynamicHdr) -> bytes:
-    """Write the metadata of its frame into a packet of HEVC (Annex B) or AV1.
+    """Write the metadata of a packet's frame into the packet, for HEVC (Annex B) or AV1.
 
-    Other packets are returned unchanged. In AV1 the metadata precedes the header of the shown frame, the last
-    one of its temporal unit.
+    Packets of other codecs are returned unchanged. In AV1 the metadata precedes the header of the shown
+    frame, the last one of its temporal unit.
     """
     if codec == "hevc":
         if metadata.hdr10_plus:

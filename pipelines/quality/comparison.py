@@ -82,7 +82,7 @@ METRICS = (
 
 @dataclass(frozen=True)
 class Measured:
-    """Event: so many moments have been measured."""
+    """Event: how many moments have been measured so far."""
 
     frames: int
     total: int

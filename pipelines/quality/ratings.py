@@ -55,8 +55,8 @@ class Opinions:
 def merge_ratings(paths: Sequence[Path]) -> Opinions:
     """Merge files saved by a blind test's page.
 
-    Raises UsageError if a file has another format, is from another test than the first one, or from a rater
-    who was read before.
+    Raises UsageError if a file has another format, is from another test than the first one, or if two files
+    are from the same rater.
     """
     pairs: list[tuple[int, int]] = []
     raters: dict[str, Path] = {}

@@ -39,7 +39,7 @@ _ASK_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class ScalingSettings:
-    """The processes of a training."""
+    """The number of processes of a training, the CPU cores of each, and their device."""
 
     workers: int
     cpus_per_worker: float = 1
