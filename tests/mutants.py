@@ -83,7 +83,7 @@ _FETCH = "tests/pipelines/model_files/test_install.py"
 _KNOWN = "tests/vsr/cli/commands/test_known_models.py"
 _LOST = "tests/pipelines/run/test_nothing_lost.py"
 _DEVICE = "tests/pipelines/inference/test_upscaler.py"
-_RESIZED = "tests/pipelines/inference/test_resized_run.py"
+_DIRECT = "tests/pipelines/inference/test_direct_stage.py"
 _PACKETS = "tests/pipelines/codec/test_packet_damage.py"
 _CUT_SLICE = "tests/pipelines/codec/test_cut_slice.py"
 _PLAN_ID = "tests/pipelines/plan/test_plan_id.py"
@@ -2131,43 +2131,43 @@ MUTANTS = (
     Mutant(
         84, "samples between two stages are rounded like those of a result", "pipelines/frames/plane_resizer.py",
         "_FINER_BITS = 6", "_FINER_BITS = 0",
-        f"{_RESIZED}::test_integers_between_the_stages_are_the_long_way_in_floats",
+        f"{_DIRECT}::test_integers_between_the_stages_are_the_long_way_in_floats",
     ),
     Mutant(
         84, "a plan does not say how it rounds between its stages", "pipelines/plan/plan.py",
         "        if self.is_direct and len(self.computed) > 1:\n", "        if False:\n",
-        f"{_RESIZED}::test_plans_that_round_between_their_stages_say_so_and_others_keep_their_id",
+        f"{_DIRECT}::test_plans_that_round_between_their_stages_say_so_and_others_keep_their_id",
     ),
     Mutant(
         84, "the layout of a result is not asked for before integers come between two stages", "pipelines/plan/plan.py",
         "                for card in networks\n            )\n            and self.keeps_layout\n",
         "                for card in networks\n            )\n",
-        f"{_RESIZED}::test_plans_that_round_between_their_stages_say_so_and_others_keep_their_id",
+        f"{_DIRECT}::test_plans_that_round_between_their_stages_say_so_and_others_keep_their_id",
     ),
     Mutant(
         84, "the second network takes finer samples for those of the source", "pipelines/inference/fused_cpu.py",
         "Packer(bits, full=full, dtype=dtype, finer=finer[0])", "Packer(bits, full=full, dtype=dtype)",
-        f"{_RESIZED}::test_two_networks_and_a_scaler_are_the_long_way_in_floats",
+        f"{_DIRECT}::test_two_networks_and_a_scaler_are_the_long_way_in_floats",
     ),
     Mutant(
         84, "the last network gives finer samples than the result has", "pipelines/inference/upscaler.py",
         "* (len(networks) - 1), 0]", "* len(networks)]",
-        f"{_RESIZED}::test_the_last_of_several_networks_gives_samples_of_the_result",
+        f"{_DIRECT}::test_the_last_of_several_networks_gives_samples_of_the_result",
     ),
     Mutant(
         84, "a second network compares its input with the first one's", "pipelines/inference/upscaler.py",
         "TileCache() if number else self.stills", "self.stills",
-        f"{_RESIZED}::test_every_network_takes_over_what_has_not_changed_before_it",
+        f"{_DIRECT}::test_every_network_takes_over_what_has_not_changed_before_it",
     ),
     Mutant(
         84, "a changed frame is resized as the one before", "pipelines/inference/upscaler.py",
         "if self._direct[-1].has_changed or self._resized is None:", "if self._resized is None:",
-        f"{_RESIZED}::test_a_frame_that_has_not_changed_is_taken_over_and_one_that_has_is_not",
+        f"{_DIRECT}::test_a_frame_that_has_not_changed_is_taken_over_and_one_that_has_is_not",
     ),
     Mutant(
         84, "samples of more bits are checked as if they had fewer", "pipelines/inference/output_checks.py",
         "some = made[::_EVERY] >> finer[1]", "some = made[::_EVERY]",
-        f"{_RESIZED}::test_integers_between_the_stages_are_the_long_way_in_floats",
+        f"{_DIRECT}::test_integers_between_the_stages_are_the_long_way_in_floats",
     ),
     Mutant(
         84, "rows of a band begin with what another one left", "pipelines/frames/plane_resizer.py",
@@ -2177,12 +2177,12 @@ MUTANTS = (
     Mutant(
         84, "samples of 16 bits come from a GPU with a sign", "pipelines/inference/cuda/transfer_ring.py",
         "[_unsigned(buffer.numpy()) for", "[buffer.numpy() for",
-        f"{_RESIZED}::test_a_device_with_frames_in_flight_gives_what_the_cpu_gives[yuv420p10le]",
+        f"{_DIRECT}::test_a_device_with_frames_in_flight_gives_what_the_cpu_gives[yuv420p10le]",
     ),
     Mutant(
         84, "a scaler has no size where a GPU is tried", "pipelines/inference/arithmetic_trial.py",
         "max(1, rows * stage.height // above[0])", "rows * stage.card.scale",
-        f"{_RESIZED}::test_a_gpu_is_tried_with_a_classical_scaler_behind_its_network",
+        f"{_DIRECT}::test_a_gpu_is_tried_with_a_classical_scaler_behind_its_network",
     ),
     Mutant(
         84, "quantisers of 10 bits count as they are", "pipelines/probe/quantisers.py",

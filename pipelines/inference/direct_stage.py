@@ -1,7 +1,7 @@
 """`DirectStage`: a YUV-native network between the integer planes of 4:2:0 frames, tile by tile.
 
 No float map of a whole frame is ever created. Samples between two stages have a few bits more than those of
-the source (`finer`), so that rounding them costs nothing that is seen.
+the source (`finer`), so rounding them has no visible effect.
 """
 
 from __future__ import annotations
