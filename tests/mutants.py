@@ -48,6 +48,7 @@ _FAULTS = "tests/end_to_end/test_faults.py"
 _LOOK = "tests/pipelines/probe/test_first_frames.py"
 _TURNED = "tests/pipelines/inference/test_turned_chroma.py"
 _SCAN = "tests/pipelines/interlacing/test_scan_detection.py"
+_SAMPLES = "tests/pipelines/frames/test_film_frames.py"
 _FILTERS = "tests/pipelines/codec/test_filter_graph.py"
 _WEAVING = "tests/pipelines/codec/test_field_weaving.py"
 _PULLDOWN = "tests/pipelines/plan/test_pulldown.py"
@@ -1918,6 +1919,36 @@ MUTANTS = (
         75, "one decoder goes another way", "pipelines/datasets/recompression.py",
         "decoder = open_decoder(name)", 'decoder = av.CodecContext.create(name, "r")',
         f"{_LIMITS}::test_there_is_one_way_to_a_decoder",
+    ),
+    Mutant(
+        84, "what lies behind a key frame is decoded anew for each that looks", "pipelines/frames/film_frames.py",
+        "        if place not in self._runs:\n", "        if True:\n",
+        f"{_SAMPLES}::test_places_behind_one_key_frame_are_one_place",
+    ),
+    Mutant(
+        84, "a look goes on behind frames that nobody has seen", "pipelines/frames/film_frames.py",
+        "        if run is not self._current or run.taken > len(run.kept):\n", "        if False:\n",
+        f"{_SAMPLES}::test_a_look_behind_that_of_another_goes_on_where_it_ended",
+    ),
+    Mutant(
+        60, "all frames of all places are kept", "pipelines/frames/film_frames.py",
+        " and size <= self._free:", ":",
+        f"{_SAMPLES}::test_frames_beyond_the_limit_are_not_kept_and_come_all_the_same",
+    ),
+    Mutant(
+        60, "sampled frames lie beside the trials of a plan", "pipelines/planner/video_planner.py",
+        "    samples.close()  # trials need the memory\n", "",
+        f"{_SAMPLES}::test_a_film_is_closed_before_the_trials_of_a_plan",
+    ),
+    Mutant(
+        84, "the level depends on the number of cores", "pipelines/frames/film_frames.py",
+        "        decoder.thread_count = _THREADS\n", "",
+        f"{_SAMPLES}::test_what_is_read_does_not_depend_on_the_number_of_cores",
+    ),
+    Mutant(
+        15, "a look at flags takes the times of frames away", "pipelines/interlacing/scan_detection.py",
+        "            frame.pts, frame.time_base = times  # others look at it, too\n", "",
+        f"{_SAMPLES}::test_a_look_at_the_flags_of_frames_leaves_them_as_they_are",
     ),
     Mutant(
         75, "a film is looked at by its container", "pipelines/frames/film_frames.py",
