@@ -60,7 +60,7 @@ def outdated() -> list[Library]:
     av: its FFmpeg (CVE-2026-8461, CVE-2026-39210 to 39218); torch: loading weights (CVE-2025-32434,
     CVE-2026-24747); ray: its dashboard (CVE-2026-27482).
     """
-    found = [library for library in libraries() if library.name in _READ_BYTES]
+    found = [_library(line) for line in _requirements() if _name(line) in _READ_BYTES]
     return [
         library
         for library in found
@@ -86,16 +86,20 @@ def _requirements() -> list[str]:
     return [line for line in lines if "extra ==" not in line]
 
 
-def _library(line: str) -> Library:
-    requirement = line.partition(";")[0]
-    match = re.match(r"[A-Za-z0-9._-]+", requirement)
+def _name(line: str) -> str:
+    """The package that a requirement names."""
+    match = re.match(r"[A-Za-z0-9._-]+", line)
     assert match is not None, line
-    bounds = dict(re.findall(r"(>=|<)\s*([0-9.]+)", requirement))
+    return match[0]
+
+
+def _library(line: str) -> Library:
+    bounds = dict(re.findall(r"(>=|<)\s*([0-9.]+)", line.partition(";")[0]))
     try:
-        version = metadata.version(match[0])
+        version = metadata.version(_name(line))
     except metadata.PackageNotFoundError:
         version = ""
-    return Library(match[0], version, bounds.get(">=", ""), bounds.get("<", ""))
+    return Library(_name(line), version, bounds.get(">=", ""), bounds.get("<", ""))
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from models.catalog.lookup import cards as known_cards
 from models.catalog.lookup import default_model, find_cards, restoring_model
 from models.errors import UsageError
 from pipelines.hardware.resources import computing_device, cuda_devices
@@ -138,9 +139,7 @@ def _followers(first: Card) -> tuple[Card, ...]:
 
     They are for clean single frames, and of the same size if possible.
     """
-    from models.catalog.lookup import cards
-
-    known = cards()
+    known = known_cards()
     for family in ("fast", "quality") if first.family.endswith("-fast") else ("quality", "fast"):
         found = tuple(c for c in known if c.family == family)
         if found:
@@ -149,8 +148,6 @@ def _followers(first: Card) -> tuple[Card, ...]:
 
 
 def _resizer() -> Card:
-    from models.catalog.lookup import find_cards
-
     return find_cards("lanczos")[0]
 
 

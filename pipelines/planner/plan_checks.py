@@ -198,10 +198,7 @@ def plan_warnings(info: VideoInfo, plan: Plan, *, moved: bool = False) -> list[s
     lost = lost_bits(encoder, plan.pixels)
     checks: tuple[tuple[object, str], ...] = (
         (plan.full_chroma, _FULL_CHROMA),
-        (
-            plan.strength < 1 and not plan.is_learned,
-            "the networks are classical: --strength has nothing to do",
-        ),
+        (plan.strength < 1 and not plan.is_learned, _NOT_BLENDED),
         (
             encoder.is_sequence and (info.vfr or info.first_number is None),
             f"numbered pictures carry no times; {rate}",

@@ -79,24 +79,8 @@ def find_inputs(
             continue
         path = Path(item)
         refuse_unreachable(path)
-        if path.is_dir():
-            several = True
-            videos = _of_folder(path, VIDEO_SUFFIXES, recursive=recursive) or _of_folder(
-                path, PHOTO_SUFFIXES, recursive=recursive
-            )
-            _refuse_none(videos, path, "no video and no picture in this folder", recursive=recursive)
-            pairs = [(p, p.parent.relative_to(path)) for p in videos]
-        elif _is_pattern(path):
-            videos = [
-                p
-                for p in map(Path, sorted(glob.glob(str(path), recursive=True)))
-                if p.is_file() and _is_wanted(p)
-            ]
-            _refuse_none(videos, path, "no file is called like that", recursive=True)
-            several = several or len(videos) > 1
-            pairs = [(p, Path()) for p in videos]
-        else:
-            pairs = [(path, Path())]
+        pairs = _videos_of(path, recursive=recursive)
+        several = several or len(pairs) > 1 or path.is_dir()
         for video, below in pairs:
             found.setdefault(
                 os.path.abspath(video),
@@ -106,6 +90,22 @@ def find_inputs(
     if output is not None and (several or is_folder(output)):
         _make_folder(output, [one.path for one in found.values()])
     return list(found.values())
+
+
+def _videos_of(path: Path, *, recursive: bool) -> list[tuple[Path, Path]]:
+    """(video, its folder within the given one) for each that a path means. Raises MediaError if none does."""
+    if path.is_dir():
+        videos = _of_folder(path, VIDEO_SUFFIXES, recursive=recursive) or _of_folder(
+            path, PHOTO_SUFFIXES, recursive=recursive
+        )
+        _refuse_none(videos, path, "no video and no picture in this folder", recursive=recursive)
+        return [(p, p.parent.relative_to(path)) for p in videos]
+    if _is_pattern(path):
+        matches = map(Path, sorted(glob.glob(str(path), recursive=True)))
+        videos = [p for p in matches if p.is_file() and _is_wanted(p)]
+        _refuse_none(videos, path, "no file is called like that", recursive=True)
+        return [(p, Path()) for p in videos]
+    return [(path, Path())]
 
 
 def _refuse_missing(given: Sequence[Path | Url]) -> None:
