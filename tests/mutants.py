@@ -133,6 +133,11 @@ _PLACES = "tests/vsr/cli/test_names_and_places.py"
 
 MUTANTS = (
     Mutant(
+        21, "PCM in MP4 keeps the overlapping times of its packets", "pipelines/output/stream_copy.py",
+        "        if samples and context is not None:\n", "        if False:\n",
+        f"{_TRACKS}::test_pcm_whose_packets_overlap_keeps_its_end_in_mp4",
+    ),
+    Mutant(
         23, "fillers between subtitles are taken for subtitles", "pipelines/probe/packet_index.py",
         "seen.counts.get(number, 0) + (not is_filler(packet))", "seen.counts.get(number, 0) + 1",
         f"{_TRACKS}::test_timed_text_without_a_word_does_not_keep_a_film_out_of_matroska",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KEEPS_MILLISECONDS",
+    "EndToEndClock",
     "MonotonicClock",
     "clip_start",
     "decode_ticks",
@@ -101,6 +102,27 @@ class MonotonicClock:
             packet.dts, packet.pts, packet.duration = earliest, max(shown, earliest), duration
             decoded = earliest
         self._last[packet.stream_index] = decoded
+
+
+class EndToEndClock:
+    """Gives packets of plain PCM the times at which MP4 and MOV play them: each begins where the last ends.
+
+    With the times of a source whose packets overlap, the muxer would declare a track shorter than its
+    samples, and players would cut off its end.
+    """
+
+    def __init__(self) -> None:
+        self._next: dict[int, tuple[int, Fraction]] = {}
+        """Stream of the output -> (sample at which its first packet begins, samples so far)."""
+
+    def follow(self, packet: Packet, samples: Fraction, rate: int) -> None:
+        """Put a packet of the output after the one before it in its track."""
+        begin = rescaled(shown_ticks(packet), Fraction(packet.time_base), Fraction(1, rate))
+        first, count = self._next.get(packet.stream_index, (begin, Fraction(0)))
+        self._next[packet.stream_index] = first, count + samples
+        packet.time_base = Fraction(1, rate)
+        packet.pts = packet.dts = first + round(count)
+        packet.duration = round(count + samples) - round(count)
 
 
 def rescaled(ticks: int, base: Fraction, to: Fraction) -> int:

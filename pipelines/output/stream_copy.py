@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import av
 
 from models.errors import CorruptError, Interrupted
-from pipelines.containers.copied_tracks import LATM, REWRAPPED, codec_of, is_bare_aac
+from pipelines.containers.copied_tracks import LATM, REWRAPPED, codec_of, is_bare_aac, is_plain_pcm
 from pipelines.containers.latm import LatmReader
 from pipelines.containers.range_cut import RangeCut
 from pipelines.containers.subtitle_text import ConsecutiveEvents, OverlappingEvents, coded_text, plain_text
 from pipelines.containers.track_times import (
+    EndToEndClock,
     MonotonicClock,
     clip_start,
     decode_ticks,
@@ -27,6 +28,7 @@ from pipelines.media.demuxer import open_decoder
 from pipelines.media.packet_reader import is_filler
 from pipelines.media.timestamps import EpochClock
 from pipelines.output.track_shift import copied_window, start_shift
+from pipelines.probe.packet_index import pcm_samples
 
 if TYPE_CHECKING:
     import threading
@@ -135,6 +137,7 @@ class _StreamCopy:
         self._last: dict[int, int] = {}
         """Stream -> decode time of its last packet in the output."""
         self._order = MonotonicClock(output, plan.encoder.container)
+        self._end_to_end = EndToEndClock()
         self._films = {index for index, entry in passed.items() if entry.type == "video"}
         earliest = info.pts[plan.start_frame] * info.time_base - self._shift
         self._start = Fraction(0) if window is not None else min(Fraction(0), earliest)
@@ -230,6 +233,17 @@ class _StreamCopy:
         if self._plan.on_corrupt != "conceal":
             raise _damaged(self._info, entry, float(decode_ticks(packet) * Fraction(packet.time_base)))
 
+    def _follow(self, packet: Packet, entry: CopiedStream) -> None:
+        """Make it a packet of the output, with times that its muxer accepts."""
+        context = getattr(packet.stream, "codec_context", None)
+        in_mp4 = self._plan.encoder.container in {"mp4", "mov"}
+        is_plain = in_mp4 and entry.codec.startswith("pcm_") and is_plain_pcm(packet.stream)
+        samples = pcm_samples(context, packet) if is_plain else Fraction(0)
+        packet.stream = self._output.streams[entry.output_index]
+        if samples and context is not None:
+            self._end_to_end.follow(packet, samples, context.rate)
+        self._order.follow(packet)
+
     def _noted(self, packet: Packet, entry: CopiedStream) -> Packet:
         """Convert the packet to one of the output, and record it."""
         base, shown = Fraction(packet.time_base), shown_ticks(packet)
@@ -241,8 +255,7 @@ class _StreamCopy:
         )
         if entry.first_seconds is None:
             entry.first_seconds = float(shown * base)
-        packet.stream = self._output.streams[entry.output_index]
-        self._order.follow(packet)
+        self._follow(packet, entry)
         entry.note_times(packet)
         if entry.delay:
             ticks = round(entry.delay / Fraction(packet.time_base))

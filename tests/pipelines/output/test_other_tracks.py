@@ -221,6 +221,24 @@ def test_pcm_that_a_muxer_cuts_anew_is_compared_by_its_bytes(tmp_path: Path, blo
     assert joined(output) == joined(source)
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+def test_pcm_whose_packets_overlap_keeps_its_end_in_mp4(tmp_path: Path, suffix: str) -> None:
+    """Case 21: as recorded where sound and computer have different clocks."""
+    plain = media.write(tmp_path / "plain.mkv", SMALL, audio=(media.Audio("pcm_s16le", seconds=1.0),))
+    output = media._open(source := tmp_path / "in.mkv", None)
+    with av.open(str(plain)) as container:
+        tracks = [output.add_stream_from_template(s, opaque=True) for s in container.streams]
+        for packet in container.demux():
+            if packet.size:
+                if packet.stream.type == "audio":
+                    packet.pts = packet.dts = round(packet.pts * 0.97)
+                packet.stream = tracks[packet.stream_index]
+                output.mux(packet)
+    output.close()
+    upscaled(source, tmp_path / f"out{suffix}", **H264)
+    assert joined(tmp_path / f"out{suffix}") == joined(source)
+
+
 def test_pcm_with_a_hole_is_kept_out_of_mp4_which_would_close_it(tmp_path: Path) -> None:
     """Case 23."""
     source = tmp_path / "in.mkv"
