@@ -138,6 +138,11 @@ MUTANTS = (
         f"{_TRACKS}::test_pcm_whose_packets_overlap_keeps_its_end_in_mp4",
     ),
     Mutant(
+        25, "a language that FFmpeg does not read is lost silently", "pipelines/probe/stream_choice.py",
+        '        if new and ("-" in new or not old):\n', "        if False:\n",
+        "tests/pipelines/probe/test_stream_choice.py::test_a_language_that_ffmpeg_does_not_read_is_reported",
+    ),
+    Mutant(
         23, "fillers between subtitles are taken for subtitles", "pipelines/probe/packet_index.py",
         "seen.counts.get(number, 0) + (not is_filler(packet))", "seen.counts.get(number, 0) + 1",
         f"{_TRACKS}::test_timed_text_without_a_word_does_not_keep_a_film_out_of_matroska",

@@ -26,6 +26,7 @@ __all__ = [
     "top_elements",
     "track_entries_with",
     "track_headers",
+    "track_languages",
 ]
 
 
@@ -259,6 +260,23 @@ def track_entries_with(path: str | os.PathLike[str], *within: int) -> list[int]:
         for number, entry in enumerate(elements(head, *_TRACK_PATH))
         if any(map(len, elements(entry, *within)))
     ]
+
+
+_LANGUAGE, _LANGUAGE_BCP47 = 0x22B59C, 0x22B59D
+
+
+def track_languages(path: str | os.PathLike[str]) -> list[tuple[str, str]]:
+    """(Language, LanguageBCP47) of every track of a Matroska file, in order; empty strings for absent ones.
+
+    Raises OSError.
+    """
+    with open(path, "rb") as file:
+        head = file.read(_HEAD_BYTES)
+    texts = (
+        [next(elements(entry, name), b"").rstrip(b"\0") for name in (_LANGUAGE, _LANGUAGE_BCP47)]
+        for entry in elements(head, *_TRACK_PATH)
+    )
+    return [(old.decode("ascii", "replace"), new.decode("ascii", "replace")) for old, new in texts]
 
 
 _FLAC_SHAPE = slice(18, 21)

@@ -53,7 +53,7 @@ from pipelines.probe.frame_times import (
 from pipelines.probe.opaque_files import INKS, is_opaque
 from pipelines.probe.packet_index import walk_packets
 from pipelines.probe.refusals import refuse_encrypted, refuse_unseen
-from pipelines.probe.stream_choice import choose_stream, encrypted_streams, other_streams
+from pipelines.probe.stream_choice import choose_stream, encrypted_streams, other_streams, unread_languages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -314,6 +314,7 @@ def _notes(
             f"a second film stands behind the first, from byte {place} on, and is left out: MP4 files can't"
             " be joined byte by byte"
         )
+    yield from unread_languages(container)
     if "1" in (stream.metadata.get(name) for name in ("alpha_mode", "ALPHA_MODE")):
         yield "alpha that its header speaks of, a second picture beside each one, is left out"
     for number, (times, most) in sorted(seen.others.steps_back.items()):

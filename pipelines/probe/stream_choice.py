@@ -16,11 +16,11 @@ from models.errors import MediaError, UsageError
 from pipelines.codec.ffmpeg_log import captured_log
 from pipelines.file_parsing.encryption import encrypted_tracks
 from pipelines.file_parsing.file_bytes import movie_tracks, sample_format
-from pipelines.file_parsing.matroska import codec_ids
+from pipelines.file_parsing.matroska import codec_ids, track_languages
 from pipelines.media.video_info import Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Container, Iterator, Sequence
 
     from av.container import InputContainer
     from av.stream import Stream as AnyStream
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pipelines.media.packet_reader import PacketData
     from pipelines.probe.packet_index import PacketWalk
 
-__all__ = ["choose_stream", "encrypted_streams", "other_streams"]
+__all__ = ["choose_stream", "encrypted_streams", "other_streams", "unread_languages"]
 
 
 def choose_stream(container: InputContainer, number: int | None = None) -> VideoStream:
@@ -77,9 +77,31 @@ def encrypted_streams(container: InputContainer) -> frozenset[int]:
         return frozenset()
     if name.startswith("mov"):
         return frozenset(s.index for s in container.streams if s.id in found)
-    tracks = (s for s in container.streams if s.type in {"video", "audio", "subtitle"})
-    tracks = (s for s in tracks if not s.disposition & Disposition.attached_pic)
-    return frozenset(s.index for place, s in enumerate(tracks) if place in found)
+    return frozenset(s.index for place, s in enumerate(_matroska_tracks(container)) if place in found)
+
+
+def _matroska_tracks(container: InputContainer) -> list[AnyStream]:
+    """The streams that are tracks of a Matroska file, in its order; others are its attachments."""
+    tracks = [s for s in container.streams if s.type in {"video", "audio", "subtitle"}]
+    return [s for s in tracks if not s.disposition & Disposition.attached_pic]
+
+
+def unread_languages(container: InputContainer) -> Iterator[str]:
+    """What FFmpeg loses of the languages of a Matroska file (RFC 9559 section 5.1.4.1.20), in words.
+
+    It reads only the older element, of three letters, and takes a track without it for English.
+    """
+    if not container.format.name.startswith("matroska"):
+        return
+    tracks, found = _matroska_tracks(container), track_languages(_name(container))
+    if len(tracks) != len(found):
+        return
+    for stream, (old, new) in zip(tracks, found, strict=True):
+        if new and ("-" in new or not old):
+            yield (
+                f"{stream.type} stream {stream.index}: its language {new} becomes"
+                f" {stream.metadata.get('language', 'unknown')}, as FFmpeg reads no BCP 47 tags"
+            )
 
 
 def other_streams(
