@@ -95,6 +95,7 @@ _TRACKS = "tests/pipelines/output/test_other_tracks.py"
 _PIXELS = "tests/pipelines/inference/test_pixel_formats.py"
 _COMPARISON = "tests/pipelines/quality/test_comparison.py"
 _OPAQUE = "tests/pipelines/probe/test_opaque_files.py"
+_GREY_JPEG = "tests/pipelines/codec/test_grey_jpeg.py"
 _TEXTURES = "tests/pipelines/output/test_fine_textures.py"
 _PIXELS_RUN = "tests/pipelines/run/test_pixel_formats_run.py"
 _PULSE = "tests/pipelines/pool/test_pulse.py"
@@ -2604,6 +2605,31 @@ MUTANTS = (
         18, "any contrast passes", "pipelines/frames/thumbnail.py",
         "min(max(contrast, 1 - freedom / 2), 1 + freedom / 2)", "contrast",
         f"{_TEXTURES}::test_a_wrong_picture_is_noticed_however_fine_its_texture[grey-dithered ramp]",
+    ),
+    Mutant(
+        30, "a grey picture gets three components", "pipelines/encoders/encoder_options.py",
+        'pix_fmt = "gray" if source.family == "gray" else pix_fmt', "pass",
+        f"{_GREY_JPEG}::test_a_grey_picture_becomes_a_grey_jpeg[gray-out.jpg]",
+    ),
+    Mutant(
+        30, "bytes of ones in a grey JPEG look like markers", "pipelines/codec/grey_jpeg.py",
+        'self._done.append(data[:whole].replace(b"\\xff", b"\\xff\\0"))', "self._done.append(data[:whole])",
+        f"{_GREY_JPEG}::test_bytes_of_ones_are_no_markers",
+    ),
+    Mutant(
+        30, "each part of a grey JPEG begins from nothing", "pipelines/codec/grey_jpeg.py",
+        "last = int(blocks[-1, 0])", "last = 0",
+        f"{_GREY_JPEG}::test_every_size_is_written_whole",
+    ),
+    Mutant(
+        101, "a refused target leaves a work directory", "pipelines/run/job.py",
+        "is_refused = self.journal.is_empty", "is_refused = False",
+        "tests/pipelines/run/test_crf_search.py::test_what_can_not_be_reached_is_refused_with_what_can",
+    ),
+    Mutant(
+        85, "levels that no network takes are ignored", "vsr/cli/options.py",
+        "            _refuse_without_effect(name, settings)", "            pass",
+        "tests/vsr/cli/test_options.py::test_a_level_that_no_network_takes_is_refused",
     ),
     Mutant(
         30, "palettes and CMYK have alpha", "pipelines/probe/probe.py",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from models.errors import UsageError
+from pipelines.settings.encoder_spec import PRESETS
 
 __all__ = ["Preset", "config_file", "presets"]
 
@@ -82,6 +83,8 @@ def config_file(
         return path
     if path.name in known:
         return known[path.name]
+    if kind == "run" and path.name in PRESETS:
+        raise UsageError(f"{given}: is no settings file but a preset of encoders; give --preset {text}")
     close = difflib.get_close_matches(path.name, known, n=1)
     hint = f"did you mean {close[0]}?" if close else f"expected a TOML file, or one of {', '.join(known)}"
     raise UsageError(f"{given}: there is no such file or {what}; {hint}")

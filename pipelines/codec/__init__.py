@@ -10,6 +10,7 @@ expected_frames.py     frames of a decoder, checked against the packet index
 ffmpeg_log.py          captures FFmpeg's log messages
 field_weaving.py       film frames of a telecined source, woven as the plan says
 filter_graph.py        FFmpeg filters between decoder and network
+grey_jpeg.py           JPEG of one component
 mid_stream_changes.py  properties common to all frames of a film, and changes of them in mid-stream
 packet_damage.py       damage inside packets that decoders don't report
 prefilters.py          filters that clean a source before the networks, frame by frame

@@ -102,7 +102,7 @@ class _Decoding:
         self._decoder = packet_decoder(setup, strict=not conceal)
         self._converter = Converter(pixels, conceal=conceal)
         self._changes = _Changes(setup, pixels, self._decoder)
-        self._pixels, self._conceal = pixels, conceal
+        self._setup, self._pixels, self._conceal = setup, pixels, conceal
         self._by_number = checks is not None
         self._asked = dict(checks or {})
         self._known: dict[str, bytes] = {}
@@ -159,7 +159,7 @@ class _Decoding:
                 return [] if data is not None else self._pictures(None)
             if self._conceal:
                 return None  # it returns nothing more
-            at = f"{'behind' if data is None else 'at'} pts {self._latest}"
+            at = f"{'after' if data is None else 'at'} {self._setup.time_text(self._latest)}"
             raise CorruptError(
                 f"the video can't be decoded {at}: {error.strerror}; --on-corrupt conceal would repair what"
                 " it can"

@@ -16,17 +16,20 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, Unpack
 
 import av
+import numpy as np
 
 from models.errors import ResourceError, UsageError
 from pipelines.codec.decoder import convert_layout, picture_planes, to_linear
 from pipelines.codec.encoder_builds import repeatable_options
 from pipelines.codec.ffmpeg_log import captured_log
+from pipelines.codec.grey_jpeg import grey_jpeg
 from pipelines.codec.stream_tags import with_tags
 from pipelines.media.bitstream import caption_message, insert_captions, insert_hdr
 from pipelines.media.cicp import HdrMetadata, Siting
 from pipelines.media.demuxer import open_memory
 from pipelines.media.dynamic_hdr import insert_dynamic_hdr, insert_t35_obus
 from pipelines.media.image_sequence import pack, unpack
+from pipelines.settings.encoder_spec import LAMBDA_A_STEP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -133,14 +136,15 @@ class _Muxer:
     ) -> None:
         self._buffer = io.BytesIO()
         self._pictures: list[bytes] | None = [] if encoder.is_sequence else None
+        self._grey = encoder if encoder.name == "mjpeg" and encoder.pixels.family == "gray" else None
+        """Grey JPEG is written here from samples, as FFmpeg has no encoder for it."""
+        name, options = encoder.name, repeatable_options(encoder.name, encoder.width, encoder.options)
+        if self._grey is not None:
+            name, options = "rawvideo", {k: v for k, v in options.items() if k not in _JPEG_OPTIONS}
         self._container = av.open(
             self._buffer, "w", format="image2pipe" if encoder.is_picture else encoder.container
         )
-        self.stream: VideoStream = self._container.add_stream(
-            encoder.name,
-            rate=_sane(rate),
-            options=repeatable_options(encoder.name, encoder.width, encoder.options),
-        )  # type: ignore[assignment]
+        self.stream: VideoStream = self._container.add_stream(name, rate=_sane(rate), options=options)  # type: ignore[assignment]
         context = self.stream.codec_context
         context.width, context.height = encoder.width, encoder.height
         context.pix_fmt = _encoded_format(encoder)
@@ -166,8 +170,14 @@ class _Muxer:
         self._container.close()
 
     def mux(self, packet: av.Packet[Any]) -> None:
+        data = bytes(packet)
+        if self._grey is not None:
+            plane = np.frombuffer(data, np.uint8).reshape(self._grey.height, self._grey.width)
+            data = grey_jpeg(plane, _jpeg_scale(self._grey))
         if self._pictures is not None:
-            self._pictures.append(bytes(packet))
+            self._pictures.append(data)
+        elif self._grey is not None:
+            self._buffer.write(data)
         else:
             self._container.mux(packet)
 
@@ -175,6 +185,14 @@ class _Muxer:
     def data(self) -> bytes:
         """The muxed file, available after closing."""
         return self._buffer.getvalue() if self._pictures is None else pack(self._pictures)
+
+
+_JPEG_OPTIONS = frozenset({"flags", "global_quality", "huffman"})
+
+
+def _jpeg_scale(encoder: Encoder) -> int:
+    """The quantiser of a JPEG, by FFmpeg's option. Raises ValueError."""
+    return max(1, min(31, round(int(encoder.options["global_quality"]) / LAMBDA_A_STEP)))
 
 
 def _sane(rate: Fraction) -> Fraction:

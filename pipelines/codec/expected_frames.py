@@ -48,7 +48,7 @@ class ExpectedFrames:
         """The error for an expected frame, given by its place, that differs from the film's first one."""
         what, _, remedy = change.partition("; ")
         pts, (first, tick) = self.pts[place], self.clock
-        at = f"at frame {self.number + place} ({float((pts - first) * tick):.3f} s, pts {pts})"
+        at = f"at frame {self.number + place} ({float((pts - first) * tick):.3f} s)"
         return MediaError(f"{what} {at}; {remedy or 'cut the file there and upscale the parts'}")
 
     def missing_error(self, pts: int) -> IndexMismatchError:
@@ -56,7 +56,7 @@ class ExpectedFrames:
         first, tick = self.clock
         number = self.number + self.pts.index(pts)
         return IndexMismatchError(
-            f"no frame came for frame {number} ({float((pts - first) * tick):.3f} s, pts {pts}), though its"
+            f"no frame came for frame {number} ({float((pts - first) * tick):.3f} s), though its"
             " packet is there"
         )
 
@@ -67,10 +67,12 @@ class ExpectedFrames:
         first = self.pts[numbers[0] - self.number]
         more = f" and {len(numbers) - _MOST_NAMED} more" if len(numbers) > _MOST_NAMED else ""
         named = ", ".join(map(str, numbers[:_MOST_NAMED])) + more
+        begin, tick = self.clock
+        at = f"{float((first - begin) * tick):.3f} s"
         what = (
-            f"frame {named} is damaged (pts {first})"
+            f"frame {named} is damaged (at {at})"
             if len(numbers) == 1
-            else f"frames {named} are damaged (from pts {first})"
+            else f"frames {named} are damaged (from {at} on)"
         )
         return CorruptError(f"{what}; --on-corrupt conceal would keep what the decoder made of it")
 

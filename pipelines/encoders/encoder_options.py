@@ -10,7 +10,6 @@ import av
 
 from models.errors import UsageError
 from pipelines.encoders.hardware_options import (
-    LAMBDA_A_STEP,
     hardware_formats,
     hardware_options,
     largest_side,
@@ -20,6 +19,7 @@ from pipelines.media.cicp import HDR_TRANSFERS, HdrMetadata, Transfer
 from pipelines.media.hdr_metadata import encoder_options
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.settings.encoder_spec import (
+    LAMBDA_A_STEP,
     PACKED,
     PICTURE_ENCODERS,
     PRESETS,
@@ -298,6 +298,7 @@ def _picture_encoder(target: EncoderTarget, source: PixelFormat) -> Encoder:
         )
     if name == "mjpeg":
         pix_fmt = "yuv444p" if source.sub_x == 0 else "yuv422p" if source.sub_y == 0 else "yuv420p"
+        pix_fmt = "gray" if source.family == "gray" else pix_fmt
         return Encoder(
             "mjpeg", name, width, height, pix_fmt, {**_quantiser(2), "huffman": "optimal"}, 1, "image2"
         )

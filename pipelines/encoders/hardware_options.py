@@ -11,10 +11,9 @@ import av
 
 from models.errors import UsageError
 from pipelines.media.pixel_format import PixelFormat
-from pipelines.settings.encoder_spec import PRESETS, VENDORS, encoder_name
+from pipelines.settings.encoder_spec import LAMBDA_A_STEP, PRESETS, VENDORS, encoder_name
 
 __all__ = [
-    "LAMBDA_A_STEP",
     "hardware_formats",
     "hardware_options",
     "largest_side",
@@ -26,8 +25,6 @@ _LONGEST_SIDE = {"h264": 4096, "hevc": 8192, "av1": 8192}
 _GOP = 250
 """Frames; every chunk begins with an IDR frame."""
 _B_FRAMES = 2
-LAMBDA_A_STEP = 118
-"""FF_QP2LAMBDA of libavutil/avutil.h."""
 _KEY_STEPS, _B_STEPS = -2, 2
 """Quantiser steps of H.264 and HEVC for key and B frames, relative to P frames."""
 _STEPS_OF_AV1 = 4

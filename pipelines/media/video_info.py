@@ -119,6 +119,11 @@ class DecoderSetup:
     sar_of_container: bool = False
     """The container's SAR applies, whatever frames say."""
 
+    def time_text(self, pts: int | None) -> str:
+        """A time of the film for messages, from its first frame on."""
+        first, tick = self.clock
+        return "an unknown time" if pts is None else f"{float((pts - first) * tick):.3f} s"
+
 
 @dataclass(eq=False)
 class PacketIndex:

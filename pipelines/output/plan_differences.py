@@ -27,7 +27,6 @@ _WHOLE_SECONDS = (*range(1, 61), 90, 120, 180, 240, 300, 600)
 _WORDS = {
     "source_fingerprint": "the input's content",
     "stream_index": "--video-stream",
-    "encoder": "the encoder's settings",
     "target": "--target-size or --target-vmaf",
     "out_width": "the target size",
     "out_height": "the target size",
@@ -72,14 +71,39 @@ def plan_differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
             for a, b in zip(old["stages"], new["stages"], strict=False)
         ):
             words["stages"] = "--restore, --detail, or how damaged the footage was found to be"
+    words["encoder"] = _encoder_words(old.get("encoder"), new.get("encoder"))
     precisions = [plan.get("precision") for plan in (old, new)]
     if "int8" in precisions:
         before, now = (str(precision or "the device's default") for precision in precisions)
         words["precision"] = f"--precision ({before} before, {now} now)"
     keys = [key for key in {**new, **old} if old.get(key) != new.get(key)]
-    return list(
-        dict.fromkeys(words.get(key, key.replace("_", " ")) for key in keys if key != "timing_digest")
-    ) or ["the input's timing"]
+    named = dict.fromkeys(words.get(key, key.replace("_", " ")) for key in keys if key != "timing_digest")
+    return [word for word in named if word] or ["the input's timing"]
+
+
+def _encoder_words(old: Any, new: Any) -> str:
+    """The options that make two encoders differ, with their values."""
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return "the encoder's settings"
+    options = [encoder.get("options") or {} for encoder in (old, new)]
+    pairs = {option: (old.get(key), new.get(key)) for key, option in _ENCODER_OPTIONS.items()}
+    for key in dict.fromkeys((*options[0], *options[1])):
+        pairs[_OWN_OPTIONS.get(key, f"--encoder-option {key}")] = (options[0].get(key), options[1].get(key))
+    is_resized = any(old.get(side) != new.get(side) for side in ("width", "height"))
+    if old.get("codec") != new.get("codec"):  # all others follow from that
+        pairs = {"--codec": pairs["--codec"]}
+    elif is_resized:  # so do threads and slices from the size, which is named elsewhere
+        pairs = {option: pair for option, pair in pairs.items() if "option " not in option}
+    changed = [
+        f"{option} ({'none' if a is None else a} before, {'none' if b is None else b} now)"
+        for option, (a, b) in pairs.items()
+        if a != b
+    ]
+    return ", ".join(changed) or ("" if is_resized else "the encoder's settings")
+
+
+_ENCODER_OPTIONS = {"codec": "--codec", "name": "--encoder", "pix_fmt": "--pixel-format"}
+_OWN_OPTIONS = {"crf": "--crf", "preset": "--preset", "profile": "--preset"}
 
 
 def _models(plan: dict[str, Any]) -> str:

@@ -231,7 +231,8 @@ def _decoded(decoder: VideoCodecContext, packet: Packet[Any]) -> list[VideoFrame
         return decoder.decode(packet)
     except av.error.FFmpegError as error:
         raise VerificationError(
-            f"the result can't be decoded at pts {packet.pts}: {error.strerror}"
+            f"the result can't be decoded at {float((packet.pts or 0) * (packet.time_base or 0)):.3f} s:"
+            f" {error.strerror}"
         ) from error
 
 

@@ -173,7 +173,7 @@ def choose_networks(
     if restoring is None and not any(
         c.restores for name in model.split(",") for c in find_cards(name.strip())
     ):
-        return model, (), []
+        return model, (), _without_effect(settings, model)
     given = settings.restore != "auto"
     start, stop = part
     levels: RestoreLevels = ((start, float(settings.restore)),) if given else ()
@@ -189,8 +189,17 @@ def choose_networks(
     if restoring is None:
         return model, own, [said]
     if max(level for _, level in levels) < _RESTORED_FROM:
-        return model, own, [f"{said}: clean enough for {model}"]
+        return model, own, [f"{said}: clean enough for {model}", *_without_effect(settings, model, "detail")]
     return restoring, own, [f"{said}: {restoring}, which takes compression and noise away"]
+
+
+def _without_effect(settings: RunSettings, model: str, *names: str) -> list[str]:
+    """Messages about --restore and --detail, or only one of them, if networks have no such level."""
+    return [
+        f"--{name} {getattr(settings, name):g} has nothing to do: {model} has no such level"
+        for name in names or ("restore", "detail")
+        if getattr(settings, name) != "auto"
+    ]
 
 
 def _in_words(levels: RestoreLevels) -> str:

@@ -115,7 +115,7 @@ def other_streams(
             type=s.type,
             codec=_codec_name(s, own_names.get(s.index, "")),
             language=s.metadata.get("language", ""),
-            title=s.metadata.get("title", ""),
+            title=s.metadata.get("title", "") or s.metadata.get("name", ""),  # MP4 and MOV
             disposition=int(s.disposition),
             packet_count=seen.counts.get(s.index, 0),
             is_cover=bool(s.disposition & Disposition.attached_pic),

@@ -78,8 +78,8 @@ def find_crf(
     fixed = copied_bytes(planned.info, plan, planned.left_out) if plan.target.kind == "size" else 0
     if plan.target.kind == "size" and plan.target.wanted * _BELOW <= fixed:
         raise UsageError(
-            f"{planned.input}: {plan.target.option}: the copied tracks, such as sound, alone take "
-            f"{plan.target.shown(fixed)}; give more"
+            f"{planned.input}: {plan.target.option}: {_besides(planned)} alone takes"
+            f" {plan.target.shown(fixed)}; give more"
         )
     yield Note(
         f"{plan.target.option}: trying {counted(len(search.samples), 'sample')} of the film,"
@@ -87,13 +87,21 @@ def find_crf(
     )
     target = yield from search.run(fixed)
     plan = with_target_crf(plan, target, encode)
-    others = f", {target.shown(fixed)} of it for sound and other copied tracks" if fixed else ""
+    others = f", {target.shown(fixed)} of it for {_besides(planned)}" if fixed else ""
     error = f" ± {target.spread:.1%}" if target.kind == "size" else f" ± {target.spread:.1f}"
     yield Note(
         f"CRF {target.crf:g} for {target.option}: {target.shown(target.expected)} expected"
         f"{error if target.spread else ''}{others}"
     )
     return replace(planned, plan=plan)
+
+
+def _besides(planned: Planned) -> str:
+    """What the output contains besides the film, in words."""
+    types = {s.type for s in planned.info.streams if s.index not in planned.left_out}
+    tracks = "sound and other copied tracks" if len(types) > 1 else "sound" if "audio" in types else ""
+    tracks = tracks or ("what is copied" if types else "")
+    return f"{tracks}, with the container's index," if tracks else "the container's index"
 
 
 class _Search:

@@ -12,7 +12,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
-from models.errors import CorruptError, MediaError, NoMemoryError, VerificationError, VsrError, counted
+from models.errors import (
+    CorruptError,
+    MediaError,
+    NoMemoryError,
+    UsageError,
+    VerificationError,
+    VsrError,
+    counted,
+)
 from pipelines.codec.expected_frames import IndexMismatchError
 from pipelines.hardware.resources import with_fewer_workers
 from pipelines.output.journal import Journal, work_folder, work_folder_plan
@@ -141,7 +149,7 @@ class Job:
             yield from self._as_begun(target)
         refuse_taken(target, self.planned.plan, may_replace=may_replace)
         self.journal = Journal(work_folder(target), asked)
-        finished = False
+        finished = is_refused = False
         try:
             made = yield from self._make_chunks()
             _refuse_changed(self.source, found.seen)
@@ -155,12 +163,15 @@ class Job:
             )
             finished = True
             yield replace(result, seconds=time.monotonic() - began)
+        except UsageError:
+            is_refused = self.journal.is_empty
+            raise
         except MediaError as error:
             if str(self.source) in str(error):
                 raise
             raise type(error)(f"{self.source}: {error}") from error
         finally:
-            if finished:
+            if finished or is_refused:
                 self.journal.remove()
             else:
                 self.journal.close()

@@ -11,6 +11,7 @@ from pipelines.media.pixel_format import PixelFormat
 __all__ = [
     "CONTAINERS",
     "HARDWARE_CODECS",
+    "LAMBDA_A_STEP",
     "PACKED",
     "PICTURE_ENCODERS",
     "PRESETS",
@@ -72,6 +73,9 @@ PICTURE_ENCODERS = {
     "exr": "exr",
 }
 """File suffix -> encoder, for images."""
+
+LAMBDA_A_STEP = 118
+"""FF_QP2LAMBDA of libavutil/avutil.h."""
 
 PACKED = {
     ("png", "gbrp"): "rgb24", ("png", "gbrap"): "rgba", ("png", "gbrp16le"): "rgb48be", ("png",

@@ -307,7 +307,7 @@ class RunSettings:
         )
         yield (
             0 <= self.strength <= 1,
-            f"--strength {self.strength:g}: expected 0 (classical) to 1 (all of the network's result)",
+            f"--strength {self.strength:g}: expected 0 (bicubic) to 1 (all of the network's result)",
         )
         yield (
             self.restore == "auto" or 0 <= self.restore <= 1,

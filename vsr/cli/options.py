@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import tomllib
 from typing import TYPE_CHECKING, Any
 
@@ -207,7 +208,7 @@ def run_options(
             "--strength",
             type=Amount(is_share=True),
             metavar="0..1",
-            help="Blend of the classical filter's output (0) and the network's (1, default).",
+            help="Blend of a bicubic upscale (0) and the network's output (1, default).",
         ),
         click.option(
             "--restore",
@@ -273,8 +274,46 @@ def settings_of(options: dict[str, Any]) -> RunSettings:
     bad = [p for p in pairs if "=" not in p]
     if bad:
         raise UsageError(f"--encoder-option {bad[0]}: expected KEY=VALUE")
+    _refuse_settings_file(options.get("preset"))
     own = dict(p.split("=", 1) for p in pairs)
-    return run_settings(encoder_options=own or None, **options)
+    settings = run_settings(encoder_options=own or None, **options)
+    for name in ("restore", "detail"):
+        if options.get(name) not in {None, "auto"}:
+            _refuse_without_effect(name, settings)
+    return settings
+
+
+def _refuse_settings_file(preset: str | None) -> None:
+    """Raise UsageError if --preset names a settings file that comes with vsr, and no preset of an encoder."""
+    from models.errors import UsageError
+    from pipelines.settings.encoder_spec import PRESETS
+    from vsr.presets import presets
+
+    if preset and preset not in PRESETS and any(p.name == preset for p in presets()):
+        raise UsageError(
+            f"--preset {preset}: is a settings file, and those are given by --config; give --config {preset}"
+        )
+
+
+def _refuse_without_effect(name: str, settings: RunSettings) -> None:
+    """Raise UsageError for --restore or --detail if the named networks have no such level.
+
+    Files and networks that are not installed are left to the planner.
+    """
+    from models.catalog.lookup import cards
+    from models.errors import UsageError
+
+    has, known = operator.attrgetter({"restore": "restores", "detail": "crisp"}[name]), cards()
+    chosen = [
+        [c for c in known if model.strip() in {c.name, c.family}] for model in settings.model.split(",")
+    ]
+    if not all(chosen) or any(has(card) for choice in chosen for card in choice):
+        return
+    families = " or ".join(dict.fromkeys(c.family for c in known if has(c)))
+    raise UsageError(
+        f"--{name} {getattr(settings, name):g}: --model {settings.model} has no such level; give --model"
+        f" {families}, or leave --{name} out"
+    )
 
 
 def read_options(kind: type[Any], config: Path | None, changes: tuple[str, ...]) -> Any:

@@ -23,7 +23,8 @@ class Signals:
     def __init__(self, heard: str) -> None:
         """heard: the message for the first signal."""
         self.stop = threading.Event()
-        self._heard = heard
+        self.heard = heard
+        """The message for the first signal; empty for none."""
         self._number = 0
         self._before: dict[int, Any] = {}
 
@@ -41,7 +42,8 @@ class Signals:
             raise KeyboardInterrupt
         self._number = number
         self.stop.set()
-        click.echo(f"\n{self._heard}; press again to stop immediately", err=True)
+        if self.heard:
+            click.echo(f"\n{self.heard}; press again to stop immediately", err=True)
 
     def translated(self, error: Exception) -> Exception:
         """The error with the exit code of the signal that caused it; SIGTERM has another code than SIGINT."""

@@ -14,6 +14,8 @@ from vsr.views.plan_view import busy_line
 from vsr.views.text import duration, size_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pipelines.diagnostics.offers import Offer
     from pipelines.diagnostics.partial_preview import PartialPreview
     from pipelines.diagnostics.preview import Preview, PreviewMoment
@@ -50,8 +52,11 @@ def preview_table(preview: Preview) -> dict[str, Any]:
     }
 
 
-def preview_text(preview: Preview) -> str:
-    """One line per network, and how to use one."""
+def preview_text(preview: Preview, *, option: str = "--model", given: Sequence[str] = ()) -> str:
+    """One line per network, and the commands that use them.
+
+    option: what chooses between them. given: further options of the preview that a run takes too.
+    """
     wide = max(len(c.model) for c in preview.choices)
     lines = [
         f"{c.model:<{wide}}  {c.size[0]}x{c.size[1]}  about {c.fps:.2f} fps, {duration(c.seconds)} in all,"
@@ -60,15 +65,16 @@ def preview_text(preview: Preview) -> str:
     ]
     lines += dict.fromkeys(c.terms for c in preview.choices if c.terms)
     lines.append("time and size of the whole film are estimated as by vsr plan --measure")
+    lines += _busy_lines(preview)
+    words = [["vsr", "run", preview.input, option, c.model, *given] for c in preview.choices]
+    return "\n".join([*lines, "to use one:", *(f"  {shlex.join(command)}" for command in words)])
+
+
+def _busy_lines(preview: Preview) -> list[str]:
+    """A line if other programs keep the machine busy; it names the network if there are several."""
     last = preview.choices[-1]
     name = f"{last.model}: " if len(preview.choices) > 1 else ""
-    lines += [f"{name}{line}" for line in busy_line(last.seconds, last.share)]
-    return "\n".join(
-        [
-            *lines,
-            f"to take one: vsr run {shlex.quote(preview.input)} --model NAME, with the options given here",
-        ]
-    )
+    return [f"{name}{line}" for line in busy_line(last.seconds, last.share)]
 
 
 def offer_table(offer: Offer) -> dict[str, Any]:
@@ -108,10 +114,9 @@ def page(preview: Preview) -> str:
         f"<td>{c.fps:.2f}</td><td>{duration(c.seconds)}</td><td>{size_text(c.bytes)}</td></tr>"
         for c in preview.choices
     )
-    last = preview.choices[-1]
     measured = "<code>vsr plan --measure</code>"
     notes = [f"Time and size of the whole film are estimated for this machine, as by {measured}."]
-    notes += [f"{line[0].upper()}{line[1:]}." for line in busy_line(last.seconds, last.share)]
+    notes += [f"{html.escape(line[0].upper() + line[1:])}." for line in _busy_lines(preview)]
     notes += dict.fromkeys(f"{html.escape(c.terms)}." for c in preview.choices if c.terms)
     if preview.planned.plan.out_color.transfer in HDR_TRANSFERS:
         notes.append(

@@ -125,6 +125,8 @@ def info_text(info: VideoInfo) -> str:
     if names:
         lines.append(f"  metadata  {', '.join(names)} in every frame")
     for stream in info.streams:
+        if stream.type == "data" and stream.codec == "text" and not stream.packet_count:
+            continue  # titles of the chapters of MP4 and MOV
         words = [
             f"  {stream.type:<9}",
             stream.codec,

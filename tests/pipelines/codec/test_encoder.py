@@ -156,7 +156,7 @@ def test_quality_that_a_preset_promises_reaches_the_encoder() -> None:
     """JPEG at quantiser 2, and ProRes for an archive: their options are words that the encoders know."""
     noise = np.random.default_rng(0).integers(0, 256, (96, 128), dtype=np.uint8)
     jpeg = choose_encoder(
-        EncodeSettings(), PixelFormat.parse("gray"), EncoderTarget(128, 96, "image2", "jpg")
+        EncodeSettings(), PixelFormat.parse("yuv444p"), EncoderTarget(128, 96, "image2", "jpg")
     )
     made = encode_chunk(
         [Frame(0, [noise, *(np.full((96, 128), 128, np.uint8) for _ in range(2))])],

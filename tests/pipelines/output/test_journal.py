@@ -315,7 +315,9 @@ def test_a_chunk_changed_while_the_run_goes_on_never_reaches_the_result(film: Pa
         ({"scale": 2, "model": "nearest"}, "the model (identity before, nearest now)"),
         ({"scale": 2, "model": "identity,nearest"}, "the model (identity before, identity+nearest now)"),
         ({"chunk_seconds": 0.5}, "how the video is cut"),
-        ({"encoder_options": {"slices": "4"}}, "the encoder's settings"),
+        ({"encoder_options": {"slices": "4"}}, "--encoder-option slices (16 before, 4 now)"),
+        ({"codec": "h264"}, "--codec (ffv1 before, h264 now)"),
+        ({"pixel_format": "yuv444p"}, "--pixel-format (yuv420p before, yuv444p now)"),
         ({"range": "0-1"}, "--range"),
         ("input", "the input's content"),
     ],
@@ -393,7 +395,7 @@ def test_nothing_but_the_command_is_said_to_have_changed_since_frames_had_to_be_
     with pytest.raises(UsageError, match=r"other bits: ([^;]*);") as error:
         upscaled(misdated, output, encoder_options={"slices": "4"}, **CHUNKS)
     for word in (
-        "the encoder's settings",
+        "--encoder-option slices (16 before, 4 now)",
         "whether frames are counted by decoding",
         "how the video is cut (--chunk-seconds, --range)",
     ):

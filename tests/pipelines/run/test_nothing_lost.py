@@ -223,7 +223,7 @@ def test_another_target_size_is_said_to_be_one(tmp_path: Path) -> None:
     begun(film, output, scale=2, model="nearest")
     with pytest.raises(
         UsageError,
-        match="other bits: the target size, the encoder's settings; go on with the earlier command, choose another -o",
+        match="other bits: the target size; go on with the earlier command, choose another -o",
     ):
         upscaled(film, output, scale=3, model="nearest", **CHUNKS)
 

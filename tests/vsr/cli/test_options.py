@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -276,4 +277,38 @@ def test_an_unknown_preset_is_answered_by_the_command_it_was_given_to(tmp_path: 
         2, "vsr: movie4k: there is no such file or preset; did you mean movie-4k"
     )
     vsr("plan", "film.mp4", "--config", "movie4k").refused(2, "--config movie4k: there is no such")
-    vsr("plan", "film.mp4", "--preset", "movie-4k").refused(2, "are given by --config")
+    vsr("plan", "film.mp4", "--preset", "movie-4k").refused(
+        2, "are given by --config; give --config movie-4k"
+    )
+    vsr("plan", "film.mp4", "--config", "balanced").refused(2, "give --preset balanced")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            ("--restore", "0.5", "--model", "fast"),
+            "--restore 0.5: --model fast has no such level; give --model real-fast or real, or leave --restore out",
+        ),
+        (("--detail", "0", "--model", "lanczos"), "--detail 0: --model lanczos has no such level"),
+        (
+            ("--detail", "0.2", "--config", "draft", "--model", "identity,quality"),
+            "--model identity,quality has no",
+        ),
+    ],
+)
+def test_a_level_that_no_network_takes_is_refused(
+    here: Any, tmp_path: Path, given: tuple[str, ...], said: str
+) -> None:
+    film = media.cfr(tmp_path / "film.mp4", frames=3)
+    here("run", film, "--scale", "2", *given).refused(2, said)
+    assert [path.name for path in tmp_path.iterdir()] == ["film.mp4"]
+
+
+def test_a_level_of_a_settings_file_that_no_network_takes_is_said(here: Any, tmp_path: Path) -> None:
+    film, config = media.cfr(tmp_path / "film.mp4", frames=3), tmp_path / "own.toml"
+    config.write_text("restore = 0.5\ndetail = 0.1\n")
+    found = here("plan", film, "--scale", "2", "--config", config, "--model", "lanczos")
+    assert found.code == 0, found.err
+    assert "--restore 0.5 has nothing to do: lanczos has no such level" in found.out + found.err
+    assert "--detail 0.1 has nothing to do" in found.out + found.err

@@ -5,14 +5,18 @@ from __future__ import annotations
 import base64
 import json
 import re
+from dataclasses import replace
 from fractions import Fraction
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from pipelines.diagnostics.preview import Choice
 from tests import media
 from tests.helpers.command import vsr
+from vsr.pages.preview_page import preview_text
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +106,16 @@ def test_people_get_a_line_a_network(made: tuple[Path, dict], tmp_path: Path) ->
         outcome.err
     )
     assert json.dumps(str(tmp_path))[1:-1] in outcome.out
-    assert f"vsr run '{made[0]}' --model NAME" in outcome.out
+    command = f"  vsr run '{made[0]}' --model nearest --scale 2 --codec ffv1 --device cpu"
+    assert command in outcome.out.splitlines()
+
+
+def test_one_network_of_several_is_named_as_slowed_down_by_other_programs() -> None:
+    choice = Choice("lanczos", 1, (8, 8), 2.0, 10.0, 100, share=0.5)
+    shown = SimpleNamespace(input="in.mkv", choices=[replace(choice, model=m) for m in ("lanczos", "fast")])
+    assert "\nfast: that is with the machine to itself" in preview_text(shown)  # type: ignore[arg-type]
+    shown.choices.pop()
+    assert "\nthat is with the machine to itself" in preview_text(shown)  # type: ignore[arg-type]
 
 
 def test_one_network_at_a_time_is_named_by_models(made: tuple[Path, dict]) -> None:

@@ -55,3 +55,11 @@ def test_colour_is_named_once_where_it_is_of_one_standard(tmp_path: Path) -> Non
     assert "colour    BT709, limited range, chroma sited left" in info_text(one)
     mixed = replace(info, color=replace(info.color, matrix=6, primaries=1, transfer=1))
     assert "matrix SMPTE170M, primaries BT709, transfer BT709, limited range" in info_text(mixed)
+
+
+def test_tracks_of_mp4_have_their_titles_and_chapters_are_no_track(tmp_path: Path) -> None:
+    text = info_text(probe(media.company(tmp_path / "film.mp4", frames=24)))
+    assert 'audio     aac eng "Stereo"' in text
+    assert 'subtitle  mov_text eng "Full"' in text
+    assert "chapters  2" in text
+    assert "data" not in text

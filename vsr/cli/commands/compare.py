@@ -130,6 +130,8 @@ def compare(
         from pipelines.quality.comparison import compare as measure
 
         events = measure(files[0], files[1], reference=reference, source=source, range_=range_, align=align)
+    if not as_json:
+        echo(f"comparing {files[0].name} with {files[1].name}", err=True)
     found = _show(events, as_json=as_json)
     _finish(found, report, as_json=as_json)
     if found.findings:

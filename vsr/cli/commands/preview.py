@@ -99,7 +99,10 @@ def preview(
     names = [name.strip() for name in (models or "").split(",") if name.strip()]
     if prefilters:
         options["model"] = names[0] if names else None
-    settings, views = settings_of(options), (page, preview_table, preview_text)
+    given = _given(set(options)) + (["--model", names[0]] if prefilters and names else [])
+    option = "--prefilter" if prefilters else "--model"
+    as_text = functools.partial(preview_text, option=option, given=given)
+    settings, views = settings_of(options), (page, preview_table, as_text)
     if prefilters:
         if len(names) > 1:
             raise UsageError(
@@ -129,6 +132,23 @@ def preview(
             views,
             as_json=as_json,
         )
+
+
+def _given(names: set[str]) -> list[str]:
+    """The words of the options with these names that are on the command line."""
+    context = click.get_current_context()
+    words: list[str] = []
+    for option in context.command.params:
+        name, value = option.name or "", context.params.get(option.name or "")
+        source = context.get_parameter_source(name)
+        if name not in names or source is not click.core.ParameterSource.COMMANDLINE:
+            continue
+        if isinstance(option, click.Option) and option.is_flag:
+            words += [option.opts[-1] if value else option.secondary_opts[-1]]
+        else:
+            for one in value if isinstance(value, tuple) else (value,):
+                words += [option.opts[-1], f"{one:g}" if isinstance(one, float) else str(one)]
+    return words
 
 
 def _accepted(shown: Any, absent: list[IndexEntry], *, as_json: bool) -> bool:

@@ -83,7 +83,7 @@ def watch(
     settings = settings_of(options)
     download_missing(settings.model, yes=yes, asks=False if as_json else None)
     given = WatchOptions(folder, output, settle_seconds, recursive, overwrite)
-    with Signals("stopping after the current chunk") as signals:
+    with Signals("") as signals:
         events = events_of(given, settings, signals.stop)
         if as_json:
             JsonLines().write(
@@ -95,10 +95,13 @@ def watch(
         try:
             for path, event in events:
                 shown.show(path, event, stopping=signals.stop.is_set)
+                signals.heard = "stopping after the current chunk" if shown.is_working else ""
         finally:
             shown.close()
         if shown.interrupted is not None:
             raise signals.translated(shown.interrupted)
+        if not (as_json or quiet):
+            echo(f"stopped watching {folder}; no film was in progress", err=True)
 
 
 class _Shown:
@@ -109,12 +112,15 @@ class _Shown:
         self._views: dict[Path, ProgressView | JsonLines] = {}
         self.interrupted: Exception | None = None
         """The interruption that ended the current film."""
+        self.is_working = False
+        """Whether a film is in progress."""
 
     def show(self, path: Path, event: Event | Exception, *, stopping: Any) -> None:
         """Draw one event."""
         from models.errors import Interrupted
-        from pipelines.plan.events import AlreadyDone, Finished
+        from pipelines.plan.events import AlreadyDone, Finished, Note
 
+        self.is_working = not isinstance(event, Exception | Finished | AlreadyDone | Note)
         if isinstance(event, Interrupted):
             self.interrupted = event
         elif isinstance(event, Exception):
