@@ -86,7 +86,7 @@ def test_pre_roll_and_post_roll_are_dropped() -> None:
 
 def test_a_missing_frame_is_loud_and_concealed_only_on_request() -> None:
     frames = [frame(n) for n in (1, 2, 4)]
-    with pytest.raises(IndexMismatchError, match="pts 3"):
+    with pytest.raises(IndexMismatchError, match=r"\(3\.000 s\)"):
         list(checked_frames(frames, ExpectedFrames((1, 2, 3, 4))))
     kept = list(checked_frames(frames, ExpectedFrames((1, 2, 3, 4, 5)), conceal=True))
     assert [(f.pts, f.corrupt, int(f.planes[0][0, 0])) for f in kept] == [
@@ -99,13 +99,13 @@ def test_a_missing_frame_is_loud_and_concealed_only_on_request() -> None:
 
 
 def test_a_frame_nobody_promised_is_loud() -> None:
-    with pytest.raises(IndexMismatchError, match="pts 2"):
+    with pytest.raises(IndexMismatchError, match=r"from 2\.000 s on"):
         list(checked_frames([frame(n) for n in (1, 2, 3)], ExpectedFrames((1, 3))))
 
 
 def test_damage_is_refused_unless_concealed() -> None:
     frames = [frame(1), frame(2, corrupt=True)]
-    with pytest.raises(CorruptError, match="pts 2"):
+    with pytest.raises(CorruptError, match=r"from 2\.000 s on"):
         list(checked_frames(frames, ExpectedFrames((1, 2))))
     assert [f.corrupt for f in checked_frames(frames, ExpectedFrames((1, 2)), conceal=True)] == [False, True]
     assert [f.pts for f in checked_frames([frame(0, corrupt=True), frame(1)], ExpectedFrames((1,)))] == [1], (
