@@ -99,7 +99,7 @@ def test_a_missing_frame_is_loud_and_concealed_only_on_request() -> None:
 
 
 def test_a_frame_nobody_promised_is_loud() -> None:
-    with pytest.raises(IndexMismatchError, match=r"from 2\.000 s on"):
+    with pytest.raises(IndexMismatchError, match="pts 2"):
         list(checked_frames([frame(n) for n in (1, 2, 3)], ExpectedFrames((1, 3))))
 
 
