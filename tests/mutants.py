@@ -2523,6 +2523,16 @@ MUTANTS = (
         f"{_SCAN}::test_vertical_motion_alone_is_a_doubt",
     ),
     Mutant(
+        15, "noise that is flagged as interlaced needs a smaller error", "pipelines/interlacing/field_evidence.py",
+        "apart + error <= 2 * _WHOLE_REACH * alike", "apart + error <= 2 * _WHOLE_PHASE * alike",
+        f"{_SCAN}::test_whole_frames_without_a_vote_are_known_by_the_phase_of_all_blocks",
+    ),
+    Mutant(
+        15, "an uncertain phase is that of whole frames", "pipelines/interlacing/field_evidence.py",
+        "and apart + error <= 2 * _WHOLE_REACH * alike", "",
+        f"{_SCAN}::test_whole_frames_without_a_vote_are_known_by_the_phase_of_all_blocks",
+    ),
+    Mutant(
         30, "the strength leaves chroma alone", "pipelines/inference/cascade.py",
         "torch.lerp(plane, made.chroma, strength)",
         "made.chroma",

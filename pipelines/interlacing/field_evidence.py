@@ -66,9 +66,9 @@ CONTRARY = 1.5
 _WHOLE, _EVEN = 0.7, 0.08
 """Against an interlaced flag: the smallest share of progressive blocks, and the largest excess of one field
 order."""
-_WHOLE_PHASE, _WHOLE_CELL, _WHOLE_CELLS = 0.12, 0.2, 0.75
-"""The same for all blocks together: largest phase, largest phase of a cell, and the share of moving cells
-that must have it."""
+_WHOLE_PHASE, _WHOLE_REACH, _WHOLE_CELL, _WHOLE_CELLS = 0.12, 0.21, 0.2, 0.75
+"""The same for all blocks together: largest phase, the same with its error, largest phase of a cell, and the
+share of moving cells that must have it."""
 _PHASE, _CELL_PHASE = 0.25, 0.15
 """Phase of all blocks together, and of one cell: fields have 1/2, progressive frames 0; coarse compression
 brings them closer."""
@@ -362,8 +362,12 @@ def _pool_shows_whole_frames(film: InterlaceSample) -> bool:
     alike = float(film.alike.sum())
     moves = film.alike > _MOVING_CELL * alike
     whole = moves & (np.abs(film.apart) <= 2 * _WHOLE_CELL * film.alike)
-    most = abs(float(film.apart.sum())) + 3 * float(np.sqrt(film.spread.sum()))
-    is_known = alike >= CONTRARY * _LEAST_POOLED and most <= 2 * _WHOLE_PHASE * alike
+    apart, error = abs(float(film.apart.sum())), 3 * float(np.sqrt(film.spread.sum()))
+    is_known = (
+        alike >= CONTRARY * _LEAST_POOLED
+        and apart <= 2 * _WHOLE_PHASE * alike
+        and apart + error <= 2 * _WHOLE_REACH * alike
+    )
     return bool(is_known and moves.sum() >= _CELLS and whole.sum() >= _WHOLE_CELLS * moves.sum())
 
 

@@ -412,7 +412,9 @@ def test_whole_frames_without_a_vote_are_known_by_the_phase_of_all_blocks() -> N
         )
         == progressive
     )
+    assert judge([pooled(0.1, spread=5e6, flag="bottom")], "") == progressive, "far from that of fields"
     flags = ScanType("bottom", "flags")
+    assert judge([pooled(0.1, spread=3e7, flag="bottom")], "") == flags, "it may be that of fields"
     assert judge([pooled(0.15, flag="bottom")], "") == flags
     assert judge([pooled(0.02, flag="bottom", spread=1e9)], "") == flags, "it may as well be more"
     assert judge([pooled(0.02, flag="bottom", alike=500.0)], "") == flags, "hardly anything"
