@@ -2509,7 +2509,7 @@ MUTANTS = (
     ),
     Mutant(
         15, "a field order is believed by chance", "pipelines/interlacing/field_evidence.py",
-        "and apart.sum() >= _PLAIN_SURE * np.sqrt(film.spread.sum())", "",
+        "and apart.sum() >= (_ORDER_SURE if is_voted else _ORDER_SURE_ALONE) * np.sqrt(film.spread.sum())", "",
         f"{_SCAN}::test_the_order_of_flagged_fields_takes_less_than_fields_without_a_flag",
     ),
     Mutant(
@@ -2531,6 +2531,16 @@ MUTANTS = (
         15, "an uncertain phase is that of whole frames", "pipelines/interlacing/field_evidence.py",
         "and apart + error <= 2 * _WHOLE_REACH * alike", "",
         f"{_SCAN}::test_whole_frames_without_a_vote_are_known_by_the_phase_of_all_blocks",
+    ),
+    Mutant(
+        15, "a few votes by chance are a field order", "pipelines/interlacing/field_evidence.py",
+        "(is_even or is_chance) and _pool", "is_even and _pool",
+        f"{_SCAN}::test_whole_frames_without_a_vote_are_known_by_the_phase_of_all_blocks",
+    ),
+    Mutant(
+        15, "a field order is believed against the votes", "pipelines/interlacing/field_evidence.py",
+        "(is_voted or for_it >= against)", "True",
+        f"{_SCAN}::test_the_order_of_flagged_fields_takes_less_than_fields_without_a_flag",
     ),
     Mutant(
         30, "the strength leaves chroma alone", "pipelines/inference/cascade.py",

@@ -6,6 +6,7 @@ by their number, by the area they cover, and by their agreement in one field ord
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
@@ -55,10 +56,9 @@ that crawls below a scene in which compression has smoothed combs away."""
 _DOWN_RATIO, _DOWN_AGREES = 4.0, 0.2
 """Where vertical motion is so many times as much as horizontal motion, its phase must agree: text that rolls
 leans to one order by chance."""
-_PLAIN_VOTES, _PLAIN_ORDER, _PLAIN_HALF = 16, 6, 0.5
-_PLAIN_ORDER_PHASE, _PLAIN_SURE, _PLAIN_PART = 0.35, 2.5, 0.75
-"""Which field is first, if flags and frames agree that there are two: less evidence is enough, as it is not
-about being interlaced."""
+_ORDER_VOTES, _ORDER_RATIO, _ORDER_PHASE, _ORDER_SURE, _ORDER_SURE_ALONE = 16, 6, 0.15, 2.5, 4.0
+"""Which field is first, if flags say that there are two: less evidence is enough, as it is not about being
+interlaced, of which compression smooths away some. Votes and the phase of all blocks, or the phase alone."""
 _DOWN_PHASE, _DOWN_SURE, _DOWN_CELLS, _DOWN_PART, _DOWN_ALONE = 0.3, 6.0, 8, 0.75, 0.1
 """Phase of vertical motion, with almost no other motion, that is reported as a doubt."""
 CONTRARY = 1.5
@@ -66,6 +66,8 @@ CONTRARY = 1.5
 _WHOLE, _EVEN = 0.7, 0.08
 """Against an interlaced flag: the smallest share of progressive blocks, and the largest excess of one field
 order."""
+_CHANCE = 1.5
+"""Standard deviations of that excess for the phase of all blocks, which may go with few votes."""
 _WHOLE_PHASE, _WHOLE_REACH, _WHOLE_CELL, _WHOLE_CELLS = 0.12, 0.21, 0.2, 0.75
 """The same for all blocks together: largest phase, the same with its error, largest phase of a cell, and the
 share of moving cells that must have it."""
@@ -272,17 +274,18 @@ def _both_agree_in_part(film: InterlaceSample, order: Order) -> bool:
 
 def shows_order(film: InterlaceSample, order: Order) -> bool:
     """Whether that field is first in video that is flagged as interlaced and not known to be progressive."""
-    for_it, against = film.votes(order)
+    for_it, against = (int(votes.sum()) for votes in film.votes(order))
     apart = film.apart if order == "top" else -film.apart
     alike = float(film.alike.sum())
     moves = film.alike > _MOVING_CELL * alike
-    shows = moves & (apart >= 2 * _CELL_PHASE * film.alike)
+    shows = moves & (apart >= _CELL_PHASE * film.alike)
+    is_voted = for_it >= max(_ORDER_VOTES, _ORDER_RATIO * against)
     return bool(
-        for_it.sum() >= max(_PLAIN_VOTES, _PLAIN_HALF * film.moving.sum(), _PLAIN_ORDER * against.sum())
+        (is_voted or for_it >= against)
         and alike >= _LEAST_POOLED
-        and apart.sum() >= 2 * _PLAIN_ORDER_PHASE * alike
-        and apart.sum() >= _PLAIN_SURE * np.sqrt(film.spread.sum())
-        and shows.sum() >= max(_AGREEING_CELLS, _PLAIN_PART * moves.sum())
+        and apart.sum() >= 2 * _ORDER_PHASE * alike
+        and apart.sum() >= (_ORDER_SURE if is_voted else _ORDER_SURE_ALONE) * np.sqrt(film.spread.sum())
+        and shows.sum() >= max(_AGREEING_CELLS, moves.sum() / 2)
     )
 
 
@@ -337,8 +340,12 @@ def shows_whole_frames(looks: Sequence[InterlaceSample]) -> bool:
     They are if neither order outweighs the other, neither in votes nor in all blocks together.
     """
     film = together(looks)
-    is_even = abs(int(film.top.sum()) - int(film.bottom.sum())) <= _EVEN * max(int(film.moving.sum()), 1)
-    return is_even and (_votes_show_whole_frames(film, looks) or _pool_shows_whole_frames(film))
+    top, bottom = int(film.top.sum()), int(film.bottom.sum())
+    is_even = abs(top - bottom) <= _EVEN * max(int(film.moving.sum()), 1)
+    is_chance = abs(top - bottom) <= _CHANCE * math.sqrt(top + bottom)
+    return (is_even and _votes_show_whole_frames(film, looks)) or (
+        (is_even or is_chance) and _pool_shows_whole_frames(film)
+    )
 
 
 def _votes_show_whole_frames(film: InterlaceSample, looks: Sequence[InterlaceSample]) -> bool:

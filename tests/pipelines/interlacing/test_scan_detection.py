@@ -247,9 +247,8 @@ def test_all_blocks_together_must_be_far_from_chance_and_all_over_the_picture() 
         "two cells of sixteen"
     )
     assert judge([pooled(0.4, spread=4e7)], "") == ScanType("top", "pictures")
-    assert judge([pooled(0.4, spread=4e7, flag="bottom")], "") == ScanType("bottom", "flags"), (
-        "more against a flag"
-    )
+    assert judge([pooled(0.4, spread=8e7)], "").order == "progressive"
+    assert judge([pooled(0.4, spread=8e7, flag="bottom")], "") == ScanType("bottom", "flags")
 
 
 def test_votes_and_the_phase_of_all_blocks_are_enough_together_where_neither_is_alone() -> None:
@@ -328,18 +327,23 @@ def test_part_of_the_picture_is_enough_where_votes_and_phase_agree_far_from_chan
 
 
 def test_the_order_of_flagged_fields_takes_less_than_fields_without_a_flag() -> None:
-    """Case 15: a clip in which little moves, flagged in the wrong order."""
-    bottom = {"bottom": 12}
-    votes = look(top=2, flagged=bottom)
-    assert judge([votes], "") == ScanType("bottom", "flags"), "votes alone"
-    assert judge([pooled(0.4, spread=1e8, flag="bottom")], "") == ScanType("bottom", "flags"), "phase alone"
-    assert judge([votes + pooled(0.4, spread=1e8, flag="bottom")], "") == ScanType("top", "pictures")
-    assert judge([votes + pooled(0.3, spread=1e8, flag="bottom")], "") == ScanType("bottom", "flags")
-    assert judge([votes + pooled(0.4, spread=4e8, flag="bottom")], "") == ScanType("bottom", "flags"), (
-        "chance"
-    )
-    mixed = look(top=2, progressive=4, flagged=bottom) + pooled(0.4, spread=1e8, flag="bottom")
-    assert judge([mixed], "") == ScanType("bottom", "flags"), "most votes are whole"
+    """Case 15: clips in which little moves, or is left of combs, flagged in the wrong order."""
+    bottom, top, flags = {"bottom": 12}, ScanType("top", "pictures"), ScanType("bottom", "flags")
+    votes = look(top=2, progressive=8, flagged=bottom)
+
+    def phase(of: float, spread: float) -> InterlaceSample:
+        return pooled(of, spread=spread, flag="bottom")
+
+    assert judge([votes], "") == flags, "votes alone"
+    assert judge([votes + phase(0.4, 1e8)], "") == top
+    assert judge([votes + phase(0.4, 4e8)], "") == flags, "chance"
+    assert judge([phase(0.4, 1e8)], "") == flags, "the phase alone, which may be chance"
+    assert judge([phase(0.4, 5e7)], "") == top
+    assert judge([phase(0.13, 1e6)], "") == flags, "whole frames lean by so much"
+    assert judge([look(top=2, bottom=3, flagged=bottom) + phase(0.4, 5e7)], "") == flags, "votes for the flag"
+    part = np.zeros((4, 4))
+    part[0] = 1.0
+    assert judge([pooled(part, spread=1e7, flag="bottom")], "") == flags, "four cells of sixteen"
 
 
 def test_steps_too_long_for_one_scale_are_read_at_the_other() -> None:
@@ -413,9 +417,16 @@ def test_whole_frames_without_a_vote_are_known_by_the_phase_of_all_blocks() -> N
         == progressive
     )
     assert judge([pooled(0.1, spread=5e6, flag="bottom")], "") == progressive, "far from that of fields"
+    few = np.zeros((4, 4), int)
+    few[0, :3] = 1
+    chance = look(top=2 * few, bottom=few, progressive=few, flagged={"bottom": 12})
+    assert judge([pooled(0.02, flag="bottom") + chance], "") == progressive, "six votes to three"
+    assert judge([pooled(0.02, flag="bottom") + look(top=4 * few, flagged={"bottom": 12})], "") == ScanType(
+        "bottom", "flags"
+    ), "twelve to none"
     flags = ScanType("bottom", "flags")
     assert judge([pooled(0.1, spread=3e7, flag="bottom")], "") == flags, "it may be that of fields"
-    assert judge([pooled(0.15, flag="bottom")], "") == flags
+    assert judge([pooled(-0.15, flag="bottom")], "") == flags
     assert judge([pooled(0.02, flag="bottom", spread=1e9)], "") == flags, "it may as well be more"
     assert judge([pooled(0.02, flag="bottom", alike=500.0)], "") == flags, "hardly anything"
     assert (
