@@ -340,7 +340,10 @@ def test_the_order_of_flagged_fields_takes_less_than_fields_without_a_flag() -> 
     assert judge([phase(0.4, 1e8)], "") == flags, "the phase alone, which may be chance"
     assert judge([phase(0.4, 5e7)], "") == top
     assert judge([phase(0.13, 1e6)], "") == flags, "whole frames lean by so much"
-    assert judge([look(top=2, bottom=3, flagged=bottom) + phase(0.4, 5e7)], "") == flags, "votes for the flag"
+    more = np.arange(16).reshape(4, 4) % 2 + 2
+    assert judge([look(top=2, bottom=more, flagged=bottom) + phase(0.4, 5e7)], "") == flags, (
+        "more votes are for the flag"
+    )
     part = np.zeros((4, 4))
     part[0] = 1.0
     assert judge([pooled(part, spread=1e7, flag="bottom")], "") == flags, "four cells of sixteen"
