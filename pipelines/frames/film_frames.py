@@ -38,7 +38,7 @@ __all__ = ["BLOCK_QUANTISERS", "FilmSamples", "frames_at"]
 
 BLOCK_QUANTISERS = {"h264": {"export_side_data": "venc_params"}}
 """Options of the decoder, by codec, to export quantisers of blocks."""
-_KEPT_BYTES = 128 << 20
+_KEPT_BYTES = 64 << 20
 """Bytes of decoded frames that are kept for further looks, at most."""
 _THREADS = 4
 """Threads of the decoder, which read ahead: what is found must not depend on the number of cores."""
