@@ -25,6 +25,7 @@ __all__ = [
     "default_model",
     "find_cards",
     "missing_entry",
+    "network_names",
     "read_third_party",
     "restoring_model",
     "shipped_like",
@@ -33,6 +34,8 @@ __all__ = [
 
 _DEFAULT_ON_CPU, _DEFAULT_ON_GPU = ("fast", "lanczos"), ("quality", "fast", "lanczos")
 """Families in order of preference; the first one that is installed is used."""
+_SECONDS = 600
+"""Time limit for reading a third-party file; 1 GB takes a few seconds."""
 _WEIGHTS = {".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".onnx"}
 _RESTORING = {"fast": "real-fast", "quality": "real"}
 """Family for clean sources -> family of the same size for compressed footage."""
@@ -71,6 +74,21 @@ def shipped_like(architecture: str, scale: int, parameters: int) -> Card | None:
         and (c.architecture, c.scale, c.parameters) == (architecture, scale, parameters)
     )
     return next(alike, None)
+
+
+def network_names(text: str) -> list[str]:
+    """The names and files of `--model`, which are separated by commas; a file may have commas in its name.
+
+    >>> network_names("real-fast-x2, lanczos")
+    ['real-fast-x2', 'lanczos']
+    """
+    parts, names = text.split(","), []
+    while parts:
+        joined = (",".join(parts[:count]).strip() for count in range(len(parts), 1, -1))
+        name = next((name for name in joined if os.path.isfile(name)), parts[0].strip())
+        names.append(name)
+        del parts[: name.count(",") + 1]
+    return names
 
 
 def find_cards(name_or_path: str) -> list[Card]:
@@ -172,7 +190,10 @@ def read_third_party(path: Path, *target: str) -> str:
         )
     reader = "onnx_reader" if path.suffix.lower() == ".onnx" else "third_party"
     command = [sys.executable, "-P", "-m", f"models.catalog.{reader}", str(path.resolve()), *target]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise MediaError(f"{path}: is not a network we can load (reading it takes too long)") from error
     if result.returncode:
         lines = result.stderr.strip().splitlines()
         raise MediaError(

@@ -114,7 +114,7 @@ class EncodedChunk:
     header_sha256: str
     """Hash of the extradata and the rest of the stream's header; equal for all chunks of a job."""
     thumbnails: bytes
-    """Luma of every source frame in display order, THUMB_W x THUMB_H bytes each."""
+    """Luma of every source frame in display order, a `thumbnail.Thumbnail` each."""
     seconds: dict[str, float] = field(default_factory=dict)
     """Seconds spent in each step."""
     corrupt: int = 0

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from pipelines.media.video_info import VideoInfo
 
-__all__ = ["ANY_KEYS", "OWN_TAGS", "copy_tags", "film_timecode", "lost_keys", "lost_tags"]
+__all__ = ["ANY_KEYS", "OWN_TAGS", "copy_film_tags", "copy_tags", "film_timecode", "lost_keys", "lost_tags"]
 
 
 OWN_TAGS = frozenset(
@@ -168,6 +168,13 @@ def copy_tags(source: AnyStream, target: AnyStream) -> None:
     """Copy tags and disposition of a stream, without the tags that a muxer writes itself."""
     target.metadata.update(_own_tags(source))
     target.disposition = source.disposition
+
+
+def copy_film_tags(source: AnyStream, target: AnyStream) -> None:
+    """Copy tags of the film, whose alpha in a second picture beside each one is left out."""
+    copy_tags(source, target)
+    for key in [key for key in target.metadata if key.lower() == "alpha_mode"]:
+        del target.metadata[key]
 
 
 def _own_tags(stream: AnyStream) -> dict[str, str]:

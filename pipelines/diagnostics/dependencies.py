@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from models.errors import DISTRIBUTION
+from models.errors import DISTRIBUTION, UsageError
 
-__all__ = ["Library", "libraries", "outdated"]
+__all__ = ["Library", "libraries", "outdated", "refuse_known_holes"]
 
 
 _PROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
@@ -52,6 +52,20 @@ def libraries() -> list[Library]:
     found = [_library(line) for line in _requirements()]
     rank = {name: place for place, name in enumerate(_SHOWN_FIRST)}
     return sorted(found, key=lambda library: (rank.get(library.name, len(rank)), library.name))
+
+
+def refuse_known_holes() -> list[str]:
+    """Messages about libraries with known vulnerabilities that untrusted input reaches less easily.
+
+    Raises UsageError for such an FFmpeg, through which a film could take control.
+    """
+    found = []
+    for library in outdated():
+        said = f"{library.name} {library.version} has known vulnerabilities; install {library.wanted}"
+        if library.name == "av":
+            raise UsageError(said)
+        found.append(said)
+    return found
 
 
 def outdated() -> list[Library]:

@@ -190,7 +190,9 @@ def numerics_class(device: torch.device, plan: Plan | None = None) -> dict[str, 
     if kind == "cuda":
         major, minor = torch.cuda.get_device_capability(device)
         cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
-        facts |= {"device": "cuda", "compute": f"{major}.{minor}", "cudnn": str(cudnn)}
+        # cuDNN also chooses algorithms by the number of multiprocessors: GPUs of one capability differ in it.
+        units = torch.cuda.get_device_properties(device).multi_processor_count
+        facts |= {"device": "cuda", "compute": f"{major}.{minor}, {units} units", "cudnn": str(cudnn)}
     elif kind == "hip":
         architecture = str(torch.cuda.get_device_properties(device).gcnArchName)
         facts |= {"device": "hip", "compute": architecture, "hip": str(torch.version.hip)}

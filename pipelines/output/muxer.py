@@ -23,7 +23,7 @@ from pipelines.containers.container_support import (
     is_made_by_muxer,
     stream_time_bases,
 )
-from pipelines.containers.container_tags import OWN_TAGS, copy_tags, film_timecode
+from pipelines.containers.container_tags import OWN_TAGS, copy_film_tags, copy_tags, film_timecode
 from pipelines.containers.copied_tracks import LATM, REWRAPPED, add_copied_stream, codec_of, description_box
 from pipelines.containers.matroska_shape import reserve, write_reserved
 from pipelines.containers.mov_boxes import add_to_sample_entry, describe_tracks, disable_tracks
@@ -241,7 +241,7 @@ def _prepare(
     for stream in source.streams:
         if stream.index == info.stream_index:
             video = _add_video(output, plan, parts.records[0])
-            copy_tags(stream, video)
+            copy_film_tags(stream, video)
         elif stream.index in dropped or stream.index in remade:
             continue
         elif stream.index in covers and plan.encoder.container == "matroska":

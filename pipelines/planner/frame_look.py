@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from models.catalog.lookup import find_cards
+from models.catalog.lookup import find_cards, network_names
 from models.errors import MediaError, UsageError
 from pipelines.encoders.pixel_format_choice import raised_by_prefilters
 from pipelines.media.cicp import Range, Transfer
@@ -104,7 +104,7 @@ def look_at_frames(
     raised, said_of_raising = raised_by_prefilters(source.format, settings)
     raised_from = source.format.name if raised != source.format else ""
     source = replace(source, format=raised)
-    cards = [find_cards(name.strip()) for name in model.split(",")]
+    cards = [find_cards(name) for name in network_names(model)]
     if settings.commercial:
         refuse_licences([c for choice in cards for c in choice])
     learned = any(c.sha256 for choice in cards for c in choice)

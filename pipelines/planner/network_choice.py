@@ -6,9 +6,9 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from models.catalog.lookup import cards as known_cards
-from models.catalog.lookup import default_model, find_cards, restoring_model
+from models.catalog.lookup import default_model, find_cards, network_names, restoring_model
 from models.errors import UsageError
-from pipelines.hardware.resources import computing_device, cuda_devices
+from pipelines.hardware.resources import computing_device
 from pipelines.plan.plan import NetworkStage, levels_within
 from pipelines.probe.restoration_level import estimate_levels
 
@@ -156,8 +156,7 @@ def chosen_model(settings: RunSettings) -> str:
     if settings.model != "auto":
         return settings.model
     return default_model(
-        on_gpu=settings.device not in {"auto", "cpu"}
-        or bool(settings.device == "auto" and (cuda_devices() or computing_device(settings.device) != "cpu"))
+        on_gpu=settings.device not in {"auto", "cpu"} or computing_device(settings.device) != "cpu"
     )
 
 
@@ -170,9 +169,7 @@ def choose_networks(
     """
     model = chosen_model(settings)
     restoring = restoring_model(model) if settings.model == "auto" else None
-    if restoring is None and not any(
-        c.restores for name in model.split(",") for c in find_cards(name.strip())
-    ):
+    if restoring is None and not any(c.restores for name in network_names(model) for c in find_cards(name)):
         return model, (), _without_effect(settings, model)
     given = settings.restore != "auto"
     start, stop = part

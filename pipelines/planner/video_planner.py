@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.catalog.lookup import find_cards
+from models.catalog.lookup import find_cards, network_names
 from models.errors import CorruptError, MediaError
 from pipelines.codec.encoder import try_encoder
 from pipelines.codec.filter_graph import try_filters
@@ -139,7 +139,7 @@ class _Request:
     def refuse_at_once(self) -> None:
         """Raise UsageError for networks, size, encoder and container, before frames are looked at."""
         info, settings, source = self.info, self.settings, self.decoded
-        cards = [find_cards(name.strip()) for name in chosen_model(settings).split(",")]
+        cards = [find_cards(name) for name in network_names(chosen_model(settings))]
         if settings.commercial and settings.model != "auto":
             refuse_licences([card for choice in cards for card in choice])
         if settings.crop_bars:

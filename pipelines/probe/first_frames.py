@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     Packet: TypeAlias = av.Packet[Any]
 
 __all__ = [
+    "LAYOUT_3D",
     "ExifFacts",
     "FirstFrames",
     "dynamic_names",
@@ -119,6 +120,7 @@ def _timecode_of(frame: VideoFrame) -> str:
 
 _NO_TIME = str.maketrans("", "", "0:;.")
 
+LAYOUT_3D = "3D layout tag"
 _HDR10_PLUS, _DOLBY_VISION = "HDR10+ metadata", "Dolby Vision metadata"
 _LOST = {
     SideData.DYNAMIC_HDR_PLUS: _HDR10_PLUS,
@@ -126,7 +128,7 @@ _LOST = {
     SideData.DYNAMIC_HDR_VIVID: "HDR Vivid metadata",
     SideData.AMBIENT_VIEWING_ENVIRONMENT: "ambient viewing environment",
     SideData.SPHERICAL: "360° projection tag",
-    SideData.STEREO3D: "3D layout tag",
+    SideData.STEREO3D: LAYOUT_3D,
     SideData.AFD: "active format description",
     SideData.PANSCAN: "pan-and-scan window",
     SideData.ICC_PROFILE: "ICC profile",

@@ -38,7 +38,7 @@ from pipelines.probe.film_end import (
     refuse_second_film,
     refuse_unopened_second_film,
 )
-from pipelines.probe.first_frames import dynamic_names, read_exif, unread_layers, unread_parts
+from pipelines.probe.first_frames import LAYOUT_3D, dynamic_names, read_exif, unread_layers, unread_parts
 from pipelines.probe.frame_times import (
     WILD_TIMES,
     changes_of,
@@ -302,6 +302,8 @@ def _notes(
             f" {crop.right}; {shown} of {stored} are shown"
         )
     lost = look.lost - dynamic_names(seen.dynamic_hdr.facts)
+    if "stereo_mode" in stream.metadata:  # a tag of Matroska, which is kept like others
+        lost -= {LAYOUT_3D}
     if lost:
         yield f"the result will be without its {', '.join(sorted(lost))}"
     if seen.epochs:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from models.catalog.card import INTERPOLATORS
+from models.catalog.lookup import network_names
 from pipelines.hardware.resources import WorkerAllocation, allocate_workers
 from pipelines.pool.process_pool import ProcessPool
 
@@ -90,5 +91,5 @@ def _waiting(model: str) -> dict[str, str]:
     x264 superfast ran at 7.5 frames per second instead of 5.6 on two cores. Convolutions are no faster this
     way.
     """
-    classical = all(name.strip() in INTERPOLATORS for name in model.split(","))
+    classical = all(name in INTERPOLATORS for name in network_names(model))
     return {"OMP_WAIT_POLICY": "PASSIVE"} if classical and "OMP_WAIT_POLICY" not in os.environ else {}

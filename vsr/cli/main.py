@@ -112,13 +112,16 @@ def _refuse_known_holes() -> None:
 
     For other libraries, which untrusted input reaches less easily, print a warning.
     """
-    from pipelines.diagnostics.dependencies import outdated
+    from models.errors import UsageError
+    from pipelines.diagnostics.dependencies import refuse_known_holes
 
-    for library in outdated():
-        said = f"{library.name} {library.version} has known vulnerabilities; install {library.wanted}"
-        echo(f"vsr: {said}" if library.name == "av" else f"vsr: warning: {said}", err=True)
-        if library.name == "av":
-            sys.exit(2)
+    try:
+        found = refuse_known_holes()
+    except UsageError as error:
+        echo(f"vsr: {error}", err=True)
+        sys.exit(2)
+    for said in found:
+        echo(f"vsr: warning: {said}", err=True)
 
 
 def _loads_weights(given: list[str]) -> bool:

@@ -5,16 +5,19 @@ The first signal lets current work finish, the second ends everything immediatel
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import threading
 from typing import Any
-
-import click
 
 __all__ = ["Signals"]
 
 
 _CTRL_BREAK: tuple[int, ...] = (getattr(signal, "SIGBREAK"),) if hasattr(signal, "SIGBREAK") else ()  # noqa: B009 - typed for Linux
+
+
+_STANDARD_ERROR = 2
 
 
 class Signals:
@@ -43,7 +46,10 @@ class Signals:
         self._number = number
         self.stop.set()
         if self.heard:
-            click.echo(f"\n{self.heard}; press again to stop immediately", err=True)
+            # Not through sys.stderr: the signal may have interrupted a write to it, and Python's buffers
+            # can't be entered twice.
+            with contextlib.suppress(OSError):
+                os.write(_STANDARD_ERROR, f"\n{self.heard}; press again to stop immediately\n".encode())
 
     def translated(self, error: Exception) -> Exception:
         """The error with the exit code of the signal that caused it; SIGTERM has another code than SIGINT."""

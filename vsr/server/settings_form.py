@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from models.catalog.lookup import find_cards
+from models.catalog.lookup import find_cards, network_names
 from models.errors import UsageError
 from pipelines.settings.encoder_spec import CONTAINERS, refuse_pair
 from vsr.flat_settings import run_settings
@@ -165,7 +165,7 @@ def checked(form: SettingsForm) -> dict[str, Any]:
     suffix = PurePath(form.output or "").suffix.lower()
     if suffix in CONTAINERS:
         refuse_pair(settings.encode.codec, CONTAINERS[suffix])
-    for name in (form.model or "auto").split(","):
+    for name in network_names(form.model or "auto"):
         if name != "auto":
             find_cards(name)
     return table

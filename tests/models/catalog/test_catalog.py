@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from models.catalog import lookup
 from models.catalog.card import INTERPOLATORS, Card
 from models.catalog.loader import load_network
-from models.catalog.lookup import cards, default_model, find_cards
+from models.catalog.lookup import cards, default_model, find_cards, network_names
 from models.errors import MediaError, UsageError, VsrError
 from tests.helpers.command import python
 
@@ -83,6 +84,25 @@ def test_a_torn_card_is_named(tmp_path: Path) -> None:
 def test_a_missing_file_is_named() -> None:
     with pytest.raises(UsageError, match="no such file"):
         find_cards("/nowhere/x.pth")
+
+
+def test_a_file_may_have_commas_in_its_name(tmp_path: Path) -> None:
+    file = tmp_path / "a,b, c.pth"
+    file.touch()
+    assert network_names(f" fast-x2,{file} , lanczos") == ["fast-x2", str(file), "lanczos"]
+    assert network_names(str(file)) == [str(file)]
+    file.unlink()
+    assert network_names(str(file)) == [f"{tmp_path}/a", "b", "c.pth"]
+    assert network_names("") == [""]
+
+
+def test_a_file_whose_reader_never_ends_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reader runs code of torch and onnx on untrusted bytes."""
+    file = tmp_path / "net.pth"
+    file.touch()
+    monkeypatch.setattr(lookup, "_SECONDS", 0.01)
+    with pytest.raises(MediaError, match="reading it takes too long"):
+        lookup.read_third_party(file)
 
 
 def test_cards_are_read_without_torch() -> None:

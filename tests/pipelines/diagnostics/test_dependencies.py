@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+import vsr
+from models.errors import UsageError
+from pipelines.diagnostics import dependencies
 from pipelines.diagnostics.dependencies import Library, libraries
 from tests.helpers.command import ROOT, arguments, environment
 
@@ -64,3 +67,16 @@ def test_versions_with_known_holes_are_refused_or_warned_of_at_the_start(
     )
     assert done.returncode == code, done.stderr
     assert f"{name} {version} has known vulnerabilities; install {name}>=" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["av", "torch"])
+def test_the_function_refuses_and_warns_like_the_command(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = Library(name, "1.0", "99.0")
+    monkeypatch.setattr(dependencies, "libraries", lambda: [old])
+    said = f"{name} 1.0 has known vulnerabilities; install {old.wanted}"
+    if name == "av":
+        with pytest.raises(UsageError, match=said):
+            vsr.upscale("film.mp4")
+    else:
+        with pytest.warns(UserWarning, match=said):
+            vsr.upscale("film.mp4")

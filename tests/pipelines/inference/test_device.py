@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
@@ -26,6 +27,7 @@ from pipelines.inference.device import (
     accelerator_here,
     choose_device,
     computing_dtype,
+    numerics_class,
 )
 from pipelines.inference.upscaler import Upscaler
 from pipelines.plan.arithmetic import ArithmeticTrial, choose_arithmetic
@@ -77,6 +79,20 @@ def test_rocm_is_cuda_without_what_is_nvidia_s_alone(monkeypatch: pytest.MonkeyP
     assert set(DEVICE_TRAITS) == {*DEVICES, "hip"} - {"auto"}
     assert computing_dtype(torch.device("cuda"), "") == torch.float16
     assert computing_dtype(torch.device("cuda"), "fp32") == torch.float32
+
+
+def test_gpus_of_one_kind_with_more_or_fewer_multiprocessors_are_not_taken_for_equal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """cuDNN chooses algorithms by their number: an H100 PCIe has 114, an H100 SXM 132."""
+    found = []
+    for units in (114, 132):
+        properties = SimpleNamespace(multi_processor_count=units)
+        monkeypatch.setattr(device, "device_kind", lambda _: "cuda")
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
+        monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _, p=properties: p)
+        found.append(numerics_class(CPU)["compute"])
+    assert found == ["9.0, 114 units", "9.0, 132 units"]
 
 
 def test_queues_go_through_the_interface_that_cuda_and_xpu_share(monkeypatch: pytest.MonkeyPatch) -> None:

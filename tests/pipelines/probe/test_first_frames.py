@@ -235,6 +235,31 @@ def test_hevc_with_alpha_whose_recording_tells_few_times_is_no_damage(tmp_path: 
     assert "alpha (a second layer of HEVC)" in " ".join(info.notes)
 
 
+def test_a_result_does_not_speak_of_alpha_that_was_left_out(tmp_path: Path) -> None:
+    """Case 30: nor of a 3D layout that is kept as a tag."""
+    source = _film_with_alpha(tmp_path / "in.webm", "libvpx-vp9")
+    upscaled(source, tmp_path / "out.mkv", scale=2, model="lanczos", codec="ffv1")
+    with av.open(str(tmp_path / "out.mkv")) as result:
+        assert "alpha_mode" not in {key.lower() for key in result.streams.video[0].metadata}
+    assert "alpha" not in " ".join(probe(tmp_path / "out.mkv").notes)
+
+
+def test_a_3d_layout_that_matroska_names_is_kept_and_not_said_to_be_lost(tmp_path: Path) -> None:
+    """Case 30."""
+    source = tmp_path / "in.mkv"
+    with av.open(str(source), "w") as output:
+        stream = output.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
+        stream.metadata["stereo_mode"] = "left_right"
+        for _ in range(3):
+            output.mux(stream.encode(av.VideoFrame(128, 96, "yuv420p")))
+        output.mux(stream.encode(None))
+    assert "3D" not in " ".join(probe(source).notes)
+    upscaled(source, tmp_path / "out.mkv", scale=2, model="lanczos", codec="ffv1")
+    with av.open(str(tmp_path / "out.mkv")) as result:
+        assert result.streams.video[0].metadata["stereo_mode"] == "left_right"
+
+
 def test_alpha_is_told_of_in_a_film_that_was_copied_to_another_container(tmp_path: Path) -> None:
     """Case 30: its tag is written otherwise there."""
     source = _film_with_alpha(tmp_path / "in.webm", "libvpx-vp9")

@@ -127,9 +127,9 @@ def test_a_device_that_is_not_seen_this_time_costs_no_chunk(
     """Case 42: then `--model auto` takes another network."""
     film, output = film_in(tmp_path), tmp_path / "out.mkv"
     auto = {"scale": 2, "model": "auto", "device": "auto"}
-    monkeypatch.setattr("pipelines.planner.network_choice.cuda_devices", lambda: ["0"])
+    monkeypatch.setattr("pipelines.planner.network_choice.computing_device", lambda _: "cuda")
     before = begun(film, output, **auto)
-    monkeypatch.setattr("pipelines.planner.network_choice.cuda_devices", list)
+    monkeypatch.setattr("pipelines.planner.network_choice.computing_device", lambda _: "cpu")
     with pytest.raises(UsageError) as error:
         upscaled(film, output, **auto, **CHUNKS)
     assert error.value.exit_code == 2

@@ -193,9 +193,10 @@ def download_missing(model: str, *, yes: bool, asks: bool | None = None) -> None
     This needs `yes`, or consent on a terminal. asks: whether the user can be asked; None: if standard input
     and standard error are a terminal. Raises UsageError that says what to type, if nobody consents.
     """
+    from models.catalog.lookup import network_names
     from models.errors import UsageError
 
-    for entry in absent_models([name.strip() for name in model.split(",")]).values():
+    for entry in absent_models(network_names(model)).values():
         if not yes:
             if not (sys.stdin.isatty() and sys.stderr.isatty() if asks is None else asks):
                 raise UsageError(

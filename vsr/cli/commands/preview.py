@@ -73,6 +73,7 @@ def preview(
     Example: vsr preview film.mp4 --at 12:30 --models lanczos,fast,other.pth
              vsr preview --job film.2160p.mp4
     """
+    from models.catalog.lookup import network_names
     from models.errors import UsageError
     from pipelines.diagnostics.partial_preview import preview_finished_chunks
     from pipelines.diagnostics.preview import preview as show
@@ -96,7 +97,7 @@ def preview(
         return
     if source is None:
         raise UsageError("no film to look at; expected INPUT, or --job and the output of a run")
-    names = [name.strip() for name in (models or "").split(",") if name.strip()]
+    names = [name for name in network_names(models or "") if name]
     if prefilters:
         options["model"] = names[0] if names else None
     given = _given(set(options)) + (["--model", names[0]] if prefilters and names else [])
