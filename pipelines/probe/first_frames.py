@@ -59,8 +59,7 @@ class FirstFrames:
     turned_oddly: bool = False
     timecodes: dict[int | None, str] = field(default_factory=dict)
     """SMPTE timecodes in the bitstream, by pts."""
-    first: bytes = b""
-    """The first packet."""
+    first: bytes = b""  # packet
     error: str = ""
 
     def take(self, packet: Packet | None, decoder: VideoCodecContext) -> None:

@@ -20,20 +20,29 @@ from tests import media
 
 
 @pytest.mark.parametrize(
-    ("devices", "settings", "model"),
+    ("kind", "settings", "model"),
     [
-        ("", {}, "fast"),
-        ("0,1", {}, "quality"),
-        ("0", {"device": "cpu"}, "fast"),
-        ("", {"device": "cuda"}, "quality"),
-        ("0", {"model": "lanczos"}, "lanczos"),
+        ("cpu", {}, "fast"),
+        ("cuda", {}, "quality"),
+        ("mps", {}, "quality"),
+        ("cuda", {"device": "cpu"}, "fast"),
+        ("cpu", {"device": "cuda"}, "quality"),
+        ("cuda", {"model": "lanczos"}, "lanczos"),
     ],
 )
 def test_the_default_network_is_larger_on_a_gpu(
-    monkeypatch: pytest.MonkeyPatch, devices: str, settings: dict[str, str], model: str
+    monkeypatch: pytest.MonkeyPatch, kind: str, settings: dict[str, str], model: str
 ) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", devices)
+    monkeypatch.setattr(network_choice, "computing_device", lambda d: "cpu" if d == "cpu" else kind)
     assert chosen_model(RunSettings(**settings)) == model  # type: ignore[arg-type]
+
+
+def test_a_device_that_only_an_environment_variable_names_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As torch sees it: here is no driver."""
+    if Path("/proc/driver/nvidia").is_dir():
+        pytest.skip("there is a GPU")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    assert chosen_model(RunSettings()) == "fast"
 
 
 @pytest.fixture
