@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -365,8 +366,14 @@ def test_a_strobe_of_whole_fields_is_not_taken_for_a_wrong_picture(
     import pipelines.planner.video_planner as request
     from pipelines.media.video_info import ScanType
 
-    probe, patch = request.probe, pytest.MonkeyPatch()
-    patch.setattr(request, "probe", lambda *a, **k: replace(probe(*a, **k), scan=ScanType("top", "flags")))
+    opened, patch = request.open_film, pytest.MonkeyPatch()
+
+    def flagged(*given: Any, **more: Any) -> Any:
+        film = opened(*given, **more)
+        film.info = replace(film.info, scan=ScanType("top", "flags"))
+        return film
+
+    patch.setattr(request, "open_film", flagged)
     try:
         upscaled(tmp_path / "in.mkv", tmp_path / "out.mkv", model=model, scale=2, deinterlace=deinterlace)
     finally:
