@@ -170,9 +170,12 @@ class _Request:
 
     def output(self, fit: ContainerTrial) -> Path:
         """The output's path. Raises UsageError if it can't be written there."""
-        place, template = self.place, self.settings.output_template
-        name = result_name(template, self.source, fit.suffix, fit.plan, self.part)
-        return checked_target(self.source, place.path or (place.folder or Path()) / name, fit.plan)
+        place, path = self.place, self.place.path
+        if path is None:
+            template = self.settings.output_template
+            name = result_name(template, self.source, fit.suffix, fit.plan, self.part)
+            path = (place.folder or Path()) / name
+        return checked_target(self.source, path, fit.plan)
 
 
 def _request(
