@@ -158,7 +158,7 @@ def _with_hash(card: Card) -> Card:
 
 def _card_of_file(path: Path) -> Card:
     if not os.path.isfile(path):
-        raise UsageError(f"--model {path}: no such file")
+        raise UsageError(f"{path}: no such file; expected the weights of a network")
     card_path = path.with_suffix(".toml")
     if path.suffix == ".safetensors" and os.path.isfile(card_path):
         card = read_card(card_path)

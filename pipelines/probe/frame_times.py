@@ -14,6 +14,7 @@ import av
 import numpy as np
 
 from models.errors import MediaError
+from models.errors import counted as counted_of
 from pipelines.codec.decoder import Converter, checksum
 from pipelines.codec.mid_stream_changes import change_of, facts_of
 from pipelines.media.demuxer import film_decoder, open_source, packets_of
@@ -125,8 +126,8 @@ def count(info: VideoInfo) -> VideoInfo:
     except OverflowError as error:
         raise MediaError(f"{info.path}: {WILD_TIMES}") from error
     note = (
-        f"its packets do not tell which frames they hold; counted by decoding, {len(info.index)} packets gave"
-        f" {len(pts)} frames"
+        f"its packets do not tell which frames they hold; counted by decoding, "
+        f"{counted_of(len(info.index), 'packet')} gave {counted_of(len(pts), 'frame')}"
     )
     if moved:
         note += f"; {moved} of their times do not ascend and are put forward by a millisecond or a tick"

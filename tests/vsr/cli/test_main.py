@@ -5,6 +5,7 @@ Cases 45, 50 to 52, 64, 66, 72.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -112,11 +113,18 @@ def test_clean_deletes_abandoned_work_and_nothing_else(here, tmp_path: Path) -> 
     here("clean", tmp_path / "elsewhere").refused(2, "elsewhere: is not a folder")
 
 
-def test_clean_leaves_the_work_of_a_run_that_goes_on_and_deletes_the_rest(here, tmp_path: Path) -> None:
+def test_clean_leaves_the_work_of_a_run_that_goes_on_and_deletes_the_rest(
+    here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     works = [tmp_path / f".{name}.mkv.vsr-work" for name in "abc"]
     for work in works:
         work.mkdir()
     running = Journal(works[1])
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    asked = here("clean", tmp_path)
+    assert "Delete 2 work directories?" in asked.out
+    assert f"{works[1]}: another run is writing this output; not deleted" in asked.out
+    assert [work.exists() for work in works] == [True, True, True]
     outcome = here("clean", tmp_path, "--yes")
     running.close()
     assert outcome.code == 0, outcome.err

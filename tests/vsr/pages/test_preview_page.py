@@ -39,6 +39,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
         "--json",
     )
     assert outcome.code == 0, outcome.err
+    assert (
+        len(re.findall(r"side-by-side\.png \(left to right: lanczos, fast\)$", outcome.err, re.MULTILINE))
+        == 2
+    )
     return film, outcome.event("preview")
 
 

@@ -14,7 +14,7 @@ from vsr.views.text import size_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["abandoned_work", "clean"]
+__all__ = ["clean", "work_folders"]
 
 
 @click.command()
@@ -31,9 +31,13 @@ def clean(folders: tuple[Path, ...], yes: bool) -> None:
     for place in folders:
         if not place.is_dir():
             raise UsageError(f"{place}: is not a folder; expected the one that results go to")
-    found = [(folder, size) for place in folders or (Path(),) for folder, size in abandoned_work(place)]
-    for folder, size in found:
+    found = []
+    for folder, size in (work for place in folders or (Path(),) for work in work_folders(place)):
+        if _is_in_use(folder):
+            echo(f"{folder}: another run is writing this output; not deleted")
+            continue
         echo(f"{folder}  {size_text(size)}")
+        found.append((folder, size))
     if not found:
         echo("nothing to delete")
         return
@@ -44,7 +48,7 @@ def clean(folders: tuple[Path, ...], yes: bool) -> None:
     for folder, size in found:
         try:
             Journal(folder).remove()
-        except VsrError as error:  # used by a run in progress, meanwhile a link, or not writable
+        except VsrError as error:  # meanwhile used by a run, or a link, or not writable
             echo(f"{str(error).partition(';')[0]}; not deleted")
             continue
         freed += size
@@ -63,7 +67,21 @@ def _confirmed(question: str) -> bool:
         raise UsageError("nothing deleted; --yes deletes without asking") from error
 
 
-def abandoned_work(place: Path) -> Iterator[tuple[Path, int]]:
+def _is_in_use(folder: Path) -> bool:
+    """Whether a run holds the lock of a work directory."""
+    from models.errors import VsrError
+    from pipelines.output.journal import Journal, OutputInUseError
+
+    try:
+        Journal(folder).close()
+    except OutputInUseError:
+        return True
+    except VsrError:  # deleting it reports the cause
+        return False
+    return False
+
+
+def work_folders(place: Path) -> Iterator[tuple[Path, int]]:
     """Find work directories below a folder: (work directory, bytes) for each."""
     for folder in sorted(place.rglob(".*.vsr-work")):
         if folder.is_dir() and not folder.is_symlink():

@@ -189,7 +189,10 @@ def _tell(events: Iterator[Any], kind: str, views: tuple[Callable[[Any], Any], .
     event: Any = None
     for event in events:
         if isinstance(event, PreviewMoment):
-            echo(f"{clock_text(event.seconds)} into the film: {event.files[-1]}", err=True)
+            *single, together = map(Path, event.files)
+            stamp = together.name.removesuffix("side-by-side.png")
+            names = ", ".join(file.stem.removeprefix(stamp) for file in single)
+            echo(f"{clock_text(event.seconds)} into the film: {together} (left to right: {names})", err=True)
             continue
         if isinstance(event, Note):
             echo(event.text, err=True)
