@@ -57,6 +57,7 @@ class ObjectRefs:
         number, rest = None, None
         if (call, task.key) in self._kept:
             parts, size = self._kept.pop((call, task.key))
+            self._held -= size
         else:
             number = next(n for n in itertools.count() if n not in call.feeding)
             pieces = iter(call.feed(number, task))
@@ -99,10 +100,12 @@ class ObjectRefs:
         """Keep the input of a task that has to be done again; a long input is read again instead."""
         if run.pieces is None:
             self._kept[run.call, run.task.key] = run.parts, run.size
+            self._held += run.size
 
     def forget(self, call: PendingCall) -> None:
         """Drop the inputs of a finished call."""
-        self._kept = {key: value for key, value in self._kept.items() if key[0] is not call}
+        for key in [key for key in self._kept if key[0] is call]:
+            self._held -= self._kept.pop(key)[1]
 
 
 def _store_bytes() -> float:
