@@ -72,7 +72,7 @@ def test_versions_with_known_holes_are_refused_or_warned_of_at_the_start(
 @pytest.mark.parametrize("name", ["av", "torch"])
 def test_the_function_refuses_and_warns_like_the_command(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     old = Library(name, "1.0", "99.0")
-    monkeypatch.setattr(dependencies, "libraries", lambda: [old])
+    monkeypatch.setattr(dependencies, "outdated", lambda: [old])
     said = f"{name} 1.0 has known vulnerabilities; install {old.wanted}"
     if name == "av":
         with pytest.raises(UsageError, match=said):

@@ -162,12 +162,18 @@ def test_commands_and_workers_end_with_their_server_in_the_midst_of_a_chunk(tmp_
                 os.kill(pid, signal.SIGKILL)
 
 
+def _command_line(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
 def test_a_server_waits_for_a_command_of_an_earlier_one(root: Path, tmp_path: Path) -> None:
     """A command that is stopped does not end with its server: while it holds the lock, nothing is started."""
     server = Server([root], tmp_path / "data", worker="Slow").start()
     job = server.submit("films/b.mp4", output="films/waited.mp4")
     assert server.process is not None
-    while not (commands := children_of(server.process.pid)):
+    own = _command_line(server.process.pid)
+    # Until it runs its own program, a child has all files of the server open, its locks among them.
+    while not (commands := [c for c in children_of(server.process.pid) if _command_line(c) != own]):
         time.sleep(0.02)
     os.kill(commands[0], signal.SIGSTOP)
     server.kill()
