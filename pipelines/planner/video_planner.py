@@ -223,6 +223,7 @@ def _plan(
     notes = (
         *info.notes, *range_notes(info, settings, left_out), *look.said_of_levels, *said_of_arithmetic,
         *choice.notes, *target_messages(plan), *look.said_of_raising,
+        *([f"filtered before the networks: {plan.prefilter.replace(',', ', ')}"] if plan.prefilter else []),
         *fields.notes, *track_notes(info, fit, left_out, place, request.said_of_images), *look.said_of_bars,
         *look.said_of_grain, *said_of_dynamic, *plan_warnings(info, fit.plan, moved=bool(fit.note)),
         *([f"assumed {', '.join(decoded.assumed)}"] if decoded.assumed else []),

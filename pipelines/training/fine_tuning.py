@@ -56,6 +56,8 @@ class FineTuningResult:
     kept: bool
     pairs: int
     """Held-out pairs of the comparison."""
+    original: str = ""
+    """Name of the original network."""
 
 
 def tune(
@@ -168,4 +170,4 @@ def _judge(card: Card, weights: Path, data: Path, folder: Path, least_gain_db: f
     if kept:
         for suffix in (".safetensors", ".toml"):
             write_atomically(folder / (weights.stem + suffix), weights.with_suffix(suffix).read_bytes())
-    return FineTuningResult(str(folder / weights.name) if kept else "", gain, kept, len(held_out))
+    return FineTuningResult(str(folder / weights.name) if kept else "", gain, kept, len(held_out), card.name)

@@ -20,7 +20,7 @@ from pipelines.training.trainer import Trainer, seconds_a_step
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from pipelines.training.training_events import Stepped, Trained, Validated
+    from pipelines.training.training_events import Stepped, Stepping, Trained, Validated
 
 __all__ = ["TrainOptions", "refuse_existing_training", "train"]
 
@@ -47,7 +47,7 @@ class TrainOptions(TypedDict, total=False):
 
 def train(
     settings: TrainSettings, data: Sequence[str | Path], folder: str | Path, **options: Unpack[TrainOptions]
-) -> Iterator[Note | Stepped | Validated | Trained]:
+) -> Iterator[Note | Stepped | Stepping | Validated | Trained]:
     """Train on data sets made by `vsr dataset`, into `folder`.
 
     Raises UsageError for unsuitable data, MediaError for damaged files.

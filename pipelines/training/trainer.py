@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import sys
 import time
 from dataclasses import asdict, replace
@@ -28,7 +29,7 @@ from pipelines.pool.malloc import keep_freed_memory
 from pipelines.training.initial_state import initial_state
 from pipelines.training.length import Length, StepPace
 from pipelines.training.train_step import Gradients, record_cuda_graph
-from pipelines.training.training_events import GradientExchange, Stepped, Trained, Validated
+from pipelines.training.training_events import GradientExchange, Stepped, Stepping, Trained, Validated
 from pipelines.training.training_log import TrainLog
 from pipelines.training.validation import Validation
 
@@ -41,6 +42,8 @@ __all__ = ["Trainer", "seconds_a_step"]
 
 
 _LOG_EVERY = 100
+_SHOWN_SECONDS = 1.0
+"""Time between events that show progress."""
 _UNTIMED = 3
 """First steps, which are slower than the rest."""
 _TIMED, _TIMED_SECONDS = 10, 2.0
@@ -85,6 +88,7 @@ class Trainer:
         self.loader = BatchLoader(shards, settings.batch, settings.seed, share=share, resident=resident)
         self._shipped_db: float | None = None
         self._timed = time.monotonic()
+        self._shown_at = -math.inf
         self.validation = Validation(Shards(data, "validation"), settings.validation_pairs)
         self.data = {
             "manifests": [manifest_hash(d) for d in data],
@@ -132,7 +136,7 @@ class Trainer:
                 f" {'about ' if minutes else ''}{state.length.steps} steps from there on"
             )
 
-    def steps(self, stop: Callable[[], bool]) -> Iterator[Stepped | Validated]:
+    def steps(self, stop: Callable[[], bool]) -> Iterator[Stepped | Stepping | Validated]:
         """Run all remaining steps, with validations between them."""
         state = self.state
         total, since, saved = torch.zeros((), device=self.device), 0, time.monotonic()
@@ -164,6 +168,7 @@ class Trainer:
                 total.zero_()
                 since = 0
                 yield event
+            yield from self._shown()
             if state.step % self.settings.validate_every == 0 or self._is_last():
                 yield self._validate()
                 state.length.elapsed += self._past()
@@ -177,6 +182,13 @@ class Trainer:
                     " command with --resume continues"
                 )
             state.length.elapsed += self._past()
+
+    def _shown(self) -> Iterator[Stepping]:
+        """An event that shows progress, about once a second."""
+        now = time.monotonic()
+        if now - self._shown_at >= _SHOWN_SECONDS:
+            self._shown_at = now
+            yield Stepping(self.state.step, self.state.length.steps)
 
     def _account(self, pace: StepPace) -> None:
         """Add the time of a step, and correct their number by it."""

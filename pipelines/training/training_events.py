@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["GradientExchange", "Stepped", "Trained", "Validated"]
+__all__ = ["GradientExchange", "Stepped", "Stepping", "Trained", "Validated"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,14 @@ class Stepped:
     loss: float
     """Mean since the last of these events."""
     steps_per_second: float
+
+
+@dataclass(frozen=True)
+class Stepping:
+    """Event: so many steps are done; about once a second, to show that training goes on."""
+
+    step: int
+    steps: int
 
 
 @dataclass(frozen=True)

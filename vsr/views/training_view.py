@@ -11,7 +11,7 @@ from models.errors import counted
 from pipelines.datasets.events import DatasetDone, Progress, UnitLeftOut
 from pipelines.plan.events import Note
 from pipelines.training.fine_tuning import FineTuningResult
-from pipelines.training.training_events import Stepped, Trained, Validated
+from pipelines.training.training_events import Stepped, Stepping, Trained, Validated
 from vsr.views.progress_bar import bar
 from vsr.views.text import printable
 
@@ -27,7 +27,9 @@ class JsonView:
     """Prints one JSON object per line on standard output."""
 
     def show(self, event: Any) -> None:
-        """Write one event."""
+        """Write one event, unless it is only there to move a bar."""
+        if isinstance(event, Stepping):
+            return
         sys.stdout.write(json.dumps({"event": type(event).__name__.lower(), **asdict(event)}) + "\n")
         sys.stdout.flush()
 
@@ -44,6 +46,7 @@ class TerminalView:
         self._drawn: dict[type, Callable[[Any], None]] = {
             Progress: self._progress,
             Stepped: self._stepped,
+            Stepping: self._stepping,
             UnitLeftOut: lambda e: self._line(f"{e.unit}: {e.reason}"),
             DatasetDone: self._dataset_done,
             Note: lambda e: self._line(e.text),
@@ -57,7 +60,7 @@ class TerminalView:
                 + (
                     f"kept; use it with --model {e.weights}"
                     if e.kept
-                    else "not worth keeping; nothing was kept"
+                    else f"not worth keeping; nothing was kept; use --model {e.original}"
                 )
             ),
         }
@@ -110,9 +113,12 @@ class TerminalView:
             )
 
     def _stepped(self, event: Stepped) -> None:
+        self._bar_for("training", event.steps, "step").set_postfix(loss=f"{event.loss:.5f}", refresh=False)
+        self._stepping(Stepping(event.step, event.steps))
+
+    def _stepping(self, event: Stepping) -> None:
         drawn = self._bar_for("training", event.steps, "step")
         drawn.total = event.steps
-        drawn.set_postfix(loss=f"{event.loss:.5f}", refresh=False)
         drawn.update(event.step - drawn.n)
 
     def _line(self, text: str) -> None:

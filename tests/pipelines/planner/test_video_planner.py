@@ -132,7 +132,8 @@ def test_the_level_is_estimated_of_the_whole_film_as_the_networks_see_it(
     )
     monkeypatch.setattr(frame_look, "measure_grain", lambda _: ((2.0,) * 8, (1.0,), (1.0,)))
     for settings in ({"range": "0.04-0.12", "prefilter": "deblock"}, {"keep_grain": True}):
-        plan_video(film, None, RunSettings(target=TargetSettings(scale=2), **settings))  # type: ignore[arg-type]
+        found = plan_video(film, None, RunSettings(target=TargetSettings(scale=2), **settings))  # type: ignore[arg-type]
+        assert f"filtered before the networks: {found.plan.prefilter}" in found.info.notes
     assert [(a.get("part"), a["prefilter"]) for a in asked] == [(None, "deblock"), (None, "denoise")]
 
 

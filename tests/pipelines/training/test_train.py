@@ -34,7 +34,7 @@ from pipelines.settings.settings_file import read_settings
 from pipelines.training.fine_tuning import FineTuningResult, tune
 from pipelines.training.train import train
 from pipelines.training.trainer import Trainer
-from pipelines.training.training_events import Stepped, Trained, Validated
+from pipelines.training.training_events import Stepped, Stepping, Trained, Validated
 from pipelines.training.validation import Validation
 from tests.helpers.footage import clip, film, pictures
 
@@ -85,6 +85,7 @@ def test_training_learns_what_its_pairs_teach(tmp_path: Path) -> None:
     assert isinstance(last, Trained)
     assert last.scores["gain"] > 3
     assert [e.step for e in events if isinstance(e, Stepped)] == [60]
+    assert next(e.step for e in events if isinstance(e, Stepping)) == 1
     assert {p.name for p in (tmp_path / "run").iterdir()} >= {
         "checkpoint.pt",
         "curve.png",

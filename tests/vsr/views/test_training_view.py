@@ -1,0 +1,32 @@
+"""What a training shows while it runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipelines.training.fine_tuning import FineTuningResult
+from pipelines.training.training_events import Stepped, Stepping
+from vsr.views.training_view import JsonView, TerminalView
+
+
+def test_the_bar_moves_between_the_steps_that_are_logged() -> None:
+    view = TerminalView()
+    for event in (Stepping(1, 250), Stepping(40, 250), Stepped(100, 240, 0.01, 5.0), Stepping(120, 240)):
+        view.show(event)
+        bar = view._bar
+        assert bar is not None
+        assert (bar.n, bar.total) == (event.step, event.steps)
+    view.close()
+
+
+def test_scheduler_lines_are_those_of_logged_steps_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    view = JsonView()
+    view.show(Stepping(1, 250))
+    view.show(Stepped(100, 250, 0.01, 5.0))
+    (line,) = capsys.readouterr().out.splitlines()
+    assert '"step": 100' in line
+
+
+def test_a_tuning_that_is_not_kept_says_what_to_use_instead(capsys: pytest.CaptureFixture[str]) -> None:
+    TerminalView().show(FineTuningResult("", -0.04, False, 32, "fast-x2"))
+    assert "not worth keeping; nothing was kept; use --model fast-x2" in capsys.readouterr().err
