@@ -11,7 +11,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from models.errors import CorruptError, MediaError
+from models.errors import CorruptError, MediaError, counted
 from pipelines.codec.decoder import decode
 from pipelines.file_parsing.container_check import appended_film, flaw_of
 from pipelines.file_parsing.matroska import joined_films, track_headers
@@ -138,7 +138,7 @@ def flaw_of_film(
     if flaw is not None and flaw.at_the_end and _is_whole(container, os.path.getsize(path), stream, seen):
         flaw = None  # an index or padding at the end is truncated, not the film
     if flaw is None:
-        holes = f"is damaged: {seen.damaged} packets of its video did not arrive whole"
+        holes = f"is damaged: {counted(seen.damaged, 'packet')} of its video did not arrive whole"
         return (holes if seen.damaged else ending), []
     is_short = flaw.at_the_end and len(seen.index) < stream.frames
     return flaw.text + (f" ({len(seen.index)} of {stream.frames} frames)" if is_short else ""), []
