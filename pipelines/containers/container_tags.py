@@ -171,7 +171,7 @@ def copy_tags(source: AnyStream, target: AnyStream) -> None:
 
 
 def copy_film_tags(source: AnyStream, target: AnyStream) -> None:
-    """Copy tags of the film, whose alpha in a second picture beside each one is left out."""
+    """Copy tags of the film, without the one for alpha: the second picture of each frame is left out."""
     copy_tags(source, target)
     for key in [key for key in target.metadata if key.lower() == "alpha_mode"]:
         del target.metadata[key]

@@ -107,8 +107,8 @@ class MonotonicClock:
 class EndToEndClock:
     """Gives packets of plain PCM the times at which MP4 and MOV play them: each begins where the last ends.
 
-    With the times of a source whose packets overlap, the muxer would declare a track shorter than its
-    samples, and players would cut off its end.
+    If packets of the source overlap and keep their times, the muxer declares a track shorter than its
+    samples, and players cut off its end.
     """
 
     def __init__(self) -> None:

@@ -59,7 +59,7 @@ class Upscaler:
         """Load every network of the plan. Raises MediaError if weights are not those of the plan.
 
         accelerator: keeps several frames in flight; default on CUDA: the device itself.
-        beside: another upscaler for the same film, whose `stills` and `notes` are shared.
+        beside: another upscaler for the same film; it shares its `stills` and `notes`.
         """
         self._plan, self.device = plan, device
         self.dtype = computing_dtype(device, plan.precision)

@@ -149,15 +149,8 @@ def field_phase(first: Sample, second: Sample) -> Votes:
     for scale, (one, two) in enumerate(zip(first.scales, second.scales, strict=True)):
         u, u_step, u_moves, u_energy, u_change = _side(one[:, 2::2], two[:, 2::2], one[:, 1::2])
         w, w_step, w_moves, w_energy, w_change = _side(one[:, 1:-1:2], two[:, 1:-1:2], one[:, 0::2])
-        total, energy, change = u_step + w_step, u_energy + w_energy, u_change + w_change
-        faint = (
-            (u_step * w_step > 0)
-            & (total * total > _FAINT_ALONG * energy * change)
-            & (change > 2 * _FAINT_CHANGE**2 * _BLOCK**2)
-        )
-        weight = np.where(faint, total / (energy + _FLAT * _BLOCK**2), 0)
-        pooled[0, scale] = _by_cell(weight * (u - w))
-        pooled[1, scale] = -_by_cell(weight * (u + w))
+        faint = (u, u_step, u_energy, u_change), (w, w_step, w_energy, w_change)
+        pooled[:, scale] = _pooled(*faint, _FAINT_ALONG, _FAINT_CHANGE)
         both = u_moves & w_moves & (u_step * w_step > 0)
         # One scale for both sides: lines that are drawn darker in one field are not a phase.
         step = np.copysign(np.sqrt(np.where(both, u_step * w_step, 1)), u_step)
@@ -181,13 +174,27 @@ def field_phase(first: Sample, second: Sample) -> Votes:
 
 def _phase_down(one: Field, two: Field) -> np.ndarray:
     """(2, CELLS, CELLS): sums of apart and alike over blocks that move, along vertical gradients."""
-    u, u_step, u_energy, u_change = _side_down(one[:, 2::2], two[:, 2::2], one[:, 1::2])
-    w, w_step, w_energy, w_change = _side_down(one[:, 1:-1:2], two[:, 1:-1:2], one[:, 0::2])
+    top = _side_down(one[:, 2::2], two[:, 2::2], one[:, 1::2])
+    bottom = _side_down(one[:, 1:-1:2], two[:, 1:-1:2], one[:, 0::2])
+    return _pooled(top, bottom, _LEAST_ALONG, _LEAST_CHANGE)
+
+
+def _pooled(
+    one: tuple[np.ndarray, ...], other: tuple[np.ndarray, ...], least_along: float, least_change: float
+) -> np.ndarray:
+    """(2, CELLS, CELLS): sums of apart and alike over blocks in which both fields move the same way.
+
+    one, other: for each field <g, other - mean>, <g, then - now>, <g, g> and |then - now|^2 of each block, as
+    in `_side`. least_along, least_change: how well the change follows the gradient, and its size, in blocks
+    that count.
+    """
+    u, u_step, u_energy, u_change = one
+    w, w_step, w_energy, w_change = other
     total, energy, change = u_step + w_step, u_energy + w_energy, u_change + w_change
     moves = (
         (u_step * w_step > 0)
-        & (total * total > _LEAST_ALONG * energy * change)
-        & (change > 2 * _LEAST_CHANGE**2 * _BLOCK**2)
+        & (total * total > least_along * energy * change)
+        & (change > 2 * least_change**2 * _BLOCK**2)
     )
     weight = np.where(moves, total / (energy + _FLAT * _BLOCK**2), 0)
     return np.stack([_by_cell(weight * (u - w)), -_by_cell(weight * (u + w))])

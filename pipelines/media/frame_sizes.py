@@ -25,7 +25,7 @@ class ResizeDetector:
         self._sequence: _Sequence | None = None
 
     def sees_a_size(self, data: memoryview) -> bool:
-        """Whether a packet contains an inter frame whose header gives a size, even if it is the same size."""
+        """Whether a packet contains an inter frame with a size in its header, even if it is the same size."""
         if self._codec == "vp9":
             return any(map(_vp9_tells_a_size, _vp9_frames(data)))
         return self._codec == "av1" and self._av1_sees_a_size(bytes(data))
