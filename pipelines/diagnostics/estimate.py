@@ -31,23 +31,23 @@ if TYPE_CHECKING:
 __all__ = ["Estimate", "TriedFrames", "estimate", "estimated", "estimating", "trying"]
 
 
-_PLACES = 3
-"""Number of places of a film that are tried, spread over it: no film is as dark or quiet as its beginning."""
-_FRAMES, _MORE_FRAMES = 12, 24
-"""Frames of each place; more in a film of `_LONG` frames, where they cost a twentieth of the run at most."""
-_LONG = 1440
+_PLACES, _MOST_PLACES, _LONG = 3, 12, 240
+"""Places of a film that are tried, spread over it: no film is as dark or quiet as its beginning. In a long
+one there is a place for every `_LONG` frames, a twentieth of the run, so that scenes even out."""
+_FRAMES = 12
+"""Frames of each place."""
 _SHARE, _LEAST_FRAMES, _FEW_FRAMES = 3, 4, 8
 """At most one in so many frames of a short range is tried, or the estimate would cost as much as the run; but
 so many in all, and at several places so many each."""
-_FARTHEST = 240
-"""If all earlier frames have to be decoded, places are within so many frames."""
+_FARTHEST, _REACH = 240, 10
+"""If all earlier frames have to be decoded, places are within so many frames, or a tenth of the film."""
 _MOST_ABOVE = 4.0
 """Largest factor by which the source's bytes may change the samples' estimate of output bytes."""
 _LOOKS_AHEAD = frozenset({"h264", "hevc", "av1"})
-_OF_FEW = {_FRAMES: 1.2, _MORE_FRAMES: 1.12}
+_OF_FEW = 1.2
 """Factor from the bytes of a frame in a sample to those in a chunk: an encoder with a longer lookahead spends
 more on frames that others refer to. Measured on five clips of film and games with x264 superfast and medium,
-and x265 fast: 0.96 to 1.47 for 12 frames, 0.95 to 1.27 for 24."""
+and x265 fast: 0.96 to 1.47."""
 _STATED_BYTES = 20.0
 """Bytes of a source frame below which they don't indicate its content: a skipped frame has as many."""
 
@@ -133,11 +133,11 @@ def trying(planned: Planned, settings: ExecutionSettings) -> Iterator[TriedFrame
 def _chunks(plan: Plan) -> tuple[Chunk, ...]:
     """A few frames in the middle of each of several equal parts of the range."""
     count = plan.stop_frame - plan.start_frame
-    reach = min(count, _FARTHEST) if plan.linear else count
+    reach = min(count, max(_FARTHEST, count // _REACH)) if plan.linear else count
     most = max(_LEAST_FRAMES, count // _SHARE)
-    places = min(_PLACES, max(1, most // _FEW_FRAMES))
-    wanted = _MORE_FRAMES if plan.frame_count >= _LONG else _FRAMES
-    each = max(1, min(wanted // plan.per_frame, most // places, count))
+    wanted = min(_MOST_PLACES, max(_PLACES, count // _LONG))
+    places = min(wanted, max(1, most // _FEW_FRAMES))
+    each = max(1, min(_FRAMES // plan.per_frame, most // places, count))
     starts = {
         plan.start_frame + min(max(0, reach * (2 * n + 1) // (2 * places) - each // 2), count - each)
         for n in range(places)
@@ -181,7 +181,7 @@ def estimated(
         _STATED_BYTES, sum(p.source_bytes for p in places) / count
     )
     if plan.encoder.codec in _LOOKS_AHEAD and not plan.encoder.is_picture:
-        rest *= _OF_FEW[_MORE_FRAMES if plan.frame_count >= _LONG else _FRAMES]
+        rest *= _OF_FEW
     if all(place.source_bytes for place in places):
         rest *= min(_MOST_ABOVE, max(1 / _MOST_ABOVE, busier))
     video = round(len(plan.chunks) * keys + max(0, plan.frame_count - len(plan.chunks)) * rest)

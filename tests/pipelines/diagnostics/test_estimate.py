@@ -44,8 +44,14 @@ def test_size_and_disk_follow_from_the_samples(planned: Planned) -> None:
     assert chunks > 2
     video = chunks * 3000 + (50 - chunks) * 200
     assert found.output_bytes - video == found.disk_bytes - 2 * video < Path(planned.info.path).stat().st_size
-    assert found.seconds == pytest.approx(4 + 50 * 0.1 * 1.1)
+    assert found.seconds == pytest.approx(4 + 50 * (0.1 + 0.0035) * 1.1)
     assert found.free_bytes > 0
+
+
+def test_small_frames_take_longer_than_their_stages_alone(planned: Planned) -> None:
+    for alone, waiting in ((0.002, 0.002), (0.2, 0.0035)):
+        stages = replace(SAMPLE, wall={"network": alone}, cpu={"network": 2 * alone})
+        assert estimate_seconds(planned, stages) == pytest.approx(run_seconds(50, alone + waiting))
 
 
 @pytest.mark.parametrize(("told", "factor"), [(0.0, 1.0), (0.5, 2.0), (2.0, 0.5), (0.01, 4.0), (100.0, 0.25)])
@@ -132,11 +138,13 @@ def test_places_lie_inside_the_film_and_not_at_its_beginning(tmp_path: Path) -> 
     for count in range(12, 144):  # no range costs as much to estimate as to run
         assert sum(c.frame_count for c in _chunks(replace(plan, stop_frame=count))) <= count / 3
     far = replace(plan, stop_frame=100_000, linear=True)
-    assert _chunks(far)[-1].stop_frame < 240
-    # A long film can afford more frames, for a closer estimate of its size.
-    for count, each in ((1439, 12), (1440, 24), (172_800, 24)):
+    assert 9_000 < _chunks(far)[-1].stop_frame < 10_000
+    assert _chunks(replace(far, stop_frame=1000))[-1].stop_frame < 240
+    # A long film can afford more places, so that its scenes even out.
+    for count, places in ((959, 3), (960, 4), (2880, 12), (172_800, 12)):
         long = replace(plan, stop_frame=count, linear=False)
-        assert [c.frame_count for c in _chunks(long)] == [each] * 3
+        assert [c.frame_count for c in _chunks(long)] == [12] * places
+        assert _chunks(long)[-1].start_frame > count * (1 - 1 / places)
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "h264"])
