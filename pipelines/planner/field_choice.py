@@ -192,8 +192,8 @@ def _doubt(scan: ScanType) -> str:
         else f"some of its pictures look interlaced, {first}"
     )
     return (
-        f"{what}: taken for progressive; if it combs, --deinterlace on (frame rate) or bob (field rate) would"
-        " deinterlace it"
+        f"{what}: taken for progressive; if the result shows combing, use --deinterlace on (keeps the frame"
+        " rate) or --deinterlace bob (doubles it)"
     )
 
 

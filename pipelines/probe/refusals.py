@@ -19,12 +19,12 @@ __all__ = ["refuse_encrypted", "refuse_unseen"]
 def refuse_encrypted(path: str | os.PathLike[str], format_name: str) -> NoReturn:
     """Raise MediaError, because the film can't be decoded without a key."""
     way = (
-        "; where you have it, `ffmpeg -decryption_key KEY -i IN.mp4 -c copy OUT.mp4` undoes Common Encryption"
+        "; if you have the key, decrypt it first: `ffmpeg -decryption_key KEY -i IN.mp4 -c copy OUT.mp4`"
         if format_name.startswith("mov")
         else ""
     )
     raise MediaError(
-        f"{path}: its video is encrypted, and no key is asked for here; expected one that is not{way}"
+        f"{path}: its video is encrypted, and vsr can't decrypt; expected an unencrypted file{way}"
     )
 
 
@@ -33,8 +33,8 @@ def refuse_unseen(seen: PacketWalk, path: str | os.PathLike[str], *, is_tiff: bo
     look = seen.look
     if not look.pts and is_scrambled(path):
         raise MediaError(
-            f"{path}: is scrambled, and no key is asked for here; expected a recording that was descrambled"
-            " when it was made"
+            f"{path}: is scrambled, and vsr can't descramble; expected a recording that was descrambled when"
+            " it was made"
         )
     if not len(seen.index):
         raise MediaError(

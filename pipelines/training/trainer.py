@@ -323,6 +323,7 @@ class Trainer:
             state.seconds,
             *self._beside_shipped(scores),
             init=self.settings.init,
+            last_step=state.step,
         )
 
     def _export(self, scores: dict[str, float]) -> Path:

@@ -60,6 +60,8 @@ class Trained:
     """Gain over the shipped network, as in `Validated`."""
     init: str = ""
     """The network that training started from; empty for random weights."""
+    last_step: int = 0
+    """The last step of the training; `step`, whose weights are the best, may be earlier."""
 
 
 class GradientExchange(Protocol):

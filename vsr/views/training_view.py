@@ -106,11 +106,7 @@ class TerminalView:
             f" {event.seconds / 60:.1f} minutes in steps"
         )
         if event.over_shipped is not None and event.over_shipped <= 0:
-            self._line(
-                f"on these pairs {event.shipped} is better; more training may help (the same command with"
-                " --resume and more --minutes), and, in another folder (-o), more footage"
-                + ("" if event.init else f" or a start from it: --init {event.shipped}")
-            )
+            self._line(_advice(event))
 
     def _stepped(self, event: Stepped) -> None:
         self._bar_for("training", event.steps, "step").set_postfix(loss=f"{event.loss:.5f}", refresh=False)
@@ -124,6 +120,20 @@ class TerminalView:
     def _line(self, text: str) -> None:
         self.close()
         sys.stderr.write(printable(text) + "\n")
+
+
+def _advice(event: Trained) -> str:
+    """What to try if the shipped network is better."""
+    footage = "more footage" + ("" if event.init else f" or a start from it: --init {event.shipped}")
+    if event.step < event.last_step:
+        return (
+            f"on these pairs {event.shipped} is better, and training got worse after step {event.step} of"
+            f" {event.last_step}; in another folder (-o), try {footage}"
+        )
+    return (
+        f"on these pairs {event.shipped} is better; more training may help (the same command with --resume"
+        f" and more --minutes), and, in another folder (-o), {footage}"
+    )
 
 
 def _beside(event: Validated | Trained) -> str:

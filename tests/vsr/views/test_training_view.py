@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipelines.training.fine_tuning import FineTuningResult
-from pipelines.training.training_events import Stepped, Stepping
+from pipelines.training.training_events import Stepped, Stepping, Trained
 from vsr.views.training_view import JsonView, TerminalView
 
 
@@ -30,3 +30,26 @@ def test_scheduler_lines_are_those_of_logged_steps_alone(capsys: pytest.CaptureF
 def test_a_tuning_that_is_not_kept_says_what_to_use_instead(capsys: pytest.CaptureFixture[str]) -> None:
     TerminalView().show(FineTuningResult("", -0.04, False, 32, "fast-x2"))
     assert "not worth keeping; nothing was kept; use --model fast-x2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("best", "init", "expected"),
+    [
+        (900, "", "more training may help (the same command with --resume and more --minutes), and"),
+        (
+            300,
+            "",
+            "got worse after step 300 of 900; in another folder (-o), try more footage or a start from it:",
+        ),
+        (300, "fast-x2", "got worse after step 300 of 900; in another folder (-o), try more footage\n"),
+    ],
+)
+def test_more_training_is_advised_only_if_the_last_step_was_the_best(
+    best: int, init: str, expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scores = {"psnr": 30.0, "gain": 0.1}
+    TerminalView().show(Trained("w", best, scores, 60.0, "fast-x2", -0.2, init, last_step=900))
+    said = capsys.readouterr().err
+    assert "on these pairs fast-x2 is better" in said
+    assert expected in said
+    assert ("more training may help" in said) == (best == 900)
