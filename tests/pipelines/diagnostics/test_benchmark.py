@@ -97,7 +97,7 @@ def test_a_longer_film_takes_longer(tmp_path: Path) -> None:
     for length in (1, 2):
         clip = make_clip(tmp_path / f"{length}.mp4", length, width=64, height=48)
         seconds.append(estimate_seconds(plan_video(clip, tmp_path, run_settings(**SETTINGS)), stages))
-    assert seconds[1] - seconds[0] == pytest.approx(24 * (0.1 + 0.0035) * 1.1)
+    assert seconds[1] - seconds[0] == pytest.approx(24 * (0.1 + 0.0025) * 1.1)
 
 
 def test_a_target_that_can_not_be_met_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
