@@ -3017,7 +3017,7 @@ MUTANTS = (
     ),
     Mutant(
         72, "two outputs of one name are found when the second begins", "pipelines/run/batch.py",
-        "clashes = dict(_clashes(inputs, settings))", "clashes = dict(_clashes([], settings))",
+        "clashes = dict(name_clashes(inputs, settings))", "clashes = dict(name_clashes([], settings))",
         "tests/vsr/cli/test_batch.py::test_a_name_that_two_outputs_would_get_is_said_at_once",
     ),
     Mutant(

@@ -293,7 +293,7 @@ def _refuse_irregular(path: str | os.PathLike[str]) -> None:
     except OSError as error:
         raise MediaError(f"{_shown(path)}: can't be read: {error.strerror}{_alike(path)}") from error
     if not stat.S_ISREG(found.st_mode):
-        kind = "a folder, which only vsr run takes" if stat.S_ISDIR(found.st_mode) else "not a regular file"
+        kind = "a folder, as run and plan take it" if stat.S_ISDIR(found.st_mode) else "not a regular file"
         raise MediaError(f"{_shown(path)}: is {kind}; expected a video file")
     if found.st_size == 0:
         raise MediaError(f"{_shown(path)}: is empty")

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pipelines.run.inputs import Input
     from pipelines.settings.run_settings import RunSettings
 
-__all__ = ["NameClashError", "upscale_videos"]
+__all__ = ["NameClashError", "name_clashes", "upscale_videos"]
 
 
 _OPEN = 32
@@ -55,7 +55,7 @@ def upscale_videos(
     if the cluster of the settings can't be joined.
     """
     each = _Each(inputs, settings, stop or threading.Event(), overwrite=overwrite, fresh=fresh)
-    clashes = dict(_clashes(inputs, settings))
+    clashes = dict(name_clashes(inputs, settings))
     yield from clashes.items()
     inputs = [one for one in inputs if one.path not in clashes]
     if settings.cluster is None or len(inputs) == 1:
@@ -88,7 +88,7 @@ def _clash(source: Path, target: Path, owner: Path) -> NameClashError:
     return NameClashError(f"{source}: its result would be {target}, {what}; {apart if is_input else alone}")
 
 
-def _clashes(inputs: Sequence[Input], settings: RunSettings) -> Iterator[tuple[Path, NameClashError]]:
+def name_clashes(inputs: Sequence[Input], settings: RunSettings) -> Iterator[tuple[Path, NameClashError]]:
     """Videos that would get an output name that is taken, as far as their names and sizes tell.
 
     Only videos with names that begin alike are examined; a name found to be taken later is refused then.

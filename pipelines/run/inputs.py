@@ -20,7 +20,7 @@ from pipelines.storage.object_store import RemoteFile, Url, staged_path, url_dig
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["Input", "fetch", "find_inputs", "image_messages", "one_input", "videos_in"]
+__all__ = ["Input", "fetch", "find_inputs", "image_messages", "videos_in"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ def find_inputs(
     recursive: bool = False,
     allow_url: bool = False,
     staging: Path | None = None,
+    makes_folder: bool = True,
 ) -> list[Input]:
     """Find the videos that paths mean, each once, in the given order; those of a folder or pattern by name.
 
@@ -58,7 +59,8 @@ def find_inputs(
     with a report) are skipped. A folder with videos means only these, because images next to films are
     posters and thumbnails; a folder without videos means its images.
 
-    output: a file for one input, a folder for several or for a folder; created if missing. recursive: include
+    output: a file for one input, a folder for several or for a folder; created if missing, unless
+    makes_folder is off. recursive: include
     subfolders, which the output mirrors. allow_url: download URLs, instead of treating them as file names.
     staging: download folder; None: the user's cache. Raises MediaError if nothing is found, UsageError if
     several inputs would share one output file, and for a URL that is not allowed.
@@ -88,7 +90,9 @@ def find_inputs(
             )
     _refuse_missing(given)
     if output is not None and (several or is_folder(output)):
-        _make_folder(output, [one.path for one in found.values()])
+        _check_folder(output, [one.path for one in found.values()])
+        if makes_folder:
+            _make_folder(output)
     return list(found.values())
 
 
@@ -118,33 +122,6 @@ def _refuse_missing(given: Sequence[Path | Url]) -> None:
             if path.name.startswith("-"):
                 remedy = "what follows -- is the name of a file: put options before it"
             raise UsageError(f"{path}: no such file or folder; {remedy}")
-
-
-def one_input(
-    source: Path | Url, output: Path | None, *, allow_url: bool = False, staging: Path | None = None
-) -> Input:
-    """The video that a path, a URL, or a pattern with one match, means; nothing is written.
-
-    Raises UsageError for several, MediaError for none, and what `find_inputs` raises for URLs.
-    """
-    if isinstance(source, Url) and not os.path.exists(source):
-        found = _urls(source, allow_url=allow_url)
-        if output is None:
-            raise UsageError(f"{redacted(source)}: say by -o where its result goes")
-        if len(found) > 1:
-            raise UsageError(
-                f"{redacted(source)}: matches {len(found)} files; name one of them, such as"
-                f" {redacted(found[0])}"
-            )
-        place = staged_path(found[0], staging or cache_folder() / "staged")
-        return Input(place, output, url=found[0])
-    path = Path(source)
-    if not _is_pattern(path):
-        return Input(path, output)
-    names = [one.path for one in find_inputs([path], None)]
-    if len(names) > 1:
-        raise UsageError(f"{path}: matches {len(names)} files; name one of them, such as {names[0]}")
-    return Input(names[0], output)
 
 
 def fetch(one: Input) -> Iterator[str]:
@@ -302,13 +279,15 @@ def _refuse_none(videos: Iterable[Path], path: Path, what: str, *, recursive: bo
         raise MediaError(f"{path}: {what} (hidden files and results of earlier runs aside){hint}")
 
 
-def _make_folder(output: Path, inputs: Iterable[Path]) -> None:
-    if output.is_dir():
-        return
-    if output.suffix:
+def _check_folder(output: Path, inputs: Iterable[Path]) -> None:
+    """Raise UsageError for a name that is not one of a folder."""
+    if output.suffix and not output.is_dir():
         films = [pattern for pattern, numbers in _numbered(inputs) if len(numbers) >= _FRAMES_IN_A_ROW]
         hint = f"; {films[0]} would take the numbered pictures as one film" if films else ""
         raise UsageError(f"{output}: several inputs need a folder as -o{hint}")
+
+
+def _make_folder(output: Path) -> None:
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -18,8 +18,9 @@ from vsr.cli.commands.compare import compare
 from vsr.cli.commands.evaluate import evaluate
 from vsr.cli.commands.machine import bench, doctor, presets, probe, show_version
 from vsr.cli.commands.models import export, models, quantize
+from vsr.cli.commands.plan import plan
 from vsr.cli.commands.preview import preview
-from vsr.cli.commands.run import plan, report_error, run
+from vsr.cli.commands.run import report_error, run
 from vsr.cli.commands.server import jobs, serve, submit
 from vsr.cli.commands.training import dataset, train
 from vsr.cli.commands.watch import watch

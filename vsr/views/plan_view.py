@@ -11,6 +11,8 @@ from pipelines.settings.option_values import tile_text
 from vsr.views.text import duration, size_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pipelines.diagnostics.estimate import Estimate
     from pipelines.plan.events import AlreadyDone
     from pipelines.run.kept_work import KeptWork
@@ -23,6 +25,8 @@ __all__ = [
     "plan_details",
     "plan_line",
     "plan_table",
+    "total_lines",
+    "total_table",
 ]
 
 
@@ -160,3 +164,47 @@ def estimate_lines(found: Estimate | None) -> list[str]:
     if found.disk_bytes > found.free_bytes:
         lines.append("that is more than is free: choose another -o, a smaller target, or a higher --crf")
     return lines
+
+
+def total_lines(planned: Sequence[tuple[KeptWork, Estimate | None]], count: int) -> list[str]:
+    """Totals of the plans of several inputs, of which there were `count`."""
+    total = total_table(planned, count)
+    parts = [f"{total['planned']} of {counted(count, 'input')} planned"]
+    parts += [f"{total[kind]} {kind}" for kind in ("failed", "already done", "refused") if total[kind]]
+    parts.append(counted(total["frames"], "frame") + " left")
+    lines = [", ".join(parts)]
+    estimates = [estimate for _, estimate in planned if estimate is not None]
+    if not estimates:
+        return [f"{lines[0]}, up to {size_text(total['estimated_bytes'])} of disk"]
+    size, disk, free = (total[f"{kind}_bytes"] for kind in ("estimated_output", "estimated_disk", "free"))
+    lines += [
+        f"about {duration(total['estimated_seconds'])} in all",
+        f"about {size_text(size)}, and {size_text(disk)} of disk while it works; {size_text(free)} are free",
+    ]
+    if disk > free:
+        lines.append("that is more than is free: choose another -o, a smaller target, or a higher --crf")
+    return lines
+
+
+def total_table(planned: Sequence[tuple[KeptWork, Estimate | None]], count: int) -> dict[str, Any]:
+    """The totals as JSON values. While a film is upscaled, its chunks take as much again as its output."""
+    to_do = [(kept.planned, estimate) for kept, estimate in planned if not (kept.done or kept.refusal)]
+    estimates = [estimate for _, estimate in to_do if estimate is not None]
+    table: dict[str, Any] = {
+        "inputs": count,
+        "planned": len(planned),
+        "failed": count - len(planned),
+        "already done": sum(kept.done is not None for kept, _ in planned),
+        "refused": sum(bool(kept.refusal) for kept, _ in planned),
+        "frames": sum(one.plan.frame_count - one.frames_done for one, _ in to_do),
+        "estimated_bytes": sum(one.estimated_bytes for one, _ in to_do),
+    }
+    if estimates:
+        sizes = [found.output_bytes for found in estimates]
+        table |= {
+            "estimated_seconds": round(sum(found.seconds for found in estimates), 1),
+            "estimated_output_bytes": sum(sizes),
+            "estimated_disk_bytes": sum(sizes) + max(f.disk_bytes - f.output_bytes for f in estimates),
+            "free_bytes": min(found.free_bytes for found in estimates),
+        }
+    return table

@@ -9,7 +9,7 @@ import pytest
 from models.errors import MediaError, UsageError
 from pipelines.media import file_types
 from pipelines.plan.output_names import report_path
-from pipelines.run.inputs import Input, find_inputs, image_messages, one_input
+from pipelines.run.inputs import Input, find_inputs, image_messages
 
 
 @pytest.fixture
@@ -150,14 +150,14 @@ def test_numbered_pictures_given_a_film_as_output_are_refused_with_their_pattern
     )
 
 
-def test_a_pattern_means_one_file_where_one_matches_and_of_several_the_first_is_suggested(
-    folder: Path, tmp_path: Path
-) -> None:
-    assert one_input(folder / "b*.mp4", None).path == folder / "b.mp4"
-    assert one_input(tmp_path / "none.mp4", None).path == tmp_path / "none.mp4"
-    (folder / "b2.mp4").write_bytes((folder / "b.mp4").read_bytes())
-    with pytest.raises(UsageError, match=r"b\*\.mp4: matches 2 files; name one of them, such as .*/b\.mp4$"):
-        one_input(folder / "b*.mp4", None)
+def test_a_folder_for_outputs_is_made_only_for_a_run(folder: Path, tmp_path: Path) -> None:
+    output = tmp_path / "up"
+    for makes in (False, True):
+        found = find_inputs([folder], output, makes_folder=makes)
+        assert {one.output for one in found} == {output}
+        assert output.is_dir() == makes
+    with pytest.raises(UsageError, match="need a folder as -o"):
+        find_inputs([folder], tmp_path / "up.mp4", makes_folder=False)
 
 
 def test_several_never_share_one_file(folder: Path, tmp_path: Path) -> None:

@@ -1,10 +1,9 @@
-"""`vsr run` and `vsr plan`."""
+"""`vsr run`."""
 
 from __future__ import annotations
 
 import functools
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from models.errors import VsrError
-    from pipelines.diagnostics.estimate import Estimate
-    from pipelines.plan.events import Planned
     from pipelines.plan.plan import Plan
     from pipelines.run.inputs import Input
     from pipelines.settings.run_settings import RunSettings
@@ -31,10 +28,10 @@ if TYPE_CHECKING:
     from vsr.views.progress import ProgressView
     from vsr.views.run_summary import Summary
 
-__all__ = ["draw_view", "output_template", "plan", "report_error", "run"]
+__all__ = ["SOME_FAILED", "draw_view", "output_template", "remote_options", "report_error", "run"]
 
 
-_SOME_FAILED = 8
+SOME_FAILED = 8
 """Exit code if some of several inputs failed."""
 
 
@@ -47,7 +44,7 @@ output_template = click.option(
 )
 
 
-def _remote_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def remote_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of inputs that are downloaded."""
     staging = click.option(
         "--staging",
@@ -73,7 +70,7 @@ def _remote_options(command: Callable[..., Any]) -> Callable[..., Any]:
     is_flag=True,
     help="Include subfolders; the folder given by -o gets the same structure.",
 )
-@_remote_options
+@remote_options
 @click.option(
     "--summary",
     type=FilePath(),
@@ -203,7 +200,7 @@ def run(
         if failed and (not several or signals.stop.is_set()):
             raise signals.translated(failed[-1])
     if failed:
-        sys.exit(_SOME_FAILED)
+        sys.exit(SOME_FAILED)
 
 
 def draw_view(
@@ -287,82 +284,3 @@ def report_error(error: Exception, *, as_json: bool) -> None:
             {"kind": type(error).__name__, "exit_code": getattr(error, "exit_code", 1), "message": text},
         )
     echo(f"vsr: {text}", err=True)
-
-
-@click.command()
-@click.argument("source", type=PathOrUrl(), metavar="INPUT")
-@run_options
-@output_template
-@_remote_options
-@click.option(
-    "--measure",
-    is_flag=True,
-    help="Run each stage on a few sample frames, and estimate time, size and disk space.",
-)
-def plan(
-    source: Path | Url, output: Path | None, as_json: bool, measure: bool, allow_url: bool,
-    staging: Path | None, **options: Any,
-) -> None:  # fmt: skip
-    """Show what `run` would do, without doing it, and which chunks an earlier run has finished.
-
-    Remote files are downloaded for this; a later run uses the copy.
-
-    Example: vsr plan film.mp4 --to 8k --measure
-    """
-    from pipelines.planner.video_planner import plan_video
-    from pipelines.run.inputs import fetch, one_input
-    from pipelines.run.kept_work import kept_work
-    from vsr.views.json_lines import JsonLines
-    from vsr.views.plan_view import estimate_lines, estimate_table, kept_lines, plan_line, plan_table
-
-    settings = settings_of(options)
-    found_input = one_input(source, output, allow_url=allow_url, staging=staging)
-    for text in fetch(found_input):
-        if not as_json:
-            echo(f"  {text}", err=True)
-    path = found_input.path
-    kept = kept_work(plan_video(path, output, settings), path, output, settings)
-    planned, found = replace(kept.planned, input=found_input.shown), None
-    if measure and kept.done is None:
-        planned = _with_target_crf(planned, settings, as_json=as_json)
-        found = _estimated(planned, settings, as_json=as_json)
-    lines = [plan_line(planned, measured=found is not None), f"output: {planned.output}", *kept_lines(kept)]
-    lines += [*estimate_lines(found), *planned.info.notes, *(f"left out: {d}" for d in planned.dropped)]
-    if as_json:
-        table = {**plan_table(planned), "already_done": kept.done is not None, "refusal": kept.refusal}
-        JsonLines().write("plan", {**table, **estimate_table(found), "lines": lines})
-        return
-    echo("\n  ".join(lines))
-    more = (
-        "vsr preview shows what it would look like"
-        if measure
-        else "--measure estimates time and size, vsr preview shows what it would look like"
-    )
-    echo(f"  {more}")
-
-
-def _estimated(planned: Planned, settings: RunSettings, *, as_json: bool) -> Estimate:
-    """Estimate a run from samples of the film; prints a line for each place that was tried."""
-    from pipelines.diagnostics.estimate import Estimate, estimating
-
-    for event in estimating(planned, settings.execution):
-        if isinstance(event, Estimate):
-            return event
-        if not as_json:
-            echo(f"  {event.text}", err=True)
-    raise AssertionError("an estimate ends with what was estimated")
-
-
-def _with_target_crf(planned: Planned, settings: RunSettings, *, as_json: bool) -> Planned:
-    """Add the CRF for --target-size or --target-vmaf, if one is given."""
-    from pipelines.plan.events import Note
-    from pipelines.run.crf_search import search_alone
-
-    if planned.plan.target is None or not planned.plan.target.is_open:
-        return planned
-    for event in search_alone(planned, settings):
-        if not isinstance(event, Note):
-            return event
-        if not as_json:
-            echo(f"  {event.text}", err=True)
-    return planned
