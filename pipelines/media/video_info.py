@@ -46,7 +46,7 @@ class ScanType:
 
     order: Literal["progressive", "top", "bottom"] = "progressive"
     """progressive: all lines of a frame were taken at one time; else the field that comes first."""
-    found: Literal["flags", "pictures"] = "flags"
+    found: Literal["flags", "pictures", "settings"] = "flags"
     pulldown: Literal["", "soft", "hard"] = ""
     """Telecine: soft, film frames with flags that repeat fields; hard, film spread over stored fields."""
     doubt: Literal["", "top", "bottom"] = ""

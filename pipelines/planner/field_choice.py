@@ -10,12 +10,12 @@ import hashlib
 import zlib
 from base64 import b85decode, b85encode
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from models.errors import MediaError
+from models.errors import MediaError, UsageError
 from pipelines.hardware.resources import usable_cores
 from pipelines.interlacing.cadence import find_cadence
 from pipelines.interlacing.field_matching import match_fields
@@ -52,24 +52,24 @@ class FieldChoice:
     notes: tuple[str, ...] = ()
 
 
-def choose_fields(info: VideoInfo, wanted: str, part: tuple[int, int]) -> FieldChoice:
+def choose_fields(info: VideoInfo, wanted: str, part: tuple[int, int], *, order: str = "auto") -> FieldChoice:
     """Determine what `--deinterlace` means for a video. part: source frames [start, stop) of the range.
 
-    Raises MediaError if interlaced video is refused, and if `ivtc` finds no pulldown.
+    order: `--field-order`; other than "auto", it replaces what was detected. Raises MediaError if interlaced
+    video is refused, and if `ivtc` finds no pulldown; UsageError if progressive video is to be deinterlaced.
     """
+    _refuse_contradiction(wanted, order)
+    info = replace(info, scan=_as_given(info.scan, order))
     scan = info.scan
+    if order == "progressive":
+        return FieldChoice(notes=("taken for progressive, by --field-order",))
     if wanted == "ivtc":
         return _undone(info, part)
     if scan.order == "progressive":
-        said = [_SOFT] if scan.pulldown == "soft" else []
-        if wanted == "on" or (wanted == "bob" and scan.doubt):
-            return _forced(scan, bob=wanted == "bob")
-        if scan.doubt and wanted != "off":
-            said.append(_doubt(scan))
-        nothing = ["it is progressive: --deinterlace bob has nothing to do"] if wanted == "bob" else []
-        return FieldChoice(notes=(*said, *nothing))
+        return _whole(scan, wanted)
     kind = "hard-telecined film (3:2 pulldown)" if scan.pulldown == "hard" else "interlaced"
-    what = f"{kind}, {scan.order} field first by its {scan.found}"
+    by = "--field-order" if scan.found == "settings" else f"its {scan.found}"
+    what = f"{kind}, {scan.order} field first by {by}"
     if wanted == "refuse":
         raise MediaError(f"is {what}; --deinterlace auto would make whole frames of it")
     if wanted == "off":
@@ -92,6 +92,18 @@ def choose_fields(info: VideoInfo, wanted: str, part: tuple[int, int]) -> FieldC
     return FieldChoice(Deinterlacing(scan.order, bob=wanted == "bob"), notes=(f"{what}; deinterlaced {how}",))
 
 
+def _refuse_contradiction(wanted: str, order: str) -> None:
+    if order == "progressive" and wanted in {"on", "bob", "ivtc"}:
+        raise UsageError(f"--field-order progressive: leave --deinterlace {wanted} out, or say tff or bff")
+
+
+def _as_given(scan: ScanType, order: str) -> ScanType:
+    """What was detected, with the field order that the user gives."""
+    first = _FIRST.get(order)
+    return scan if first is None else replace(scan, order=first, found="settings", doubt="")
+
+
+_FIRST: dict[str, Literal["top", "bottom"]] = {"tff": "top", "bff": "bottom"}
 _SOFT = "soft telecine (pulldown flags): its film frames keep their own times"
 _RATES = {
     True: "at field rate, two frames of each",
@@ -100,7 +112,7 @@ _RATES = {
 
 
 def _refuse_apart(info: VideoInfo, what: str) -> None:
-    if info.codec == "hevc" and info.scan.found == "flags" and info.scan.order != "progressive":
+    if info.codec == "hevc" and info.scan.found != "pictures" and info.scan.order != "progressive":
         raise MediaError(
             f"is {what}, and HEVC keeps each field as a picture of its own; weave it first, or upscale the"
             " fields with --deinterlace off"
@@ -193,8 +205,19 @@ def _doubt(scan: ScanType) -> str:
     )
     return (
         f"{what}: taken for progressive; if the result shows combing, use --deinterlace on (keeps the frame"
-        " rate) or --deinterlace bob (doubles it)"
+        " rate) or --deinterlace bob (doubles it), and --field-order tff or bff if motion judders"
     )
+
+
+def _whole(scan: ScanType, wanted: str) -> FieldChoice:
+    """The choice for progressive video."""
+    said = [_SOFT] if scan.pulldown == "soft" else []
+    if wanted == "on" or (wanted == "bob" and scan.doubt):
+        return _forced(scan, bob=wanted == "bob")
+    if scan.doubt and wanted != "off":
+        said.append(_doubt(scan))
+    nothing = ["it is progressive: --deinterlace bob has nothing to do"] if wanted == "bob" else []
+    return FieldChoice(notes=(*said, *nothing))
 
 
 def _forced(scan: ScanType, *, bob: bool) -> FieldChoice:

@@ -209,7 +209,7 @@ def _plan(
     samples.close()  # trials need the memory
     request = _request(source, look.settings, info, look.source, place)
     settings = request.settings
-    fields = choose_fields(info, settings.deinterlace, part)
+    fields = choose_fields(info, settings.deinterlace, part, order=settings.field_order)
     choice = _EncoderChoice(request, request.size(look.crop))
     plan = _drafted(info, settings, look, fields, choice.encoder, part)
     plan, said_of_arithmetic = with_arithmetic(plan, settings)

@@ -248,6 +248,8 @@ class RunSettings:
     """For interlaced video: auto, one frame per frame, or inverse telecine if all of it is film; bob, one
     frame per field, also if in doubt; on, always one frame per frame; ivtc, inverse telecine; off, leave
     fields as they are; refuse, raise an error."""
+    field_order: Literal["auto", "tff", "bff", "progressive"] = "auto"
+    """Interlacing of the video, if detection errs: top field first, bottom field first, or none."""
     square_pixels: bool = False
     """Convert anamorphic video to square pixels, instead of keeping its sample aspect ratio."""
     crop_bars: bool = False
@@ -312,10 +314,6 @@ class RunSettings:
         yield (
             self.restore == "auto" or 0 <= self.restore <= 1,
             f"--restore {_shown(self.restore)}: expected auto, or 0 (nothing is damaged) to 1 (ruined)",
-        )
-        yield (
-            self.chroma in {"network", "classical"},
-            f"--chroma {self.chroma}: expected network or classical",
         )
         yield (
             self.detail == "auto" or 0 <= self.detail <= 1,
@@ -394,5 +392,7 @@ _WORDS: dict[str, tuple[str, ...]] = {
     "on_corrupt": ("fail", "conceal"),
     "verify": ("seams", "full"),
     "dynamic_hdr": ("keep", "drop"),
+    "chroma": ("network", "classical"),
+    "field_order": ("auto", "tff", "bff", "progressive"),
 }
 """Settings that are one of a few words."""

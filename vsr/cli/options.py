@@ -191,6 +191,14 @@ def run_options(
             ),
         ),
         click.option(
+            "--field-order",
+            type=click.Choice(["auto", "tff", "bff", "progressive"]),
+            help=(
+                "Interlacing of the video, if detection (auto, default) errs: top field first, bottom field"
+                " first, or progressive."
+            ),
+        ),
+        click.option(
             "--prefilter",
             metavar="NAME,...",
             help=(

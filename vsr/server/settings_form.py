@@ -97,6 +97,7 @@ class SettingsForm(BaseModel):
         default=None, description="what to do with damaged frames"
     )
     deinterlace: Literal["auto", "on", "bob", "ivtc", "off", "refuse"] | None = None
+    field_order: Literal["auto", "tff", "bff", "progressive"] | None = None
     prefilter: str | None = Field(
         default=None,
         pattern=r"^[a-z]{1,20}(,[a-z]{1,20}){0,9}$",

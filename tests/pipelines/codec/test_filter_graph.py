@@ -126,6 +126,16 @@ def test_results_are_not_combed_and_sources_are(tmp_path: Path) -> None:
     assert [f.digest for f in frames(tmp_path / "off.mkv")] == [f.digest for f in frames(source)]
 
 
+def test_a_given_field_order_reaches_the_frames(tmp_path: Path) -> None:
+    source = media.fields(tmp_path / "in.mp4", frames=12)
+    made = {}
+    for order in ("auto", "tff", "bff", "progressive"):
+        upscaled(source, tmp_path / f"{order}.mkv", field_order=order, deinterlace="auto")
+        made[order] = [f.digest for f in frames(tmp_path / f"{order}.mkv")]
+    assert made["auto"] == made["tff"] != made["bff"]
+    assert made["progressive"] == [f.digest for f in frames(source)]
+
+
 def test_what_was_found_and_done_is_said(tmp_path: Path) -> None:
     """Case 15."""
     source = media.fields(tmp_path / "in.mp4", flagged=False)

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.errors import MediaError
+from models.errors import MediaError, UsageError
+from pipelines.plan.plan import Deinterlacing
 from pipelines.planner import field_choice
 from pipelines.planner.field_choice import FieldChoice, choose_fields
 from pipelines.probe.probe import probe
@@ -142,3 +143,29 @@ def test_progressive_film_is_not_looked_at(tmp_path: Path, monkeypatch: pytest.M
     for source in (media.cfr(tmp_path / "p.mp4", size=(128, 96)), media.fields(tmp_path / "i.mp4")):
         info = probe(source)
         choose_fields(info, "auto", (0, info.frame_count))
+
+
+@pytest.mark.parametrize("interlaced", [True, False])
+@pytest.mark.parametrize(("order", "first"), [("tff", "top"), ("bff", "bottom")])
+def test_a_given_field_order_replaces_the_detected_one(
+    tmp_path: Path, order: str, first: str, interlaced: bool
+) -> None:
+    make = media.fields if interlaced else media.cfr
+    info = probe(make(tmp_path / "in.mp4", frames=12))
+    for wanted in ("auto", "on", "bob"):
+        found = choose_fields(info, wanted, (0, info.frame_count), order=order)
+        assert found.deinterlacing == Deinterlacing(first, bob=wanted == "bob")  # type: ignore[arg-type]
+        assert f"is interlaced, {first} field first by --field-order" in f"is {words(found)}"
+    with pytest.raises(MediaError, match="by --field-order"):
+        choose_fields(info, "refuse", (0, info.frame_count), order=order)
+
+
+def test_video_that_is_given_as_progressive_is_not_deinterlaced(tmp_path: Path) -> None:
+    info = probe(media.fields(tmp_path / "in.mp4", frames=12))
+    whole = (0, info.frame_count)
+    for wanted in ("auto", "off", "refuse"):
+        found = choose_fields(info, wanted, whole, order="progressive")
+        assert found == FieldChoice(notes=("taken for progressive, by --field-order",))
+    for wanted in ("on", "bob", "ivtc"):
+        with pytest.raises(UsageError, match=f"leave --deinterlace {wanted} out"):
+            choose_fields(info, wanted, whole, order="progressive")
