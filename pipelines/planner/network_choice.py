@@ -42,7 +42,7 @@ def choose_stages(
 
     cards: for every name of a chain (`--model a,b`) the networks it may mean; the last name may be used
     several times. Raises UsageError if the target is not larger than the source, unless the networks keep the
-    size.
+    size, or a classical scaler ends the chain.
     """
     need = max(Fraction(out_width, width), Fraction(out_height, height))
     stages: list[NetworkStage] = []
@@ -58,11 +58,7 @@ def choose_stages(
         stages.append(NetworkStage(fixed[0], width, height))
     last = cards[-1]
     if any(c.scale == 0 for c in last):
-        if need <= 1:
-            raise _not_above(width, height, out_width, out_height)
-        exact = _factor(width, height, out_width, out_height)
-        size = (width * exact, height * exact) if exact else (out_width, out_height)
-        return (*stages, NetworkStage(last[0], *size))
+        return _classically(stages, last[0], (width, height), (out_width, out_height))
     if {c.scale for c in last} == {1}:
         if out_width > width + 1 or out_height > height + 1:
             raise UsageError(
@@ -73,7 +69,7 @@ def choose_stages(
         smaller = out_width < width or out_height < height
         return (*stages, NetworkStage(_resizer(), out_width, out_height)) if smaller else tuple(stages)
     if need <= 1:
-        raise _not_above(width, height, out_width, out_height)
+        raise _not_above(stages, last[0], (width, height), (out_width, out_height))
     for card in _cascade(last, need, width, height, out_width, out_height):
         width, height = width * card.scale, height * card.scale
         stages.append(NetworkStage(card, width, height))
@@ -82,10 +78,29 @@ def choose_stages(
     return tuple(stages)
 
 
-def _not_above(width: int, height: int, out_width: int, out_height: int) -> UsageError:
+def _classically(
+    stages: Sequence[NetworkStage], scaler: Card, size: tuple[int, int], out: tuple[int, int]
+) -> tuple[NetworkStage, ...]:
+    """End a chain by a classical scaler. A film restored at its own size, for example, gets smaller by it."""
+    if out[0] <= size[0] and out[1] <= size[1]:
+        if not stages:
+            raise _not_above(stages, scaler, size, out)
+        return tuple(stages) if out == size else (*stages, NetworkStage(scaler, *out))
+    exact = _factor(*size, *out)
+    return (*stages, NetworkStage(scaler, *((size[0] * exact, size[1] * exact) if exact else out)))
+
+
+def _not_above(
+    stages: Sequence[NetworkStage], last: Card, size: tuple[int, int], out: tuple[int, int]
+) -> UsageError:
+    if stages:
+        return UsageError(
+            f"{stages[-1].card.name} gives {size[0]}x{size[1]}, so there is nothing left for {last.family};"
+            " leave it out, or name lanczos instead"
+        )
     return UsageError(
-        f"the target {out_width}x{out_height} is not above the source's {width}x{height}; "
-        "choose a larger --to or --scale, or --model identity --scale 1"
+        f"the target {out[0]}x{out[1]} is not above the source's {size[0]}x{size[1]}; choose a larger --to or"
+        " --scale; for the same size: --scale 1 --model real-fast,lanczos (restores) or --model identity"
     )
 
 

@@ -130,6 +130,17 @@ def test_identity_keeps_the_size_but_for_a_column_and_a_row() -> None:
         choose_stages(identity, 64, 48, 128, 96)
 
 
+def test_a_chain_that_ends_with_a_classical_scaler_reaches_smaller_targets_too() -> None:
+    """A restoring network that doubles, and Lanczos back: a film restored at its own size."""
+    lanczos = find_cards("lanczos")
+    for out in ((640, 360), (1280, 720), (1920, 1080)):
+        first, *rest = names(choose_stages([[card("net-x2", 2)], lanczos], 640, 360, *out))
+        assert first == ("net-x2", 1280, 720)
+        assert rest == ([] if out == (1280, 720) else [("lanczos", *out)])
+    with pytest.raises(UsageError, match="net-x2 gives 1280x720, so there is nothing left for net"):
+        choose_stages([[card("net-x2", 2)], FAMILY], 640, 360, 1280, 720)
+
+
 @pytest.mark.parametrize("model", ["lanczos", "nearest"])
 def test_a_target_not_above_the_source_is_refused(model: str) -> None:
     with pytest.raises(UsageError, match="not above"):
