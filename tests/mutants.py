@@ -3042,6 +3042,46 @@ MUTANTS = (
         "tests/pipelines/diagnostics/test_estimate.py::test_places_lie_inside_the_film_and_not_at_its_beginning",
     ),
     Mutant(
+        15, "a given field order is ignored", "pipelines/planner/video_planner.py",
+        "part, order=settings.field_order)", "part)",
+        f"{_FILTERS}::test_a_given_field_order_reaches_the_frames",
+    ),
+    Mutant(
+        15, "video given as progressive is deinterlaced", "pipelines/planner/field_choice.py",
+        'if order == "progressive":', 'if order == "no":',
+        f"{_FIELDS}::test_video_that_is_given_as_progressive_is_not_deinterlaced",
+    ),
+    Mutant(
+        15, "contradicting words about fields are taken", "pipelines/planner/field_choice.py",
+        'if order == "progressive" and wanted in', 'if order == "no" and wanted in',
+        f"{_FIELDS}::test_video_that_is_given_as_progressive_is_not_deinterlaced",
+    ),
+    Mutant(
+        101, "a long film is estimated from three places", "pipelines/diagnostics/estimate.py",
+        "wanted = min(_MOST_PLACES, max(_PLACES, count // _LONG))", "wanted = _PLACES",
+        f"{_ESTIMATE}::test_places_lie_inside_the_film_and_not_at_its_beginning",
+    ),
+    Mutant(
+        101, "small frames are estimated from their stages alone", "pipelines/diagnostics/benchmark.py",
+        "a_frame += _WAIT_SECONDS", "a_frame += 0.0",
+        f"{_ESTIMATE}::test_small_frames_take_longer_than_their_stages_alone",
+    ),
+    Mutant(
+        101, "a plan of many makes their folder", "vsr/cli/commands/plan.py",
+        "staging=staging, makes_folder=False", "staging=staging",
+        "tests/vsr/cli/commands/test_plan.py::test_a_folder_is_planned_film_by_film_with_totals",
+    ),
+    Mutant(
+        101, "a folder that is not made yet is taken for a file", "vsr/cli/commands/plan.py",
+        "one.is_mirrored and not output.exists()", "False",
+        "tests/vsr/cli/commands/test_plan.py::test_a_folder_is_planned_film_by_film_with_totals",
+    ),
+    Mutant(
+        101, "what is done already counts as frames left", "vsr/views/plan_view.py",
+        "for kept, estimate in planned if not (kept.done or kept.refusal)", "for kept, estimate in planned",
+        "tests/vsr/cli/commands/test_plan.py::test_json_has_a_line_for_each_input_and_one_for_all",
+    ),
+    Mutant(
         49, "a disk that may be too small is not spoken of", "pipelines/run/chunk_loop.py",
         "    if free < most:", "    if free < most // 16:",
         f"{_ESTIMATE}::test_a_disk_that_may_be_too_small_is_said_and_one_that_is_refused",
