@@ -1489,6 +1489,16 @@ MUTANTS = (
         "tests/pipelines/model_files/test_quantization.py::test_the_integer_range_has_room_for_edges_sharper_than_any_in_the_frames",
     ),
     Mutant(
+        22, "rounding softens what a network adds", "pipelines/model_files/quantization.py",
+        '(made["scale"] / strength).float()', 'made["scale"]',
+        "tests/pipelines/model_files/test_quantization.py::test_the_residual_is_neither_smaller_nor_larger_than_the_float_networks",
+    ),
+    Mutant(
+        22, "layers are fitted to any part of a picture", "pipelines/model_files/quantization.py",
+        "divmod(int(means.argmax())", "divmod(int(means.argmin())",
+        "tests/pipelines/model_files/test_quantization.py::test_the_sharpest_part_of_a_picture_is_used",
+    ),
+    Mutant(
         42, "weights of a kernel are rounded each for itself", "models/layers/unit_rounding.py",
         "    whole -= rank < surplus\n", "",
         "tests/models/layers/test_unit_rounding.py::test_the_sum_of_each_kernel_is_within_half_a_step",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.nn import functional as F
 
 from models.architectures.espcn import Espcn
@@ -19,7 +20,13 @@ from models.errors import UsageError
 from models.layers.yuv_residual import pack
 from pipelines.frames.sample_values import SampleValues, to_values
 from pipelines.model_files.card_writer import NetworkFacts, export
-from pipelines.model_files.quantization import add_integers, quantize, with_integer_layers
+from pipelines.model_files.quantization import (
+    _rounded,
+    add_integers,
+    calibration_frames,
+    quantize,
+    with_integer_layers,
+)
 from tests.helpers.integers import card_with_integers, network, pictures
 
 if TYPE_CHECKING:
@@ -117,3 +124,32 @@ def test_the_integer_range_has_room_for_edges_sharper_than_any_in_the_frames(
     roomy = error(quantize(made, flat[:4]), made, sharp)
     monkeypatch.setattr("pipelines.model_files.quantization._EXTREME", 0.0)
     assert roomy < 0.7 * error(quantize(made, flat[:4]), made, sharp)
+
+
+def strength(layers: dict[str, torch.Tensor], made: Compact, frames: list[SampleValues]) -> torch.Tensor:
+    """Each channel's share of the float network's residual that the integer layers give."""
+    with torch.inference_mode():
+        exact = torch.cat([made.trunk(pack(to_values(codes)))[..., 8:-8, 8:-8] for codes in frames])
+        found = torch.cat([residual(layers, 2, codes) for codes in frames])
+    around = exact - exact.mean((0, 2, 3), keepdim=True)
+    return (found * around).sum((0, 2, 3)) / around.square().sum((0, 2, 3))
+
+
+def test_the_residual_is_neither_smaller_nor_larger_than_the_float_networks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made, frames = network(), pictures(6)
+    monkeypatch.setattr(
+        "pipelines.model_files.quantization._rounded",
+        lambda weights, scale, squares: _rounded(0.98 * weights, scale, squares),
+    )
+    assert (strength(quantize(made, frames), made, frames) - 1).abs().mean() < 0.01
+
+
+def test_the_sharpest_part_of_a_picture_is_used(tmp_path: Path) -> None:
+    picture = np.full((640, 640, 3), 90, np.uint8)
+    picture[320:, :320] = np.random.default_rng(0).integers(0, 256, (80, 80, 1)).repeat(4, 0).repeat(4, 1)
+    Image.fromarray(picture).save(tmp_path / "picture.png")
+    (frame,) = calibration_frames([tmp_path / "picture.png"], 2)
+    assert frame.luma.shape == (1, 128, 128)
+    assert frame.luma.std() > 30
