@@ -20,7 +20,8 @@ from tests.helpers.command import COPIED_AS_H264, vsr
 from vsr.api import run_settings
 from vsr.cli.command_group import _HABITS
 from vsr.cli.commands.evaluate import evaluate
-from vsr.cli.commands.run import plan, run
+from vsr.cli.commands.plan import plan
+from vsr.cli.commands.run import run
 from vsr.cli.main import cli, main
 from vsr.cli.option_types import Amount, CodecName, Factor, RestorationLevel
 from vsr.presets import presets
