@@ -1485,13 +1485,18 @@ MUTANTS = (
     ),
     Mutant(
         42, "the range of integers ends at what the frames have", "pipelines/model_files/quantization.py",
-        "torch.maximum(usual, _EXTREME * extreme)", "usual",
+        "torch.maximum(_USUAL * usual, _EXTREME * extreme)", "_USUAL * usual",
         "tests/pipelines/model_files/test_quantization.py::test_the_integer_range_has_room_for_edges_sharper_than_any_in_the_frames",
     ),
     Mutant(
         22, "rounding softens what a network adds", "pipelines/model_files/quantization.py",
         '(made["scale"] / strength).float()', 'made["scale"]',
         "tests/pipelines/model_files/test_quantization.py::test_the_residual_is_neither_smaller_nor_larger_than_the_float_networks",
+    ),
+    Mutant(
+        22, "the rounding of earlier layers is not made up for", "pipelines/model_files/quantization.py",
+        "    return fitted\n", "    return wanted\n",
+        "tests/pipelines/model_files/test_quantization.py::test_layers_make_up_for_the_rounding_of_those_before_them",
     ),
     Mutant(
         22, "layers are fitted to any part of a picture", "pipelines/model_files/quantization.py",

@@ -47,7 +47,7 @@ def residual(layers: dict[str, torch.Tensor], depth: int, codes: SampleValues) -
 def error(layers: dict[str, torch.Tensor], made: Compact, codes: SampleValues) -> float:
     with torch.inference_mode():
         exact = made.trunk(pack(to_values(codes)))[..., 8:-8, 8:-8]
-        return float((residual(layers, 2, codes) - exact).square().mean().sqrt()) * 219
+        return float((residual(layers, len(made.body), codes) - exact).square().mean().sqrt()) * 219
 
 
 def test_the_result_is_within_a_fraction_of_a_code_on_pictures_that_it_was_not_fitted_on() -> None:
@@ -56,6 +56,7 @@ def test_the_result_is_within_a_fraction_of_a_code_on_pictures_that_it_was_not_f
 
 
 def test_weights_make_up_for_each_others_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.model_files.quantization._USUAL", 1.0)  # nothing is clipped
     made, frames = network(), pictures(6)
     fitted = error(quantize(made, frames[:4]), made, frames[5])
 
@@ -67,6 +68,18 @@ def test_weights_make_up_for_each_others_rounding(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr("pipelines.model_files.quantization._rounded", plainly)
     assert fitted < 0.8 * error(quantize(made, frames[:4]), made, frames[5])
+
+
+def test_layers_make_up_for_the_rounding_of_those_before_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, frames = network(depth=8), pictures(28)
+
+    def others() -> float:
+        layers = quantize(made, frames[:24])
+        return sum(error(layers, made, frame) ** 2 for frame in frames[24:])
+
+    fitted = others()
+    monkeypatch.setattr("pipelines.model_files.quantization._fitted", lambda wanted, *_: wanted)
+    assert fitted < 0.9 * others()
 
 
 def test_the_same_frames_give_the_same_layers() -> None:
