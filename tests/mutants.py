@@ -2846,6 +2846,16 @@ MUTANTS = (
         f"{_USAGE}::test_absolute_and_relative_inputs_go_together",
     ),
     Mutant(
+        85, "the table's speed counts frames of earlier runs", "vsr/views/run_summary.py",
+        "round(event.fps, 3)", "round(event.frames / event.seconds, 3)",
+        "tests/vsr/views/test_run_summary.py::test_the_speed_counts_only_frames_that_this_call_made",
+    ),
+    Mutant(
+        85, "a short run is told as a speed", "vsr/views/text.py",
+        "if seconds >= _START_SECONDS else", "if seconds >= 0 else",
+        "tests/vsr/views/test_run_summary.py::test_work_that_is_mostly_starting_is_told_in_seconds",
+    ),
+    Mutant(
         85, "a pattern is taken for a file", "pipelines/planner/container_choice.py",
         "([source] if given is None else map(given.path, given.numbers()))", "[source]",
         f"{_USAGE}::test_numbered_pictures_into_a_file_that_is_there_are_already_done",

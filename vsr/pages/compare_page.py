@@ -85,9 +85,10 @@ def compare_text(found: Compared) -> str:
         for name, value in figures.overall.items():
             metric = _metric(name)
             low, worst = (_text(v, metric) for v in _low(figures, name))
+            beyond = "below" if metric.higher_is_better else "above"
             lines.append(
-                f"  {metric.label:<27} {_text(value, metric):>8} {metric.unit:<6} worst 5 % {low:>8}, worst"
-                f" frame {worst:>8}"
+                f"  {metric.label:<27} {_text(value, metric):>8} {metric.unit:<6} 5 % {beyond} {low:>8},"
+                f" worst frame {worst:>8}"
             )
     return "\n".join([*lines, *(f"  {n}" for n in found.notes)])
 

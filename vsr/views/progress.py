@@ -20,7 +20,7 @@ from pipelines.plan.events import (
     limit_text,
 )
 from vsr.views.plan_view import plan_details, plan_line
-from vsr.views.text import duration, printable, size_text
+from vsr.views.text import duration, printable, size_text, speed_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,7 +76,11 @@ class ProgressView:
         elif isinstance(event, Finished):
             self.close()
             made = "" if event.made == event.frames else f"{event.made} of them now, "
-            speed = f"{made}{event.fps:.2f} fps" if event.made else "all made by an earlier run"
+            speed = (
+                f"{made}{speed_text(event.fps, event.seconds)}"
+                if event.made
+                else "all made by an earlier run"
+            )
             limit = f", limited by {event.limiting}" if event.limiting else ""
             kept = f"; with {', '.join(event.kept)}" if event.kept else ""
             self._say(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from models.errors import Interrupted, UsageError, VsrError
 from pipelines.plan.events import AlreadyDone, Event, Finished, Planned
 from pipelines.storage.atomic_file import write_atomically
-from vsr.views.text import printable, size_text
+from vsr.views.text import printable, size_text, speed_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,6 +35,7 @@ class SummaryRow:
     frames: int = 0
     seconds: float = 0.0
     fps: float = 0.0
+    """Frames per second of this call: frames of earlier runs don't count."""
     bytes: int = 0
     exit_code: int = 0
     message: str = ""
@@ -76,10 +77,7 @@ class Summary:
             row.result, row.output, row.frames, row.bytes = ALREADY, event.output, event.frames, event.bytes
         elif isinstance(event, Finished):
             row.result, row.output, row.frames, row.bytes = DONE, event.output, event.frames, event.bytes
-            row.seconds, row.fps = (
-                round(event.seconds, 3),
-                round(event.frames / event.seconds, 3) if event.seconds else 0.0,
-            )
+            row.seconds, row.fps = round(event.seconds, 3), round(event.fps, 3)
         elif isinstance(event, VsrError):
             row.result = STOPPED if isinstance(event, Interrupted) else FAILED
             row.exit_code, row.message = event.exit_code, " ".join(str(event).split())
@@ -98,12 +96,12 @@ class Summary:
         """A table, and a line with counts."""
         rows = self.rows
         shared = _shared_folder([r.input for r in rows])
-        cells = [["input", "result", "frames", "fps", "size", "output"]]
+        cells = [["input", "result", "frames", "speed", "size", "output"]]
         for row in rows:
             made = row.result in {DONE, ALREADY}
             numbers = [
                 str(row.frames) if made else "",
-                f"{row.fps:.2f}" if row.fps else "",
+                speed_text(row.fps, row.seconds) if row.fps else "",
                 size_text(row.bytes) if made else "",
             ]
             cells.append(

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["duration", "printable", "size_text"]
+__all__ = ["duration", "printable", "size_text", "speed_text"]
+
+
+_START_SECONDS = 30.0
+"""The speed of shorter work is mostly that of starting processes and loading networks."""
 
 
 _NOT_PRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -37,3 +41,8 @@ def duration(seconds: float) -> str:
     if whole >= 3600:
         return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
     return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
+
+
+def speed_text(fps: float, seconds: float) -> str:
+    """Speed of work that took these seconds: "2.35 fps"; "in 11 s" if starting took much of that time."""
+    return f"{fps:.2f} fps" if seconds >= _START_SECONDS else f"in {duration(max(1.0, seconds))}"

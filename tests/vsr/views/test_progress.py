@@ -226,4 +226,4 @@ def test_frames_of_an_earlier_run_are_neither_speed_nor_missing_from_the_bar(
     assert view._bar.n == planned.frames_done
     view.show(done)
     assert "24 frames, " in stream.getvalue()
-    assert f"{done.made} of them now, " in stream.getvalue()
+    assert f"{done.made} of them now, in " in stream.getvalue()

@@ -47,8 +47,9 @@ def test_figures_are_said_and_drawn_on_a_page_that_holds_everything(
     capsys: pytest.CaptureFixture[str], films: dict[str, Path], tmp_path: Path
 ) -> None:
     page = tmp_path / "out.html"
-    code, out, _ = vsr(capsys, "compare", films["truth"], films["coarse"], "--report", page)
+    code, out, err = vsr(capsys, "compare", films["truth"], films["coarse"], "--report", page)
     assert code == 0
+    assert err.splitlines()[0] == "comparing truth.mkv with coarse.mkv"
     assert out.startswith("coarse.mkv against truth.mkv: 12 frames at 96x64, vmaf_v0.6.1\n")
     assert {line.split()[0] for line in out.splitlines()[1:-1]} >= {
         "VMAF",
@@ -63,6 +64,38 @@ def test_figures_are_said_and_drawn_on_a_page_that_holds_everything(
     assert not re.search(r"https?://|url\(|@import|src=\"(?!data:)|<link", text)
     assert "default-src 'none'" in text
     assert "12 frames, 0:00:00.480 long" in text
+
+
+def test_programs_read_no_sentence_before_the_figures(
+    capsys: pytest.CaptureFixture[str], films: dict[str, Path]
+) -> None:
+    code, out, err = vsr(capsys, "compare", films["truth"], films["coarse"], "--json")
+    assert code == 0
+    assert "comparing" not in err
+    assert json.loads(out.splitlines()[-1])["event"] == "compared"
+
+
+def test_the_value_that_few_frames_pass_is_named_by_the_side_on_which_they_are(
+    capsys: pytest.CaptureFixture[str], films: dict[str, Path]
+) -> None:
+    _, out, _ = vsr(capsys, "compare", films["truth"], films["coarse"])
+    sides = {line.split()[0]: re.findall(r"5 % (\w+) ", line) for line in out.splitlines() if "5 %" in line}
+    assert sides.pop("Flicker") == ["above"]
+    assert set(map(tuple, sides.values())) == {("below",)}
+
+
+def test_help_names_the_metrics_the_exit_code_and_commands_that_can_be_typed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from pipelines.quality.comparison import METRICS
+
+    code, out, _ = vsr(capsys, "compare", "--help")
+    assert code == 0
+    assert {m.label.split(",")[0] for m in METRICS if m.label in out} >= {"VMAF", "PSNR", "SSIM", "XPSNR"}
+    assert "exit code is 7" in " ".join(out.split())
+    for line in re.findall(r"vsr (compare .*)", out):
+        made = compare.compare.make_context("compare", line.split()[1:])
+        assert made.params["files"]
 
 
 def test_how_long_it_takes_is_said_as_soon_as_that_is_known(
