@@ -2856,9 +2856,9 @@ MUTANTS = (
         "tests/vsr/views/test_run_summary.py::test_work_that_is_mostly_starting_is_told_in_seconds",
     ),
     Mutant(
-        85, "a pattern is taken for a file", "pipelines/planner/container_choice.py",
+        85, "only the pattern itself is kept from being replaced", "pipelines/planner/container_choice.py",
         "([source] if given is None else map(given.path, given.numbers()))", "[source]",
-        f"{_USAGE}::test_numbered_pictures_into_a_file_that_is_there_are_already_done",
+        f"{_USAGE}::test_no_result_replaces_one_of_the_numbered_pictures_it_is_made_from",
     ),
     Mutant(
         87, "text is printed as it came", "vsr/views/text.py",

@@ -251,6 +251,18 @@ def test_absolute_and_relative_inputs_go_together(
         assert "0 of" in Summary({Path(n): n for n in names}).text()
 
 
+def test_no_result_replaces_one_of_the_numbered_pictures_it_is_made_from(here, tmp_path: Path) -> None:
+    for number in range(3):
+        media.picture(number, 32, 24).to_image().save(tmp_path / f"frame_{number:05d}.png")
+    before = (tmp_path / "frame_00001.png").read_bytes()
+    (tmp_path / "out.mkv").hardlink_to(tmp_path / "frame_00001.png")
+    given = ("run", tmp_path / "frame_%05d.png", "-o", tmp_path / "out.mkv", "--overwrite", *IDENTITY)
+    outcome = here(*given)
+    assert outcome.code == 2
+    assert "out.mkv: is the input itself" in outcome.err
+    assert (tmp_path / "out.mkv").read_bytes() == before
+
+
 def test_numbered_pictures_into_a_file_that_is_there_are_already_done(here, tmp_path: Path) -> None:
     """Case 45."""
     (tmp_path / "shot").mkdir()
