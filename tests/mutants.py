@@ -1435,7 +1435,7 @@ MUTANTS = (
     ),
     Mutant(
         51, "what came to be elsewhere during the run is replaced", "pipelines/run/remote_job.py",
-        "if not trip.overwrite and RemoteFile(Url(where), write=True).version() is not None:", "if False:",
+        "if not trip.job.may_replace and RemoteFile(Url(where), write=True).version() is not None:", "if False:",
         "tests/pipelines/run/test_object_store.py::test_what_came_to_be_there_during_the_run_is_not_replaced",
     ),
     Mutant(

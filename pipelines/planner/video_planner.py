@@ -50,7 +50,7 @@ from pipelines.planner.plan_checks import (
 )
 from pipelines.planner.precision_choice import with_arithmetic
 from pipelines.planner.size_bound import most_disk_bytes
-from pipelines.probe.probe import open_film
+from pipelines.probe.probe import open_film, probe
 from pipelines.settings.option_values import parse_range
 
 if TYPE_CHECKING:
@@ -98,11 +98,12 @@ def plan_video(
             raise type(error)(f"{source}: {error}") from error
 
 
-def expected_output(source: Path, output: Path | None, settings: RunSettings, info: VideoInfo) -> Path | None:
+def expected_output(source: Path, output: Path | None, settings: RunSettings) -> Path | None:
     """The path that the output will get, from the facts of its source alone.
 
-    None if frames have to be looked at, or tracks to be tried. Raises UsageError.
+    None if frames have to be looked at, or tracks to be tried. Raises UsageError, MediaError.
     """
+    info = probe(source, video_stream=settings.video_stream, rate=settings.frame_rate)
     decoded = source_format(source, info)
     place = output_location(source, output, settings, info, still=decoded.still)
     return _request(source, settings, info, decoded, place).expected_output()

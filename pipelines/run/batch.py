@@ -9,21 +9,19 @@ import contextlib
 import queue
 import threading
 from collections import Counter, deque
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import Interrupted, UsageError, VsrError
 from pipelines.plan.events import Event, Planned
 from pipelines.plan.output_names import is_folder, same_name_key
-from pipelines.planner.video_planner import expected_output
-from pipelines.probe.probe import probe
-from pipelines.run.job import PlannedInput, prepare, upscale_video
+from pipelines.run.job import Job
 from pipelines.run.remote_job import RemoteJob, upscale_remote
 from pipelines.run.worker_pools import open_workers
 from pipelines.storage.atomic_file import not_made
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from pipelines.pool.interface import WorkerPool
     from pipelines.run.inputs import Input
@@ -102,8 +100,7 @@ def name_clashes(inputs: Sequence[Input], settings: RunSettings) -> Iterator[tup
         if stems[place] < 2 and (place[0], f"{place[1]}.") not in names:
             continue
         try:
-            info = probe(one.path, video_stream=settings.video_stream, rate=settings.frame_rate)
-            target = expected_output(one.path, one.output, settings, info)
+            target = Job(one.path, one.output, settings).expected_output()
         except VsrError:
             continue  # reported when it begins
         owner = taken.setdefault(same_name_key(target), one.path) if target is not None else one.path
@@ -141,41 +138,20 @@ class _Each:
         self._taken = {same_name_key(one.path): one.path for one in inputs}
 
     def upscale(self, one: Input, workers: WorkerPool | None) -> Iterator[Event]:
-        """The events of one video. Raises as `upscale_video` does."""
+        """The events of one video. Raises the errors of its job."""
         if one.output is not None and one.is_mirrored:
             try:
                 one.output.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise not_made(one.output, error) from error
 
-        prepared: list[PlannedInput] = []
-        """The plan from which the output was named for its remote location."""
-
-        def run() -> Iterator[Event]:
-            return upscale_video(
-                one.path, one.output, self._settings, overwrite=self._overwrite, fresh=self._fresh,
-                stop=self.stop, workers=workers, claim=lambda target: self._claim(target, one.path),
-                prepared=prepared.pop() if prepared else None,
-            )  # fmt: skip
-
+        job = Job(
+            one.path, one.output, self._settings, overwrite=self._overwrite, fresh=self._fresh,
+            stop=self.stop, workers=workers, claim=lambda target: self._claim(target, one.path),
+        )  # fmt: skip
         if one.url is None and one.output_url is None:
-            return run()
-
-        def name_of() -> tuple[str, frozenset[str]]:
-            may_replace = one.output_url is not None or self._overwrite or self._fresh
-            prepared.append(prepare(one.path, one.output, self._settings, may_replace=may_replace))
-            planned = prepared[0].planned
-            return Path(planned.output).name, planned.plan.ids
-
-        trip = RemoteJob(
-            one.path,
-            one.output,
-            one.url,
-            one.output_url,
-            self._overwrite or self._fresh,
-            self._settings.verify == "full",
-        )
-        return upscale_remote(trip, name_of, run)
+            return job.run()
+        return upscale_remote(RemoteJob(job, one.url, one.output_url))
 
     def _claim(self, target: Path, source: Path) -> None:
         """Reserve an output name for one source. Raises UsageError if it belongs to another."""

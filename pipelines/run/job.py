@@ -29,7 +29,7 @@ from pipelines.plan.events import AlreadyDone, Event, Note, Planned
 from pipelines.plan.output_names import report_path
 from pipelines.plan.plan import Plan
 from pipelines.planner.container_choice import refuse_own_input
-from pipelines.planner.video_planner import plan_video
+from pipelines.planner.video_planner import expected_output, plan_video
 from pipelines.probe.frame_times import count
 from pipelines.run.chunk_loop import (
     MadeChunks,
@@ -51,27 +51,7 @@ if TYPE_CHECKING:
     from pipelines.pool.interface import WorkerPool
     from pipelines.settings.run_settings import RunSettings
 
-__all__ = ["Job", "JobOptions", "PlannedInput", "prepare", "upscale_video"]
-
-
-@dataclass(frozen=True, eq=False)
-class PlannedInput:
-    """A plan, and the state of the input that it was made of."""
-
-    planned: Planned
-    seen: tuple[int, int] | None
-
-
-def prepare(
-    source: Path, output: Path | None, settings: RunSettings, *, may_replace: bool = False
-) -> PlannedInput:
-    """Plan a video in advance, so that the input is read only once.
-
-    may_replace: whether an existing file at the output's path may be replaced. Raises the errors of
-    `plan_video`.
-    """
-    seen, check = _state(source), functools.partial(refuse_foreign, may_replace=may_replace)
-    return PlannedInput(plan_video(source, output, settings, check=check), seen)
+__all__ = ["Job", "JobOptions", "upscale_video"]
 
 
 class JobOptions(TypedDict, total=False):
@@ -83,7 +63,6 @@ class JobOptions(TypedDict, total=False):
     worker: str
     workers: WorkerPool | None
     claim: Callable[[Path], None] | None
-    prepared: PlannedInput | None
 
 
 def upscale_video(
@@ -121,21 +100,51 @@ class Job:
     """Pool to use; None: child processes, or the cluster of the settings."""
     claim: Callable[[Path], None] | None = None
     """Called with the output's path before anything is done; raises if the path is not allowed."""
-    prepared: PlannedInput | None = None
-    """Result of `prepare` for the same source, output and settings; None: made here."""
     planned: Planned = field(init=False)
+    """Made by `prepare`."""
     journal: Journal = field(init=False)
     execution: Execution = field(init=False)
+    _seen: tuple[int, int] | None = field(init=False)
+    """State of the source when it was planned."""
+    _is_prepared: bool = field(default=False, init=False)
+
+    def prepare(self, *, may_replace: bool | None = None) -> Planned:
+        """Plan the video; `run` then goes on from this plan.
+
+        may_replace: whether an existing file at the output's path may be replaced; None: as overwrite and
+        fresh say. Raises the errors of `plan_video`.
+        """
+        may_replace = self.may_replace if may_replace is None else may_replace
+        self._seen = _state(self.source)
+        self.planned = plan_video(
+            self.source,
+            self.output,
+            self.settings,
+            check=functools.partial(refuse_foreign, may_replace=may_replace),
+        )
+        self._is_prepared = True
+        return self.planned
+
+    def expected_output(self) -> Path | None:
+        """The path that the output will get, if the facts of its source are enough to know it.
+
+        Raises the errors of `pipelines.planner.video_planner.expected_output`.
+        """
+        return expected_output(self.source, self.output, self.settings)
+
+    @property
+    def may_replace(self) -> bool:
+        """Whether an existing file in the place of the output may be replaced."""
+        return self.overwrite or self.fresh
 
     def run(self) -> Iterator[Event]:
         """Plan, make the missing chunks, mux them and verify the output."""
         began = time.monotonic()
         self.execution = Execution(self.settings.execution, self.worker, self.workers, self.stop)
-        may_replace = self.overwrite or self.fresh
         refuse_own_input(self.source, self.output)
-        refuse_foreign(self.output, may_replace=may_replace)
-        found = self.prepared or prepare(self.source, self.output, self.settings, may_replace=may_replace)
-        self.planned = found.planned
+        refuse_foreign(self.output, may_replace=self.may_replace)
+        if not self._is_prepared:
+            self.prepare()
         asked, target = self.planned.plan.id, Path(self.planned.output)
         if self.claim is not None:
             self.claim(target)
@@ -147,18 +156,18 @@ class Job:
                 yield done
                 return
             yield from self._as_begun(target)
-        refuse_taken(target, self.planned.plan, may_replace=may_replace)
+        refuse_taken(target, self.planned.plan, may_replace=self.may_replace)
         self.journal = Journal(work_folder(target), asked)
         finished = is_refused = False
         try:
             made = yield from self._make_chunks()
-            _refuse_changed(self.source, found.seen)
+            _refuse_changed(self.source, self._seen)
             result = yield from publish_result(
                 self.planned,
                 made,
                 self.journal,
                 verify_all=self.settings.verify == "full",
-                may_replace=may_replace,
+                may_replace=self.may_replace,
                 stop=self.stop,
             )
             finished = True

@@ -12,58 +12,51 @@ from pipelines.plan.output_names import report_path
 from pipelines.storage.object_store import RemoteFile, Url, parse_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+
+    from pipelines.run.job import Job
 
 __all__ = ["RemoteJob", "upscale_remote"]
 
 
 @dataclass(frozen=True)
 class RemoteJob:
-    """One video with a remote input or output."""
+    """A job with a remote input or output."""
 
-    path: Path
-    """The input, or its staging path."""
-    output: Path | None
-    """Local place of the output."""
+    job: Job
+    """From the staging path to a local place."""
     url: Url | None
+    """URL of the input; None: it is a local file."""
     output_url: Url | None
-    """File, or folder with a slash at its end."""
-    overwrite: bool
-    full: bool = False
-    """Check an existing output even if its size differs."""
+    """URL of the output: a file, or a folder with a slash at its end; None: it stays local."""
 
     @property
     def made_in(self) -> Path:
         """Local folder of an output that is uploaded."""
-        assert self.output is not None
+        assert self.job.output is not None
         assert self.output_url is not None
-        return self.output if self.output_url.endswith("/") else self.output.parent
+        return self.job.output if self.output_url.endswith("/") else self.job.output.parent
 
 
-def upscale_remote(
-    trip: RemoteJob, name_of: Callable[[], tuple[str, frozenset[str]]], run: Callable[[], Iterator[Event]]
-) -> Iterator[Event]:
-    """Download, upscale, upload; staged files are removed after the upload.
-
-    trip: input and output. name_of: called after the download; plans the run, and returns (file name of the
-    output, ids of the plan). run: called to do the upscaling; yields its events. Raises the errors of both
-    callables.
-    """
-    trip.path.parent.mkdir(parents=True, exist_ok=True)
+def upscale_remote(trip: RemoteJob) -> Iterator[Event]:
+    """Download, upscale, upload; staged files are removed after the upload. Raises the errors of the job."""
+    job = trip.job
+    job.source.parent.mkdir(parents=True, exist_ok=True)
     if trip.url is not None:
-        for text in RemoteFile(trip.url).download(trip.path):
+        for text in RemoteFile(trip.url).download(job.source):
             yield Note(text)
     where = ""
     if trip.output_url is not None:
         trip.made_in.mkdir(parents=True, exist_ok=True)
-        name, ids = name_of()
+        planned = job.prepare(may_replace=True)
+        name = Path(planned.output).name
         where = trip.output_url + name if trip.output_url.endswith("/") else trip.output_url
-        done = None if trip.overwrite else _done_before(trip, where, ids)
+        done = None if job.may_replace else _done_before(trip, where, planned.plan.ids)
         if done is not None:
             _forget(trip)
             yield done
             return
-    for event in run():
+    for event in job.run():
         if isinstance(event, Planned):
             source = redacted(trip.url) if trip.url else event.input
             yield replace(event, input=source, output=redacted(where) or event.output)
@@ -97,7 +90,8 @@ def _done_before(trip: RemoteJob, where: str, ids: frozenset[str]) -> AlreadyDon
             f"{redacted(where)}: already exists and was made with other settings; give --overwrite to"
             " replace it, or another -o"
         )
-    if trip.full and RemoteFile(Url(where), write=True).sha256(size) != report.get("sha256"):
+    look = trip.job.settings.verify == "full"
+    if look and RemoteFile(Url(where), write=True).sha256(size) != report.get("sha256"):
         raise VerificationError(
             f"{redacted(where)}: is no longer what was verified; give --overwrite to make it again"
         )
@@ -106,7 +100,7 @@ def _done_before(trip: RemoteJob, where: str, ids: frozenset[str]) -> AlreadyDon
 
 def _upload(trip: RemoteJob, where: str, made: Path) -> Iterator[Event]:
     """Upload output and report, and remove the local files."""
-    if not trip.overwrite and RemoteFile(Url(where), write=True).version() is not None:
+    if not trip.job.may_replace and RemoteFile(Url(where), write=True).version() is not None:
         raise UsageError(
             f"{redacted(where)}: was created during the run; the result is kept in {made}; give --overwrite"
             " to replace it"
@@ -119,12 +113,13 @@ def _upload(trip: RemoteJob, where: str, made: Path) -> Iterator[Event]:
 
 
 def _forget(trip: RemoteJob) -> None:
+    source = trip.job.source
     if trip.url is not None:
-        for path in (trip.path, trip.path.with_name(f"{trip.path.name}.staged.json")):
+        for path in (source, source.with_name(f"{source.name}.staged.json")):
             path.unlink(missing_ok=True)
     for folder in (
         trip.made_in if trip.output_url is not None else None,
-        trip.path.parent if trip.url is not None else None,
+        source.parent if trip.url is not None else None,
     ):
         if folder is not None and folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()

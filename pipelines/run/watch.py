@@ -15,7 +15,7 @@ from pipelines.plan.output_names import is_folder, report_path
 from pipelines.run.batch import upscale_videos
 from pipelines.run.folder_changes import FolderChanges
 from pipelines.run.inputs import Input
-from pipelines.run.job import prepare
+from pipelines.run.job import Job
 from pipelines.run.watched_folder import WatchedFolder, state_of
 from pipelines.storage.atomic_file import not_made
 
@@ -157,7 +157,7 @@ class _Watching:
     def _anew(self, path: Path) -> dict[str, bool]:
         """Options for a film that left an output or chunks in an earlier state; empty if none did."""
         try:
-            planned = prepare(path, self._input(path).output, self._settings).planned
+            planned = Job(path, self._input(path).output, self._settings).prepare()
         except VsrError:
             return {}
         target, now = Path(planned.output), planned.plan.source_fingerprint

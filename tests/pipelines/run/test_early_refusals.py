@@ -12,7 +12,6 @@ from models.errors import MediaError, OutputError, UsageError
 from pipelines.diagnostics import preview
 from pipelines.hardware import resources
 from pipelines.planner import frame_look, network_choice, video_planner
-from pipelines.probe.probe import probe
 from pipelines.run import chunk_loop, job
 from pipelines.training.fine_tuning import tune
 from tests import media
@@ -86,7 +85,7 @@ def test_a_file_in_the_output_s_place_is_refused_before_the_film_is_read(
 @pytest.mark.usefixtures("blind")
 def test_a_file_under_the_usual_name_is_refused_before_frames_are_looked_at(film: Path) -> None:
     settings = {**QUICK, "scale": 2, "model": "nearest", "keep_grain": True}
-    wanted = video_planner.expected_output(film, None, run_settings(**settings), probe(film))
+    wanted = video_planner.expected_output(film, None, run_settings(**settings))
     assert wanted is not None
     wanted.write_bytes(b"mine")
     with pytest.raises(UsageError, match="already exists, and vsr did not make it; give --overwrite"):
@@ -106,9 +105,9 @@ def test_the_name_that_is_expected_is_the_one_that_a_plan_gives(tmp_path: Path) 
     for output, settings in given:
         own = run_settings(**{"model": "nearest", "codec": "h264", **settings})
         planned = video_planner.plan_video(film, output, own)
-        assert video_planner.expected_output(film, output, own, planned.info) == Path(planned.output)
+        assert video_planner.expected_output(film, output, own) == Path(planned.output)
     unknown = run_settings(scale=2, output_template="{stem}.{model}{suffix}")
-    assert video_planner.expected_output(film, None, unknown, probe(film)) is None
+    assert video_planner.expected_output(film, None, unknown) is None
 
 
 def test_a_disk_that_is_too_small_is_refused_before_a_crf_is_searched(

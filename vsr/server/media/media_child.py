@@ -28,13 +28,11 @@ def _probe(path: str) -> dict[str, Any]:
 
 def _output(path: str, output: str | None, settings: dict[str, Any]) -> dict[str, Any]:
     from pipelines.planner.video_planner import expected_output
-    from pipelines.probe.probe import probe
     from vsr.flat_settings import run_settings
 
     own = {name: value for name, value in settings.items() if name not in {"output", "overwrite"}}
     made, source = run_settings(**own), Path(path)
-    info = probe(source, video_stream=made.video_stream, rate=made.frame_rate)
-    found = expected_output(source, Path(output) if output is not None else None, made, info)
+    found = expected_output(source, Path(output) if output is not None else None, made)
     return {"output": str(found) if found is not None else None}
 
 
