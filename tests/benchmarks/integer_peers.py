@@ -3,8 +3,9 @@
 `make peers`, or `python -m tests.benchmarks.integer_peers --data PICTURES`. Each tool gets the same fp32
 weights, exported to ONNX, and quantizes them with its own method after training, with its defaults: nncf for
 OpenVINO, static quantization to QDQ for onnxruntime. Every other image is used for calibration; the others
-show the distance from fp32. One thread, one tile of 960x544, values in and residuals out: no tool has to pack
-samples or to add the bicubic upscale. `--quick` uses a tiny tile.
+show the distance from fp32. One thread, one frame of 960x544. `convolutions`: packed samples in and residuals
+out. `frame`: 8-bit planes in and out; the other tools' samples are packed, their residuals added to torch's
+bicubic upscale and rounded, by torch. `--quick` uses a tiny frame.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ from torch import nn
 from models.catalog.loader import load_network
 from models.catalog.lookup import find_cards
 from models.layers.int8 import Int8Chain, read_layers
+from models.layers.yuv_residual import bicubic, pack, unpack
+from pipelines.inference.fused_cpu import FusedNetwork
 from pipelines.model_files.quantization import calibration_frames, code_ranges, packed_codes
+from pipelines.plan.tiling import cut_tiles
 from tests.benchmarks.report import table, tell
 from tests.helpers.integers import pictures
 
@@ -36,6 +40,8 @@ if TYPE_CHECKING:
 
 Run = Callable[[torch.Tensor], np.ndarray]
 """Packed codes (1,6,H,W) -> residual (1,C,H,W)."""
+Frame = Callable[[list[np.ndarray]], list[np.ndarray]]
+"""Luma, U and V, 8 bits, narrow range -> the same twice as large."""
 _TILE = (272, 480)
 _TRIES = 7
 
@@ -73,6 +79,36 @@ def ours(network: LoadedNetwork) -> Run:
         return chain(padded).numpy()
 
     return run
+
+
+def our_frame(network: LoadedNetwork) -> Frame:
+    """The way of `vsr run`."""
+    fused = FusedNetwork(network, 8, full=False, dtype=torch.uint8)
+
+    def run(planes: list[np.ndarray]) -> list[np.ndarray]:
+        made = [np.empty((2 * p.shape[0], 2 * p.shape[1]), np.uint8) for p in planes]
+        [whole] = cut_tiles(planes[0].shape, planes[0].shape, 0)
+        fused.run([planes], None, planes, whole, made)
+        return made
+
+    return run
+
+
+def frame_around(run: Run) -> Frame:
+    """What is left to do around another tool's convolutions."""
+
+    def frame(planes: list[np.ndarray]) -> list[np.ndarray]:
+        luma, chroma = torch.from_numpy(planes[0])[None, None], torch.from_numpy(np.stack(planes[1:]))[None]
+        codes = pack((luma, chroma)).float()
+        residual = unpack(torch.from_numpy(run(codes)))
+        upscaled = bicubic(((luma.float() - 16) / 219, (chroma.float() - 128) / 224), 2)
+        made = [
+            ((plane + more) * span + offset).round_().clamp_(0, 255).to(torch.uint8)
+            for plane, more, span, offset in zip(upscaled, residual, (219, 224), (16, 128), strict=True)
+        ]
+        return [made[0][0, 0].numpy(), *made[1][0].numpy()]
+
+    return frame
 
 
 def openvino(path: Path, seen: Sequence[torch.Tensor]) -> Run:
@@ -166,20 +202,42 @@ def main() -> None:
                     ways[tool] = TOOLS[tool](path, seen)
                 except Exception as error:
                     missing.append(f"{tool}, {name}: {error!s:.200}")
-            noise = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (1, 6, *tile))).float()
-            spent = _alternated({tool: partial(run, noise) for tool, run in ways.items()})
+            noise = _noise(tile)
+            codes_of_noise = pack((noise[0][None, None], torch.stack(noise[1:])[None])).float()
+            planes = [p.numpy() for p in noise]
+            frame_of = {tool: frame_around(run) for tool, run in ways.items()} | {"vsr": our_frame(network)}
+            spent = _alternated({tool: partial(run, codes_of_noise) for tool, run in ways.items()})
+            whole = _alternated({tool: partial(run, planes) for tool, run in frame_of.items()})
             rows += [
                 (
                     f"`{name}`",
                     tool,
                     f"{spent[tool]:.1f} ms",
                     f"{spent[tool] / spent['vsr']:.2f}",
+                    f"{whole[tool]:.1f} ms",
+                    f"{whole[tool] / whole['vsr']:.2f}",
                     _near(run, trunk, judged),
                 )
                 for tool, run in ways.items()
             ]
-    text = table(("network", "tool", "CPU time", "times vsr's", "luma PSNR against fp32"), rows)
+    heads = (
+        "network",
+        "tool",
+        "convolutions",
+        "times vsr's",
+        "frame",
+        "times vsr's",
+        "luma PSNR against fp32",
+    )
+    text = table(heads, rows)
     tell("integer peers", text + "".join(f"\n\n{m}" for m in missing), given.write)
+
+
+def _noise(tile: tuple[int, int]) -> list[torch.Tensor]:
+    """Planes of a frame; tile: height and width of its chroma."""
+    generator = np.random.default_rng(0)
+    sizes = [(2 * tile[0], 2 * tile[1]), tile, tile]
+    return [torch.from_numpy(generator.integers(16, 236, size, dtype=np.uint8)) for size in sizes]
 
 
 def _alternated(works: dict[str, Callable[[], object]]) -> dict[str, float]:
