@@ -481,6 +481,36 @@ MUTANTS = (
         f"{_ENCODERS}::test_the_self_test_finds_what_drivers_do_to_frames",
     ),
     Mutant(
+        88, "a lost block passes the self-test", "pipelines/encoders/encoder_check.py",
+        "if most > _MOST_OF_BLOCK else", "if False else",
+        f"{_ENCODERS}::test_the_self_test_finds_what_drivers_do_to_frames",
+    ),
+    Mutant(
+        88, "values of another range pass the self-test", "pipelines/encoders/encoder_check.py",
+        "if abs(contrast - 1) > _MOST_OF_CONTRAST:", "if False:",
+        f"{_ENCODERS}::test_the_self_test_finds_what_drivers_do_to_frames",
+    ),
+    Mutant(
+        88, "the self-test waits for a session until it is ended", "pipelines/encoders/encoder_check.py",
+        "                patience_seconds=_WAITING_SECONDS,\n", "",
+        f"{_ENCODERS}::test_the_self_test_does_not_wait_for_a_session_until_it_counts_as_hung",
+    ),
+    Mutant(
+        88, "a flaw is remembered for ever", "pipelines/encoders/encoder_choice.py",
+        "    forget_cached(_TABLE)", "    return",
+        f"{_CHOICE}::test_what_was_remembered_of_self_tests_can_be_forgotten",
+    ),
+    Mutant(
+        88, "a driver that fails behind B frames is not used without", "pipelines/encoders/encoder_choice.py",
+        "for one in (encoder, without_b_frames(encoder)):", "for one in (encoder,):",
+        f"{_CHOICE}::test_a_driver_that_loses_a_frame_behind_b_frames_only_is_used_without_them",
+    ),
+    Mutant(
+        88, "names in another code page end vsr on Windows", "pipelines/hardware/graphics_driver.py",
+        'errors="replace",', 'errors="strict",',
+        f"{_CHOICE}::test_windows_is_asked_for_its_adapters_once_in_any_code_page",
+    ),
+    Mutant(
         88, "tags of the self-test are not compared", "pipelines/encoders/encoder_check.py",
         "if tags != color:", "if False:",
         f"{_ENCODERS}::test_the_self_test_finds_what_drivers_do_to_frames",
@@ -497,7 +527,7 @@ MUTANTS = (
     ),
     Mutant(
         88, "hardware is taken untested", "pipelines/encoders/encoder_choice.py",
-        "found = self_test(one) or _tried(", "found = _tried(",
+        "lambda one: _self_test(one) or _tried(", "lambda one: _tried(",
         f"{_CHOICE}::test_auto_takes_hardware_that_passes_and_says_so",
     ),
     Mutant(
@@ -507,7 +537,7 @@ MUTANTS = (
     ),
     Mutant(
         89, "no session is waited for", "pipelines/codec/encoder.py",
-        "if waited >= _MOST_WAITING_SECONDS or not any(", "if True or not any(",
+        "if waited >= patience_seconds or not any(", "if True or not any(",
         f"{_ENCODERS}::test_a_worker_waits_for_a_free_session_and_for_nothing_else",
     ),
     Mutant(
@@ -3115,6 +3145,36 @@ MUTANTS = (
         93, "a GPU that computes something else is taken", "pipelines/plan/arithmetic.py",
         "right = [t for t in trials if t.decibels >= _LEAST_DB and t.seconds > 0]", "right = list(trials)",
         f"{_DEVICES}::test_a_gpu_that_computes_something_else_is_refused",
+    ),
+    Mutant(
+        93, "a GPU without one precision is used with none", "pipelines/inference/arithmetic_trial.py",
+        "except (RuntimeError, NoMemoryError, VerificationError) as error:", "except ZeroDivisionError as error:",
+        f"{_DEVICES}::test_a_combination_that_a_gpu_does_not_have_leaves_the_others",
+    ),
+    Mutant(
+        93, "a GPU without room for the plan's tiles is refused", "pipelines/inference/arithmetic_trial.py",
+        "except (torch.OutOfMemoryError, NoMemoryError):", "except ZeroDivisionError:",
+        f"{_DEVICES}::test_tiles_too_large_for_a_gpu_are_left_to_the_run_which_makes_them_smaller",
+    ),
+    Mutant(
+        93, "a time that is none is the shortest", "pipelines/plan/arithmetic.py",
+        " and t.seconds > 0]", "]",
+        f"{_DEVICES}::test_times_that_are_equal_missing_or_endless_choose_the_usual_arithmetic_or_what_is_left",
+    ),
+    Mutant(
+        93, "what was tried on one GPU counts for another", "pipelines/planner/precision_choice.py",
+        "        *visible_devices(), plan.pix_fmt", "        plan.pix_fmt",
+        f"{_DEVICES}::test_what_a_gpu_computes_in_stands_in_the_plan_and_is_remembered",
+    ),
+    Mutant(
+        93, "workers with ROCm all see the first device", "pipelines/hardware/resources.py",
+        '[: 2 if _torch_build() == "rocm" else 1]', "[:1]",
+        f"{_RESOURCES}::test_devices_are_those_that_variables_show_and_a_worker_sees_its_own",
+    ),
+    Mutant(
+        93, "a device that a variable hides is used", "pipelines/hardware/resources.py",
+        "itertools.takewhile(", "filter(",
+        f"{_RESOURCES}::test_devices_are_those_that_variables_show_and_a_worker_sees_its_own",
     ),
     Mutant(
         93, "the noise of a timing changes the plan", "pipelines/plan/arithmetic.py",

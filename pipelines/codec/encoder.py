@@ -187,6 +187,8 @@ class _Muxer:
         return self._buffer.getvalue() if self._pictures is None else pack(self._pictures)
 
 
+_WAITING_SECONDS = 2.0
+_MOST_WAITING_SECONDS = 900.0
 _JPEG_OPTIONS = frozenset({"flags", "global_quality", "huffman"})
 
 
@@ -235,19 +237,20 @@ def encode_chunk(
     encoder: Encoder,
     *,
     step: Callable[[], None] = lambda: None,
+    patience_seconds: float = _MOST_WAITING_SECONDS,
     **facts: Unpack[StreamFacts],
 ) -> EncodedChunk:
     """Encode the frames of one chunk with a fresh encoder, so that it starts with a key frame.
 
     step: called for every packet, also while the encoder is drained (which can take long at 8K), and while
-    waiting for a free session of a hardware encoder. Raises ResourceError if the encoder fails, and a new
-    attempt may succeed.
+    waiting for a free session of a hardware encoder. patience_seconds: how long it waits for one. Raises
+    ResourceError if the encoder fails, and a new attempt may succeed.
     """
     carried: dict[int, Frame] = {}
     pts: list[int] = []
     time_base, color = facts["time_base"], facts["color"]
     hdr = (facts.get("hdr") or None) if encoder.vendor else None
-    with _opened(encoder, time_base, facts["rate"], facts["sar"], color, step) as muxer:
+    with _opened(encoder, facts, step, patience_seconds) as muxer:
         try:
             for frame in frames:
                 if frame.captions or frame.dynamic_hdr:
@@ -288,34 +291,28 @@ def frame_bytes(chunk: EncodedChunk, encoder: Encoder) -> list[int]:
 
 
 def _opened(
-    encoder: Encoder,
-    time_base: Fraction,
-    rate: Fraction,
-    sar: Fraction,
-    color: ColorTags,
-    step: Callable[[], None],
+    encoder: Encoder, facts: StreamFacts, step: Callable[[], None], patience_seconds: float
 ) -> _Muxer:
     """Open the encoder with its container.
 
     A hardware encoder is opened here, waiting for a free session if necessary; software encoders open
     themselves.
     """
+    stream = facts["time_base"], facts["rate"], facts["sar"], facts["color"]
     if not encoder.vendor:
-        return _Muxer(encoder, time_base, rate, sar, color)
+        return _Muxer(encoder, *stream)
     waited = 0.0
     while True:
         with captured_log(av.logging.ERROR) as logged:
             try:
-                muxer = _Muxer(encoder, time_base, rate, sar, color)
+                muxer = _Muxer(encoder, *stream)
                 muxer.stream.codec_context.open(strict=False)
             except (av.error.FFmpegError, ValueError, OSError) as error:
                 failure = error
             else:
                 return muxer
         said = [text.strip() for _, _, text in logged if text.strip()]
-        if waited >= _MOST_WAITING_SECONDS or not any(
-            words in text for text in said for words in _NO_SESSION
-        ):
+        if waited >= patience_seconds or not any(words in text for text in said for words in _NO_SESSION):
             raise ResourceError(f"the encoder {encoder.name} {OPENING}: {'; '.join(said[-2:]) or failure}")
         step()
         time.sleep(_WAITING_SECONDS)
@@ -328,8 +325,6 @@ _NO_SESSION = (
     "OpenEncodeSessionEx failed: incompatible client key",
 )
 """FFmpeg's log message if a driver allows no more sessions (libavcodec/nvenc.c)."""
-_WAITING_SECONDS = 2.0
-_MOST_WAITING_SECONDS = 900.0
 
 
 def _keep(

@@ -276,13 +276,14 @@ def _hardware(clip: Path) -> Iterator[Finding]:
 
 def _encoders() -> Iterator[Finding]:
     """Run the self-test of every GPU encoder that this machine may have."""
-    from pipelines.encoders.encoder_choice import self_test
+    from pipelines.encoders.encoder_choice import forget_self_tests, self_tested
     from pipelines.encoders.encoder_options import EncoderTarget, choose_encoder
     from pipelines.hardware.graphics_driver import encoder_hardware, vendors_here
     from pipelines.media.pixel_format import PixelFormat
     from pipelines.settings.encoder_spec import HARDWARE_CODECS
     from pipelines.settings.run_settings import EncodeSettings
 
+    forget_self_tests()
     for vendor in vendors_here():
         for codec in HARDWARE_CODECS:
             if (codec, vendor) == ("av1", "videotoolbox"):
@@ -291,7 +292,7 @@ def _encoders() -> Iterator[Finding]:
             encoder = choose_encoder(
                 settings, PixelFormat.parse("yuv420p"), EncoderTarget(512, 288, "matroska")
             )
-            flaw = self_test(encoder, anew=True)
+            encoder, flaw = self_tested(encoder)
             facts = {"encoder": encoder.name, "hardware": encoder_hardware(vendor), "flaw": flaw}
             if flaw:
                 remedy = "software encodes in its place; another driver may do better"
@@ -325,8 +326,13 @@ def findings_of_hardware(found: HardwareFacts, listed: list[str]) -> Iterator[Fi
     said = ", ".join(
         f"{d['name']} (compute {d['compute']}, {d['memory_bytes'] / 1e9:.0f} GB)" for d in found.cuda
     )
-    facts = {"devices": list(found.cuda), "torch_cuda": found.cuda_build, "driver_devices": listed}
-    if listed and not found.cuda:
+    facts = {
+        "devices": list(found.cuda),
+        "torch_cuda": found.cuda_build,
+        "accelerator": found.accelerator,
+        "driver_devices": listed,
+    }
+    if listed and not (found.cuda or found.accelerator):
         why = (
             f"this torch (CUDA {found.cuda_build}) can't use it"
             if found.cuda_build
@@ -337,7 +343,8 @@ def findings_of_hardware(found: HardwareFacts, listed: list[str]) -> Iterator[Fi
             "gpu", f"{len(listed)} CUDA device{'s' * (len(listed) > 1)}, but {why}", "advice", remedy, facts
         )
     else:
-        yield Finding("gpu", said or "no CUDA device: networks run on the CPU", facts=facts)
+        said = said or found.accelerator or "none that torch can use: networks run on the CPU"
+        yield Finding("gpu", said, facts=facts)
     hardware = [*(f"{n} encodes" for n in found.encoders), *(f"{n} decodes" for n in found.decoders)]
     text = (
         f"in hardware: {', '.join(hardware) or 'nothing'}; vsr decodes in software, and encodes with what"

@@ -39,6 +39,14 @@ _TICKS = 1001
 _TIME_BASE, _RATE = Fraction(1, 24000), Fraction(24000, 1001)
 _LEAST_DB = 25.0
 """PSNR of every plane of every frame; neighbouring frames of the pattern differ by about 17 dB."""
+_BLOCK_PX, _MOST_OF_BLOCK = 16, 0.4
+"""Side of a block, and how far its mean may be off, as a share of the range of values. x264, x265 and SVT-AV1
+stay below 0.3 even at their largest CRF; a block that was lost is off by 0.15 to 0.85."""
+_MOST_OF_CONTRAST = 0.08
+"""How far the contrast of a plane may be off, over all frames: 0.06 at a quality that just passes the PSNR,
+0.12 or more if a driver converts between full and limited range."""
+_WAITING_SECONDS = 20.0
+"""For a free session of the encoder. Later, in the run, a worker waits longer."""
 
 
 def encoder_flaw(
@@ -65,6 +73,7 @@ def encoder_flaw(
                 sar=Fraction(1),
                 color=color,
                 hdr=hdr,
+                patience_seconds=_WAITING_SECONDS,
             )
             for _ in range(2)
         )
@@ -90,41 +99,76 @@ def _packets(chunk: EncodedChunk) -> list[bytes]:
 def _flaw_of_stream(
     chunk: EncodedChunk, encoder: Encoder, color: ColorTags, hdr: HdrMetadata, times: list[int]
 ) -> str:
-    pixels = encoder.pixels
-    shown = 0
+    shown, contrasts = 0, []
     for frame, pts in _decoded(chunk):
         if shown >= len(times):
             return f"more than {len(times)} frames can be decoded"
         if pts != times[shown]:
             return f"frame {shown} is shown at tick {pts}, expected {times[shown]}"
-        if (frame.width, frame.height) != (encoder.width, encoder.height):
-            return f"it made {frame.width}x{frame.height} of {encoder.width}x{encoder.height}"
-        found = planar_format(frame.format.name)
-        if (found.bits, found.sub_x, found.sub_y) != (pixels.bits, pixels.sub_x, pixels.sub_y):
-            return f"it made {frame.format.name} of {encoder.pix_fmt}"
-        tags = replace(
-            color,
-            matrix=int(frame.colorspace),
-            range=int(frame.color_range),
-            primaries=int(frame.color_primaries),
-            transfer=int(frame.color_trc),
-        )
-        if tags != color:
-            return f"its colour tags are {tags}, expected {color}"
-        if frame.key_frame and not equal_within_units(static_metadata(frame), hdr):
-            return f"its HDR metadata is {static_metadata(frame)}, expected {hdr}"
-        planes = planes_as(frame, found)
-        least = min(
-            _psnr(a[: b.shape[0], : b.shape[1]], b, pixels.bits)
-            for a, b in zip(planes, _picture(encoder, shown), strict=True)
-        )
-        if least < _LEAST_DB:
-            return (
-                f"frame {shown} comes back at {least:.1f} dB, expected {_LEAST_DB:.0f} or more: it is another"
-                " one, or damaged"
-            )
+        flaw = _flaw_of_frame(frame, encoder, color, hdr)
+        if flaw:
+            return flaw
+        pairs = [
+            (made[: wanted.shape[0], : wanted.shape[1]].astype(np.float64), wanted.astype(np.float64))
+            for made, wanted in zip(planes_as(frame, encoder.pixels), _picture(encoder, shown), strict=True)
+        ]
+        flaw = _flaw_of_samples(pairs, float((1 << encoder.pixels.bits) - 1))
+        if flaw:
+            return f"frame {shown} comes back {flaw}: it is another one, or damaged"
+        contrasts.append([_contrast(*pair) for pair in pairs])
         shown += 1
-    return "" if shown == len(times) else f"{shown} of {len(times)} frames can be decoded"
+    if shown != len(times):
+        return f"{shown} of {len(times)} frames can be decoded"
+    contrast = max(np.mean(contrasts, axis=0), key=lambda found: abs(found - 1))
+    if abs(contrast - 1) > _MOST_OF_CONTRAST:
+        return f"its values have {contrast:.2f} times the contrast: it converts their range"
+    return ""
+
+
+def _flaw_of_frame(frame: VideoFrame, encoder: Encoder, color: ColorTags, hdr: HdrMetadata) -> str:
+    """How size, format, tags or metadata differ from those expected; empty if they don't."""
+    if (frame.width, frame.height) != (encoder.width, encoder.height):
+        return f"it made {frame.width}x{frame.height} of {encoder.width}x{encoder.height}"
+    pixels, found = encoder.pixels, planar_format(frame.format.name)
+    if (found.bits, found.sub_x, found.sub_y) != (pixels.bits, pixels.sub_x, pixels.sub_y):
+        return f"it made {frame.format.name} of {encoder.pix_fmt}"
+    tags = replace(
+        color,
+        matrix=int(frame.colorspace),
+        range=int(frame.color_range),
+        primaries=int(frame.color_primaries),
+        transfer=int(frame.color_trc),
+    )
+    if tags != color:
+        return f"its colour tags are {tags}, expected {color}"
+    if frame.key_frame and not equal_within_units(static_metadata(frame), hdr):
+        return f"its HDR metadata is {static_metadata(frame)}, expected {hdr}"
+    return ""
+
+
+def _flaw_of_samples(pairs: list[tuple[np.ndarray, np.ndarray]], peak: float) -> str:
+    """How a frame differs from the one that was given; empty if it is near enough.
+
+    pairs: decoded and original values of each plane, (H,W) floats. peak: largest value.
+    """
+    least = min(_psnr(made, wanted, peak) for made, wanted in pairs)
+    if least < _LEAST_DB:
+        return f"at {least:.1f} dB, expected {_LEAST_DB:.0f} or more"
+    most = max(_worst_block(made - wanted) for made, wanted in pairs) / peak
+    return f"with a block that is off by {most:.0%} of the range" if most > _MOST_OF_BLOCK else ""
+
+
+def _worst_block(error: np.ndarray) -> float:
+    """Largest mean error of a block, without incomplete ones at the edges. error: (H,W), of any size."""
+    rows, columns = (side // _BLOCK_PX for side in error.shape)
+    blocks = error[: rows * _BLOCK_PX, : columns * _BLOCK_PX].reshape(rows, _BLOCK_PX, columns, _BLOCK_PX)
+    return float(np.abs(blocks.mean((1, 3))).max(initial=0.0))
+
+
+def _contrast(made: np.ndarray, wanted: np.ndarray) -> float:
+    """Slope of the line that gives `made` from `wanted` with the least error."""
+    centred = wanted - wanted.mean()
+    return float((centred * made).sum() / (centred**2).sum())
 
 
 def _decoded(chunk: EncodedChunk) -> Iterator[tuple[VideoFrame, int]]:
@@ -160,6 +204,6 @@ def _picture(encoder: Encoder, number: int) -> list[np.ndarray]:
     return planes
 
 
-def _psnr(made: np.ndarray, wanted: np.ndarray, bits: int) -> float:
-    error = float(np.mean((made.astype(np.float64) - wanted) ** 2))
-    return 99.0 if error == 0 else float(10 * np.log10(((1 << bits) - 1) ** 2 / error))
+def _psnr(made: np.ndarray, wanted: np.ndarray, peak: float) -> float:
+    error = float(np.mean((made - wanted) ** 2))
+    return 99.0 if error == 0 else float(10 * np.log10(peak**2 / error))

@@ -19,7 +19,7 @@ from pipelines.hardware.graphics_driver import encoder_hardware
 from pipelines.hardware.resources import computing_device
 from pipelines.media.cicp import ColorTags, HdrMetadata
 from pipelines.settings.encoder_spec import HARDWARE_CODECS, PRESETS, VENDORS
-from pipelines.storage.cache_folder import read_cached, write_cached
+from pipelines.storage.cache_folder import forget_cached, read_cached, write_cached
 from pipelines.storage.child_call import ChildFailedError, call_in_child
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pipelines.settings.encoder_spec import Encoder
     from pipelines.settings.run_settings import EncodeSettings, RunSettings
 
-__all__ = ["proven_encoder", "self_test", "wanted_vendor"]
+__all__ = ["forget_self_tests", "proven_encoder", "self_tested", "wanted_vendor"]
 
 
 _CHECK = "pipelines.encoders.encoder_check:encoder_flaw"
@@ -78,7 +78,9 @@ def proven_encoder(
         encoder = choose(replace(settings, encoder=vendor))
         if not named and encoder.pix_fmt != choose(software).pix_fmt:
             return choose(software), [f"encoded in software: {encoder.name} would need {encoder.pix_fmt}"]
-        found, flaw = _proven(encoder, tags(encoder), hdr)
+        found, flaw = _without_flaw(
+            encoder, lambda one: _self_test(one) or _tried(one, tags(one), hdr, _FRAMES_OF_THE_PLAN)
+        )
     except UsageError as error:
         if named:
             raise
@@ -90,30 +92,39 @@ def proven_encoder(
             f"--encoder {settings.encoder}: {encoder.name} can't be used here: {flaw}; give --encoder"
             " software, or see `vsr doctor`"
         )
-    return choose(software), [f"encoded in software, as {encoder.name} can't be used here: {flaw}"]
+    return choose(software), [
+        f"encoded in software, as {encoder.name} can't be used here: {flaw}; `vsr doctor` tests it again"
+    ]
 
 
-def _proven(encoder: Encoder, color: ColorTags, hdr: HdrMetadata) -> tuple[Encoder, str]:
-    """The encoder, or the same without B frames, and what is wrong with it.
+def self_tested(encoder: Encoder) -> tuple[Encoder, str]:
+    """The hardware encoder, or the same without B frames, and what its self-test found; empty if it passes.
 
-    Tested with small frames and at the plan's size.
+    Results are remembered.
     """
+    return _without_flaw(encoder, _self_test)
+
+
+def forget_self_tests() -> None:
+    """Forget all results of self-tests, as a driver may have hung or crashed only once."""
+    forget_cached(_TABLE)
+
+
+def _without_flaw(encoder: Encoder, flaw_of: Callable[[Encoder], str]) -> tuple[Encoder, str]:
+    """The encoder, or the same without B frames if only that has no flaw; and the flaw if both have one."""
     flaw = ""
     for one in (encoder, without_b_frames(encoder)):
         if one is None:
             break
-        found = self_test(one) or _tried(one, color, hdr, _FRAMES_OF_THE_PLAN)
+        found = flaw_of(one)
         if not found:
             return one, ""
         flaw = flaw or found
     return encoder, flaw
 
 
-def self_test(encoder: Encoder, *, anew: bool = False) -> str:
-    """Run the self-test of a hardware encoder; returns what is wrong.
-
-    Empty if it passes. anew: run it even if the result is remembered.
-    """
+def _self_test(encoder: Encoder) -> str:
+    """Run the self-test, or remember its result; returns what is wrong, empty if it passes."""
     hardware = encoder_hardware(encoder.vendor)
     if not hardware:
         return "no such GPU is there, or its driver does not answer"
@@ -130,7 +141,7 @@ def self_test(encoder: Encoder, *, anew: bool = False) -> str:
             builds["ffmpeg"],
         ]
     )
-    known = None if anew else read_cached(_TABLE, key)
+    known = read_cached(_TABLE, key)
     if isinstance(known, str):
         return known
     flaw = _tried(small, _BT709, HdrMetadata(), SELF_TEST_FRAMES)

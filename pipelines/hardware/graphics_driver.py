@@ -13,7 +13,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-__all__ = ["encoder_hardware", "first_nvidia", "listed_by_windows", "output_of_tool", "vendors_here"]
+__all__ = [
+    "encoder_hardware",
+    "first_nvidia",
+    "listed_by_windows",
+    "output_of_tool",
+    "vendors_here",
+    "visible_devices",
+]
 
 
 _ASKING_SECONDS = 20.0
@@ -22,6 +29,7 @@ _PCI = {"0x10de": "nvenc", "0x1002": "amf", "0x8086": "qsv"}
 """Vendor of a PCI device -> its encoder."""
 _WORDS = {"nvidia": "nvenc", "amd": "amf", "radeon": "amf", "intel": "qsv"}
 """Words in adapter names of Windows -> encoder."""
+_LISTING = "Get-CimInstance Win32_VideoController | Select-Object Name,DriverVersion | ConvertTo-Json"
 _DRM = Path("/sys/class/drm")
 _LIBRARIES = {
     "amf": ("libamfrt64.so.1",),
@@ -75,9 +83,20 @@ def _hardware(vendor: str, visible: str) -> str:
         facts = "--query-gpu=index,uuid,name,driver_version"
         return first_nvidia(output_of_tool("nvidia-smi", facts, "--format=csv,noheader"), visible)
     if sys.platform == "win32":
-        script = "Get-CimInstance Win32_VideoController | Select-Object Name,DriverVersion | ConvertTo-Json"
-        return listed_by_windows(output_of_tool("powershell", "-NoProfile", "-Command", script), vendor)
+        return listed_by_windows(_adapters_of_windows(), vendor)
     return _of_linux(vendor)
+
+
+@functools.cache
+def _adapters_of_windows() -> str:
+    """JSON of all adapters; PowerShell takes a second to start."""
+    return output_of_tool("powershell", "-NoProfile", "-Command", _LISTING)
+
+
+def visible_devices() -> list[str]:
+    """The variables that choose among GPUs, as NAME=VALUE, for keys of caches."""
+    names = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "ZE_AFFINITY_MASK")
+    return [f"{name}={os.environ[name]}" for name in names if name in os.environ]
 
 
 def output_of_tool(*command: str) -> str:
@@ -88,6 +107,7 @@ def output_of_tool(*command: str) -> str:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
+            errors="replace",  # names in another code page than Python's
             timeout=_ASKING_SECONDS,
             check=True,
         ).stdout
@@ -114,6 +134,8 @@ def listed_by_windows(told: str, vendor: str) -> str:
     except ValueError:
         return ""
     for adapter in found if isinstance(found, list) else [found]:
+        if not isinstance(adapter, dict):
+            continue
         name, driver = str(adapter.get("Name")), adapter.get("DriverVersion")
         if next((its for word, its in _WORDS.items() if word in name.lower()), "") == vendor:
             return f"{name}, driver {driver}"

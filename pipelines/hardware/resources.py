@@ -7,6 +7,7 @@ another plan.
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import platform
 import sys
@@ -17,7 +18,12 @@ from typing import TYPE_CHECKING
 
 from models.errors import VsrError
 from models.sandbox import physical_memory
-from pipelines.hardware.graphics_driver import encoder_hardware, output_of_tool, vendors_here
+from pipelines.hardware.graphics_driver import (
+    encoder_hardware,
+    output_of_tool,
+    vendors_here,
+    visible_devices,
+)
 from pipelines.settings.run_settings import missing_device
 from pipelines.storage.cache_folder import read_cached, write_cached
 from pipelines.storage.child_call import ChildFailedError, call_in_child
@@ -62,9 +68,12 @@ class WorkerAllocation:
     devices: tuple[str, ...] = ()
     """Empty: the CPU computes."""
 
-    def device(self, number: int) -> str:
-        """The device of a worker, as CUDA_VISIBLE_DEVICES names it."""
-        return self.devices[number % len(self.devices)]
+    def environment(self, number: int) -> dict[str, str]:
+        """The variables that show a worker only its device; ROCm ignores CUDA's if its own is set."""
+        if not self.devices:
+            return {}
+        names = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")[: 2 if _torch_build() == "rocm" else 1]
+        return dict.fromkeys(names, self.devices[number % len(self.devices)])
 
     def surplus(self, number: int, facts: dict[str, str]) -> str:
         """Why a worker is excluded; empty if it is not.
@@ -203,8 +212,12 @@ def cuda_devices() -> list[str]:
     If a driver lists none although there may be some (WSL 2, Windows, AMD's ROCm), torch is asked in a
     separate process.
     """
-    if "CUDA_VISIBLE_DEVICES" in os.environ:
-        return [d for d in os.environ["CUDA_VISIBLE_DEVICES"].split(",") if d.strip() and d.strip() != "-1"]
+    shown = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if _torch_build() == "rocm":
+        shown = os.environ.get("HIP_VISIBLE_DEVICES") or shown
+    if shown is not None:  # what comes after an invalid number is invisible
+        names = [name.strip() for name in shown.split(",")]
+        return list(itertools.takewhile(lambda name: name not in {"", "-1"}, names))
     root = Path("/proc/driver/nvidia/gpus")
     if root.is_dir():
         return [str(n) for n in range(len(list(root.iterdir())))]
@@ -262,12 +275,8 @@ def _accelerator() -> tuple[str, int]:
 
     Cached for this torch, these drivers and the visible devices.
     """
-    shown = [
-        f"{name}={os.environ[name]}"
-        for name in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ZE_AFFINITY_MASK")
-        if name in os.environ
-    ]
-    key = " | ".join([sys.prefix, metadata.version("torch"), *map(encoder_hardware, vendors_here()), *shown])
+    hardware = [*map(encoder_hardware, vendors_here()), *visible_devices()]
+    key = " | ".join([sys.prefix, metadata.version("torch"), *hardware])
     known = read_cached("devices", key)
     if isinstance(known, list) and len(known) == 2:
         return str(known[0]), int(known[1])

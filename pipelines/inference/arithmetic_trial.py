@@ -6,12 +6,14 @@ the outcome is recorded in the plan.
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
 
+from models.errors import NoMemoryError, VerificationError
 from pipelines.inference.device import choose_device, device_traits
 from pipelines.inference.temporal_windows import single_frame_window
 from pipelines.inference.upscaler import Upscaler
@@ -34,28 +36,34 @@ _TILE_PX = (96, 160)
 _ROUNDS = 5
 """Timed rounds, after those in which libraries choose algorithms and allocate."""
 _WARM_UP = 2
+_LONG_SECONDS = 2.0
+"""A tile that takes longer is not timed again, as the trial has a time limit."""
 _NAMES = {torch.float16: "fp16", torch.bfloat16: "bf16", torch.float32: "fp32"}
 
 
 def try_arithmetic(plan: Plan, device: str) -> list[ArithmeticTrial]:
     """Return an `ArithmeticTrial` for each precision and memory format.
 
-    plan: its stages are tried. device: one of DEVICES. Raises as `Upscaler` does.
+    plan: its stages are tried. device: one of DEVICES. A combination that this GPU does not have, such as
+    bf16 on an old one, has 0 dB. Raises as `Upscaler` does if no combination can be computed.
     """
     where = choose_device(device)
     small, large = _cut_down(plan, *_TILE_PX), _cut_down(plan, *plan.tile_px)
     wanted = _made(replace(small, precision="fp32", memory_format=""), torch.device("cpu"))
-    trials = []
+    trials: list[ArithmeticTrial] = []
+    failures: list[Exception] = []
     for dtype in device_traits(where).dtypes:
         for order in ("nhwc", "nchw"):
-            one, other = (
-                replace(cut, precision=_NAMES[dtype], memory_format=order) for cut in (small, large)
-            )
-            trials.append(
-                ArithmeticTrial(
-                    _NAMES[dtype], order, _seconds(other, where), _psnr(_made(one, where), wanted, plan)
-                )
-            )
+            name = _NAMES[dtype]
+            one, other = (replace(cut, precision=name, memory_format=order) for cut in (small, large))
+            try:
+                decibels, seconds = _psnr(_made(one, where), wanted, plan), _seconds(other, where)
+            except (RuntimeError, NoMemoryError, VerificationError) as error:
+                decibels = seconds = 0.0
+                failures.append(error)
+            trials.append(ArithmeticTrial(name, order, seconds, decibels))
+    if len(failures) == len(trials):
+        raise failures[0]
     return trials
 
 
@@ -84,17 +92,30 @@ def _made(plan: Plan, device: torch.device) -> list[np.ndarray]:
 
 
 def _seconds(plan: Plan, device: torch.device) -> float:
-    """Seconds for one frame of one tile, including transfers."""
+    """Seconds for one frame of one tile, including transfers.
+
+    Infinite if it does not fit into the device's memory: the run may then use smaller tiles.
+    """
+    try:
+        return _timed(plan, device)
+    except (torch.OutOfMemoryError, NoMemoryError):
+        return math.inf
+
+
+def _timed(plan: Plan, device: torch.device) -> float:
     upscaler = Upscaler(plan, device)
 
     def frames(count: int) -> Iterator[Frame]:
         return (replace(frame, pts=n) for n in range(count) for frame in [_frame(plan, n)])
 
-    list(upscaler.stream(single_frame_window(f, upscaler.contract) for f in frames(_WARM_UP)))
-    prepared = list(frames(_ROUNDS))
-    began = time.perf_counter()
-    list(upscaler.stream(single_frame_window(f, upscaler.contract) for f in prepared))
-    return (time.perf_counter() - began) / _ROUNDS
+    def seconds(prepared: list[Frame]) -> float:
+        began = time.perf_counter()
+        list(upscaler.stream(single_frame_window(f, upscaler.contract) for f in prepared))
+        return (time.perf_counter() - began) / len(prepared)
+
+    for _ in range(_WARM_UP):
+        last = seconds(list(frames(1)))
+    return last if last > _LONG_SECONDS else seconds(list(frames(_ROUNDS)))
 
 
 def _frame(plan: Plan, number: int = 0) -> Frame:

@@ -206,7 +206,7 @@ def _encoded(plan: Plan, info: VideoInfo, folder: Path) -> ChunkRecord:
 
 def encode_frames(plan: Plan, frames: Sequence[Frame]) -> EncodedChunk:
     """Encode frames of the output as a chunk."""
-    return encode_chunk(frames, 0, plan.encoder, **stream_facts(plan))
+    return encode_chunk(frames, 0, plan.encoder, patience_seconds=_WAITING_SECONDS, **stream_facts(plan))
 
 
 def _apart(plan: Plan, frames: Sequence[Frame]) -> EncodedChunk:
@@ -221,6 +221,8 @@ def _apart(plan: Plan, frames: Sequence[Frame]) -> EncodedChunk:
 
 
 _HARDWARE_SECONDS = 120.0
+_WAITING_SECONDS = 20.0
+"""For a free session of the encoder."""
 
 
 def _samples(source: InputContainer, info: VideoInfo) -> Iterator[Packet]:

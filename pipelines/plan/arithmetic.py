@@ -27,9 +27,9 @@ class ArithmeticTrial:
     memory_format: str
     """nhwc or nchw."""
     seconds: float
-    """Seconds per tile."""
+    """Seconds per tile; infinite if a tile of the plan's size does not fit into the device's memory."""
     decibels: float
-    """PSNR against fp32 on the CPU."""
+    """PSNR against fp32 on the CPU; 0 if the device can't compute it."""
 
 
 def choose_arithmetic(trials: Sequence[ArithmeticTrial]) -> ArithmeticTrial | None:

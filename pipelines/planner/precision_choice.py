@@ -12,8 +12,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.errors import UsageError
-from pipelines.hardware.graphics_driver import encoder_hardware, vendors_here
+from models.errors import NoMemoryError, UsageError, VerificationError
+from pipelines.hardware.graphics_driver import encoder_hardware, vendors_here, visible_devices
 from pipelines.hardware.resources import computing_device
 from pipelines.plan.arithmetic import ArithmeticTrial, choose_arithmetic
 from pipelines.storage.cache_folder import read_cached, write_cached
@@ -55,7 +55,7 @@ def with_arithmetic(plan: Plan, settings: RunSettings) -> tuple[Plan, list[str]]
         return plan, _said_of_integers(settings, plan)
     key = " | ".join(
         [computing_device(settings.device), metadata.version("torch"), *map(encoder_hardware, vendors_here()),
-        plan.pix_fmt, f"{plan.tile_px}",
+        *visible_devices(), plan.pix_fmt, f"{plan.tile_px}",
          *(f"{s.card.sha256} {s.card.settings}" for s in plan.stages)]
     )  # fmt: skip
     found = read_cached(_TABLE, key)
@@ -65,9 +65,10 @@ def with_arithmetic(plan: Plan, settings: RunSettings) -> tuple[Plan, list[str]]
             if found
             else call_in_child(_TRY, plan, settings.device, seconds=_SECONDS)
         )
-    except ChildFailedError as error:
+    except (ChildFailedError, NoMemoryError, VerificationError) as error:
+        said = f"it {error}" if isinstance(error, ChildFailedError) else str(error)
         raise UsageError(
-            f"--device {settings.device}: the GPU can't compute a tile: it {error}; use --device cpu"
+            f"--device {settings.device}: the GPU can't compute a tile: {said}; use --device cpu"
         ) from error
     if not found:
         write_cached(_TABLE, key, [asdict(t) for t in trials])

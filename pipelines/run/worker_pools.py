@@ -81,7 +81,7 @@ def _environments(settings: ExecutionSettings, allocation: WorkerAllocation) -> 
     """One set of environment variables per worker."""
     if not allocation.devices:
         return [_ALLOCATOR | _waiting(settings.model) for _ in range(allocation.workers)]
-    return [{**_ALLOCATOR, "CUDA_VISIBLE_DEVICES": allocation.device(n)} for n in range(allocation.workers)]
+    return [_ALLOCATOR | allocation.environment(n) for n in range(allocation.workers)]
 
 
 def _waiting(model: str) -> dict[str, str]:

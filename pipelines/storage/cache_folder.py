@@ -12,7 +12,7 @@ from typing import Any
 from models.errors import OutputError
 from pipelines.storage.atomic_file import write_atomically
 
-__all__ = ["cache_folder", "read_cached", "write_cached"]
+__all__ = ["cache_folder", "forget_cached", "read_cached", "write_cached"]
 
 
 def cache_folder() -> Path:
@@ -30,6 +30,12 @@ def read_cached(name: str, key: str) -> Any:
     except (OSError, ValueError):
         return None
     return table.get(key) if isinstance(table, dict) else None
+
+
+def forget_cached(name: str) -> None:
+    """Delete a table. Errors are ignored."""
+    with contextlib.suppress(OSError):
+        (cache_folder() / f"{name}.json").unlink(missing_ok=True)
 
 
 def write_cached(name: str, key: str, value: Any, *, most: int = 64) -> None:

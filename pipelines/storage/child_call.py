@@ -72,7 +72,8 @@ def answer(target: str, result: str) -> None:
     except VsrError as error:
         found = error
     except Exception as error:  # noqa: BLE001 - reported to the parent
-        found = _Raised(f"{type(error).__name__}: {error}")
+        text = (str(error).splitlines() or ["?"])[0]
+        found = _Raised(f"failed with {type(error).__name__}: {text}")
     Path(result).write_bytes(pickle.dumps(found))
 
 

@@ -13,7 +13,7 @@ import torch
 from av.codec.hwaccel import HWAccel, hwdevices_available
 
 from pipelines.hardware.resources import usable_cores
-from pipelines.inference.device import bf16_units, choose_device, numerics_class
+from pipelines.inference.device import bf16_units, choose_device, device_name, numerics_class
 from pipelines.media.demuxer import GUARDS, open_decoder
 from pipelines.workers.messages import HardwareFacts
 
@@ -33,7 +33,8 @@ class HardwareTester:
 
     def __init__(self, setup: object) -> None:
         del setup
-        self.facts = numerics_class(choose_device("auto"))
+        self._device = choose_device("auto")
+        self.facts = numerics_class(self._device)
 
     def run(self, task: str, pieces: Iterator[Any]) -> Iterator[HardwareFacts]:
         """Yield the findings. task: path of a short H.264 clip."""
@@ -52,6 +53,7 @@ class HardwareTester:
                 {"name": p.name, "compute": f"{p.major}.{p.minor}", "memory_bytes": p.total_memory}
                 for p in properties
             ),
+            accelerator="" if self._device.type in {"cpu", "cuda"} else device_name(self._device),
             encoders=tuple(
                 n for n in sorted(av.codec.codecs_available) if n.endswith(_MAKERS) and _encodes(n)
             ),

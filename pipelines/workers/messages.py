@@ -157,6 +157,8 @@ class HardwareFacts:
     """CUDA version that torch was built for; empty if none."""
     cuda: tuple[dict[str, Any], ...]
     """name, compute, memory_bytes of each device."""
+    accelerator: str
+    """Name of a device of another kind that computes networks; empty if there is none."""
     encoders: tuple[str, ...]
     """Hardware encoders that encoded a frame."""
     decoders: tuple[str, ...]

@@ -14,6 +14,10 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
+import av
+import pytest
+
+import pipelines.codec.encoder as encoder_module
 from pipelines.codec.encoder import EncodedChunk, encode_chunk
 from pipelines.encoders.encoder_check import encoder_flaw
 from pipelines.media.cicp import ColorTags, HdrMetadata
@@ -90,6 +94,25 @@ def _swap(frames: list[Frame]) -> list[Frame]:
     return frames
 
 
+def _lose_last(frames: list[Frame]) -> list[Frame]:
+    return frames[:-1]
+
+
+def _with_other_range(frames: list[Frame]) -> list[Frame]:
+    """A driver that takes the values for full range, and makes limited of them."""
+    return [
+        replace(f, planes=[(16 + p.astype("float64") * 219 / 255).round().astype(p.dtype) for p in f.planes])
+        for f in frames
+    ]
+
+
+def _black_square(frames: list[Frame]) -> list[Frame]:
+    planes = [plane.copy() for plane in frames[30].planes]
+    planes[0][16:32, 96:112] = 0  # in a light bar
+    frames[30] = replace(frames[30], planes=planes)
+    return frames
+
+
 def _later(frames: list[Frame]) -> list[Frame]:
     return [replace(frame, pts=frame.pts + 1) for frame in frames]
 
@@ -111,6 +134,23 @@ def _hang(*_: Any, **__: Any) -> EncodedChunk:
 _CALLS: Iterator[int] = count()
 
 
+def _with_another_header(frames: Iterable[Frame], *given: Any, **named: Any) -> EncodedChunk:
+    made = encode_chunk(frames, *given, **named)
+    return replace(made, header_sha256=f"{next(_CALLS)}")
+
+
+def _busy(frames: Iterable[Frame], *given: Any, **named: Any) -> EncodedChunk:
+    def no_session(*_: Any) -> Any:
+        av.logging.log(
+            av.logging.ERROR, "h264_nvenc", "OpenEncodeSessionEx failed: out of memory (10): (no details)"
+        )
+        raise OSError("no session")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encoder_module, "_Muxer", no_session)
+        return encode_chunk(frames, *given, **named)
+
+
 def _never_the_same(frames: Iterable[Frame], index: int, encoder: Encoder, **named: Any) -> EncodedChunk:
     return encode_chunk(
         frames, index, replace(encoder, options={**encoder.options, "crf": str(18 + next(_CALLS))}), **named
@@ -119,6 +159,11 @@ def _never_the_same(frames: Iterable[Frame], index: int, encoder: Encoder, **nam
 
 WAYS: dict[str, Callable[..., EncodedChunk]] = {
     "good": encode_chunk,
+    "lose last": _with_frames(_lose_last),
+    "range": _with_frames(_with_other_range),
+    "black square": _with_frames(_black_square),
+    "header": _with_another_header,
+    "busy": _busy,
     "lose": _with_frames(lambda frames: frames[:20] + frames[21:]),
     "repeat": _with_frames(_repeat),
     "swap": _with_frames(_swap),

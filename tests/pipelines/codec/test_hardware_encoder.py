@@ -15,7 +15,7 @@ import pytest
 import pipelines.codec.encoder as encoder_module
 from models.errors import ResourceError
 from pipelines.codec.encoder import encode_chunk
-from pipelines.encoders.encoder_check import SELF_TEST_FRAMES, encoder_flaw
+from pipelines.encoders.encoder_check import SELF_TEST_FRAMES, SELF_TEST_SIZE, encoder_flaw
 from pipelines.media.chroma_siting import chroma_siting
 from pipelines.media.cicp import ColorTags, HdrMetadata
 from pipelines.media.demuxer import open_memory
@@ -66,6 +66,10 @@ def encoded(
         ("shift", "other timestamps"),
         ("tags", "its colour tags are"),
         ("vary", "other bytes the second time"),
+        ("header", "other bytes the second time"),
+        ("lose last", "it gave 47 packets for 48 frames"),
+        ("range", "its values have 0.86 times the contrast"),
+        ("black square", "frame 30 comes back with a block that is off by"),
     ],
 )
 def test_the_self_test_finds_what_drivers_do_to_frames(
@@ -76,7 +80,7 @@ def test_the_self_test_finds_what_drivers_do_to_frames(
 
     if way == "tags":  # a driver that writes others, before anything mends them
         monkeypatch.setattr(encoder_module, "with_tags", lambda data, encoder, color: (data, b""))
-    found = flaw_of(way, stand_in(), BT709, HdrMetadata(), SELF_TEST_FRAMES)
+    found = flaw_of(way, stand_in(size=SELF_TEST_SIZE), BT709, HdrMetadata(), SELF_TEST_FRAMES)
     assert found.startswith(said) if said.startswith(("it", "frame")) else said in found
     assert bool(found) == bool(said)
 
@@ -211,6 +215,20 @@ def test_a_worker_waits_for_a_free_session_and_for_nothing_else(monkeypatch: pyt
         encoded(stand_in())
     assert waits == [1.5, 1.5]
     assert len(steps) >= 2
+
+
+def test_the_self_test_does_not_wait_for_a_session_until_it_counts_as_hung(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Case 88."""
+    from pipelines.encoders.encoder_choice import _SECONDS
+    from tests.helpers.stand_in_encoders import flaw_of
+
+    waits: list[float] = []
+    monkeypatch.setattr(encoder_module.time, "sleep", waits.append)
+    found = flaw_of("busy", stand_in(), BT709, HdrMetadata(), 3)
+    assert "can't be opened: OpenEncodeSessionEx failed: out of memory" in found
+    assert 0 < sum(waits) < _SECONDS / 2
 
 
 def test_hardware_that_is_not_here_is_said_by_the_words_of_its_driver() -> None:

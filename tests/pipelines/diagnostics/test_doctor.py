@@ -19,7 +19,16 @@ from pipelines.workers.messages import HardwareFacts
 from tests.helpers.inline import WorkersHere, without_processes
 
 PLAIN = HardwareFacts(
-    2, "AVX2", amx=False, avx512_bf16=False, dtype="float32", cuda_build="", cuda=(), encoders=(), decoders=()
+    2,
+    "AVX2",
+    amx=False,
+    avx512_bf16=False,
+    dtype="float32",
+    cuda_build="",
+    cuda=(),
+    accelerator="",
+    encoders=(),
+    decoders=(),
 )
 GPU = {"name": "a GPU", "compute": "9.0", "memory_bytes": 80 * 10**9}
 
@@ -120,6 +129,14 @@ def test_a_gpu_that_torch_can_not_use_is_said(tmp_path: Path) -> None:
     ]
 
 
+def test_a_gpu_that_is_no_cuda_device_is_named() -> None:
+    arc = dataclasses.replace(PLAIN, accelerator="Intel Arc B580", dtype="float16")
+    gpu = by_subject(list(findings_of_hardware(arc, [])), "gpu")
+    assert (gpu.level, gpu.text, gpu.facts["accelerator"]) == ("ok", "Intel Arc B580", "Intel Arc B580")
+    none = by_subject(list(findings_of_hardware(PLAIN, [])), "gpu")
+    assert (none.level, none.text) == ("ok", "none that torch can use: networks run on the CPU")
+
+
 def test_a_cpu_on_which_networks_run_in_fp32_is_told_so() -> None:
     assert by_subject(list(findings_of_hardware(PLAIN, [])), "cpu").level == "advice"
     assert (
@@ -137,18 +154,21 @@ def test_every_encoder_of_a_gpu_is_tested_anew(monkeypatch: pytest.MonkeyPatch) 
         "h264_nvenc": "frame 20 comes back at 12.0 dB",
         "av1_nvenc": "the encoder av1_nvenc can't be opened: no",
     }
-    asked: list[bool] = []
+    steps: list[str] = []
 
-    def tested(encoder: Encoder, *, anew: bool) -> str:
-        asked.append(anew)
-        return flaws[encoder.name]
+    def tested(encoder: Encoder) -> tuple[Encoder, str]:
+        steps.append(encoder.name)
+        return encoder, flaws[encoder.name]
 
     monkeypatch.setattr("pipelines.hardware.graphics_driver.vendors_here", lambda: ["nvenc"])
     monkeypatch.setattr("pipelines.hardware.graphics_driver.encoder_hardware", lambda maker: f"{maker} 1")
-    monkeypatch.setattr("pipelines.encoders.encoder_choice.self_test", tested)
+    monkeypatch.setattr("pipelines.encoders.encoder_choice.self_tested", tested)
+    monkeypatch.setattr(
+        "pipelines.encoders.encoder_choice.forget_self_tests", lambda: steps.append("forgotten")
+    )
     found = list(doctor._encoders())
     assert [(f.level, f.facts["flaw"]) for f in found] == [
         ("advice" if flaw else "ok", flaw) for flaw in flaws.values()
     ]
-    assert asked == [True] * 3
+    assert steps == ["forgotten", *flaws]
     assert all("software encodes" in f.remedy for f in found[1:])

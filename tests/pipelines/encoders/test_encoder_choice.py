@@ -6,8 +6,11 @@ Options that FFmpeg's tables contain, formats, refusals, and the encoder that au
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,12 +18,14 @@ import pipelines.encoders.encoder_choice as choice
 from models.errors import UsageError
 from pipelines.encoders.encoder_options import EncoderTarget, choose_encoder, without_b_frames
 from pipelines.encoders.hardware_options import hardware_formats, hardware_options
-from pipelines.hardware.graphics_driver import first_nvidia, listed_by_windows
+from pipelines.hardware import graphics_driver
+from pipelines.hardware.graphics_driver import encoder_hardware, first_nvidia, listed_by_windows
 from pipelines.media.cicp import ColorTags, HdrMetadata
 from pipelines.media.pixel_format import PixelFormat
 from pipelines.settings.encoder_spec import HARDWARE_CODECS, VENDORS, Encoder
 from pipelines.settings.run_settings import EncodeSettings, RunSettings
 from tests.helpers.option_tables import option_table
+from tests.helpers.stand_in_encoders import flaw_of, made_stand_in
 
 TAGS = ColorTags(1, 1, 1, 1, 1)
 IN_THE_WHEEL = [(codec, vendor) for codec in HARDWARE_CODECS for vendor in ("nvenc", "qsv", "amf")]
@@ -179,7 +184,9 @@ def test_auto_encodes_in_software_where_the_self_test_fails_and_says_why(driver:
     driver["0"] = driver["2"] = "frame 20 comes back at 12.0 dB"
     encoder, said = decided()
     assert encoder.name == "libx265"
-    assert said == ["encoded in software, as hevc_nvenc can't be used here: frame 20 comes back at 12.0 dB"]
+    assert said == [
+        "encoded in software, as hevc_nvenc can't be used here: frame 20 comes back at 12.0 dB; `vsr doctor` tests it again"
+    ]
     with pytest.raises(
         UsageError, match="--encoder nvenc: hevc_nvenc can't be used here: frame 20.*give --encoder software"
     ):
@@ -200,6 +207,31 @@ def test_a_flaw_is_remembered_but_not_that_an_encoder_could_not_be_opened(driver
     assert decided()[0].name == "libx265"
     driver["0"] = driver["2"] = ""
     assert decided()[0].name == "hevc_nvenc"
+
+
+def test_what_was_remembered_of_self_tests_can_be_forgotten(driver: dict[str, str]) -> None:
+    """Case 88."""
+    driver["0"] = driver["2"] = "hung: it was ended after 120 s"
+    assert decided()[0].name == "libx265"
+    driver["0"] = driver["2"] = ""
+    assert decided()[0].name == "libx265"
+    choice.forget_self_tests()
+    assert decided()[0].name == "hevc_nvenc"
+
+
+def test_a_driver_that_loses_a_frame_behind_b_frames_only_is_used_without_them(
+    driver: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Case 88."""
+
+    def child(target: str, encoder: Encoder, *given: Any, seconds: float) -> str:
+        way = "good" if encoder.options.get("bf", "0") == "0" else "lose last"
+        return flaw_of(way, made_stand_in(encoder), *given)
+
+    monkeypatch.setattr(choice, "call_in_child", child)
+    encoder, said = decided(codec="h264")
+    assert (encoder.name, encoder.options["bf"]) == ("h264_nvenc", "0")
+    assert "passed its self-test" in said[0]
 
 
 def test_auto_changes_no_format_and_takes_nothing_for_options_of_software(
@@ -255,8 +287,40 @@ def test_gpus_and_drivers_are_read_from_what_systems_list() -> None:
     assert (
         listed_by_windows('{"Name":"NVIDIA T400","DriverVersion":"1"}', "amf")
         == listed_by_windows("", "amf")
+        == listed_by_windows("null", "amf")
+        == listed_by_windows('["Radeon", null]', "amf")
         == ""
     )
+
+
+@pytest.mark.parametrize(
+    ("visible", "name"),
+    [("0", "RTX 4090"), ("1", "RTX 3060"), ("GPU-aa", "RTX 4090"), ("-1", ""), ("MIG-aa11", ""), ("7", "")],
+)
+def test_the_gpu_that_encodes_is_the_first_visible_one(visible: str, name: str) -> None:
+    told = "0, GPU-aa11, RTX 4090, 570.86\n1, GPU-bb22, RTX 3060, 570.86\n"
+    assert first_nvidia(told, visible) == (f"{name}, driver 570.86" if name else "")
+
+
+def test_windows_is_asked_for_its_adapters_once_in_any_code_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    listing = '[{"Name":"AMD Radeon\x81 780M","DriverVersion":"32.0.1"}]'
+    asked: list[object] = []
+
+    def run(command: object, **how: Any) -> subprocess.CompletedProcess[str]:
+        asked.append(command)
+        return subprocess.CompletedProcess([], 0, listing.encode("latin-1").decode("cp1252", how["errors"]))
+
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr("pipelines.hardware.graphics_driver.subprocess.run", run)
+    for cached in (graphics_driver._hardware, graphics_driver._adapters_of_windows):
+        cached.cache_clear()
+    try:
+        assert encoder_hardware("amf") == "AMD Radeon\N{REPLACEMENT CHARACTER} 780M, driver 32.0.1"
+        assert encoder_hardware("qsv") == ""
+        assert len(asked) == 1
+    finally:
+        for cached in (graphics_driver._hardware, graphics_driver._adapters_of_windows):
+            cached.cache_clear()
 
 
 @pytest.mark.parametrize(

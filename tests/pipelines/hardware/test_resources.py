@@ -254,6 +254,36 @@ def test_where_memory_runs_out_one_worker_a_device_is_left(machine) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("build", "variables", "devices"),
+    [
+        ("", {"CUDA_VISIBLE_DEVICES": "1, 0"}, ["1", "0"]),
+        ("", {"CUDA_VISIBLE_DEVICES": "0,-1,1"}, ["0"]),  # what follows an invalid number is invisible
+        ("", {"CUDA_VISIBLE_DEVICES": "-1"}, []),
+        ("", {"CUDA_VISIBLE_DEVICES": ""}, []),
+        ("", {"CUDA_VISIBLE_DEVICES": "GPU-5a11,MIG-77b2"}, ["GPU-5a11", "MIG-77b2"]),
+        ("", {"CUDA_VISIBLE_DEVICES": "1", "HIP_VISIBLE_DEVICES": "2"}, ["1"]),
+        ("rocm", {"CUDA_VISIBLE_DEVICES": "1", "HIP_VISIBLE_DEVICES": "2,3"}, ["2", "3"]),
+        ("rocm", {"CUDA_VISIBLE_DEVICES": "1", "HIP_VISIBLE_DEVICES": ""}, ["1"]),
+        ("rocm", {"HIP_VISIBLE_DEVICES": "-1"}, []),
+    ],
+)
+def test_devices_are_those_that_variables_show_and_a_worker_sees_its_own(
+    build: str, variables: dict[str, str], devices: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(resources, "_torch_build", lambda: build)
+    assert cuda_devices() == devices
+    names = {"CUDA_VISIBLE_DEVICES", *(["HIP_VISIBLE_DEVICES"] if build else [])}
+    shared = WorkerAllocation(3, tuple(devices))
+    for number in range(3):
+        expected = dict.fromkeys(names, devices[number % len(devices)]) if devices else {}
+        assert shared.environment(number) == expected
+
+
 def test_no_devices_where_there_is_no_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr("pathlib.Path.is_dir", lambda _: False)

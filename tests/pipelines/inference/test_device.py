@@ -5,6 +5,7 @@ Also the properties of each kind of device, and the arithmetic that is used on i
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +18,7 @@ import torch
 import pipelines.hardware.resources as resources
 import pipelines.inference.arithmetic_trial as arithmetic_trial
 import pipelines.planner.precision_choice as precision_choice
-from models.errors import UsageError
+from models.errors import NoMemoryError, UsageError, VerificationError
 from pipelines.inference import device
 from pipelines.inference.arithmetic_trial import try_arithmetic
 from pipelines.inference.cuda.transfer_ring import StreamAccelerator, TransferRing
@@ -150,6 +151,20 @@ def test_the_usual_arithmetic_stays_unless_another_is_right_and_clearly_faster()
     assert choose_arithmetic([]) is None
 
 
+def test_times_that_are_equal_missing_or_endless_choose_the_usual_arithmetic_or_what_is_left() -> None:
+    """Case 93."""
+    usual, other, exact = AS_CPU
+    for seconds in (0.1, math.inf):
+        assert choose_arithmetic([replace(t, seconds=seconds) for t in AS_CPU]) == replace(
+            usual, seconds=seconds
+        )
+    for seconds in (math.nan, 0.0, -1.0):
+        assert choose_arithmetic([replace(usual, seconds=seconds), other, exact]) == other
+        assert choose_arithmetic([usual, replace(other, seconds=seconds), exact]) == usual
+        assert choose_arithmetic([replace(t, seconds=seconds) for t in AS_CPU]) is None
+    assert choose_arithmetic([replace(usual, seconds=math.inf), other, exact]) == other
+
+
 def tiny() -> Plan:
     return plan_of(card("fast-x2"), 64, 48, 2, "yuv420p", tile=(48, 64))
 
@@ -179,6 +194,63 @@ def test_a_tile_is_compared_with_fp32_on_the_cpu_in_every_way_a_device_has(
 
     monkeypatch.setattr(arithmetic_trial, "_made", wrong)
     assert [t.decibels > 50 for t in try_arithmetic(tiny(), "cpu") if t.precision == "fp32"] == [False, True]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("cuDNN: no engine for bfloat16"),
+        NoMemoryError("memory of the device ran out"),
+        VerificationError("the network's output is not finite"),
+    ],
+)
+def test_a_combination_that_a_gpu_does_not_have_leaves_the_others(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Case 93."""
+    honest = arithmetic_trial._made
+    failing = {"bf16"}
+
+    def made(plan: Plan, where: torch.device) -> list[np.ndarray]:
+        if plan.precision in failing and plan.memory_format:
+            raise error
+        return honest(plan, where)
+
+    monkeypatch.setattr(arithmetic_trial, "_made", made)
+    trials = try_arithmetic(tiny(), "cpu")
+    assert [(t.precision, t.decibels) for t in trials] == [("bf16", 0.0)] * 2 + [("fp32", 99.0)] * 2
+    assert choose_arithmetic(trials) in trials[2:]
+    failing.add("fp32")
+    with pytest.raises(type(error), match=str(error)):
+        try_arithmetic(tiny(), "cpu")
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), NoMemoryError("ran out")])
+def test_tiles_too_large_for_a_gpu_are_left_to_the_run_which_makes_them_smaller(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Case 93."""
+
+    def timed(plan: Plan, where: torch.device) -> float:
+        raise error
+
+    monkeypatch.setattr(arithmetic_trial, "_timed", timed)
+    trials = try_arithmetic(tiny(), "cpu")
+    assert {t.seconds for t in trials} == {math.inf}
+    assert choose_arithmetic(trials) == next(t for t in trials if t.decibels >= 50)
+
+
+def test_a_tile_that_takes_long_is_timed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[int] = []
+    honest = arithmetic_trial.single_frame_window
+    monkeypatch.setattr(
+        arithmetic_trial, "single_frame_window", lambda f, c: (counted.append(f.pts), honest(f, c))[1]
+    )
+    for long, frames in ((1e9, 7), (0.0, 2)):
+        counted.clear()
+        monkeypatch.setattr(arithmetic_trial, "_LONG_SECONDS", long)
+        assert arithmetic_trial._timed(tiny(), CPU) > 0
+        assert len(counted) == frames
 
 
 def decided(
@@ -214,6 +286,8 @@ def test_what_a_gpu_computes_in_stands_in_the_plan_and_is_remembered(
     faster = [AS_CPU[0], replace(AS_CPU[1], seconds=0.1)]
     assert decided(monkeypatch, tmp_path, faster)[0] == plan, "another timing makes no other plan"
     assert decided(monkeypatch, tmp_path / "other", faster)[0].memory_format == "nchw"
+    monkeypatch.setenv("HIP_VISIBLE_DEVICES", "1")
+    assert decided(monkeypatch, tmp_path, faster)[0].memory_format == "nchw", "it may be another GPU"
     for more in ({"device": "cpu"}, {"cluster": "local:2"}):
         same, said = decided(monkeypatch, tmp_path, AS_CPU, **more)
         assert (same, said, same.id) == (tiny(), [], tiny().id)
@@ -224,6 +298,8 @@ def test_what_a_gpu_computes_in_stands_in_the_plan_and_is_remembered(
     [
         ([replace(t, decibels=20.0) for t in AS_CPU], r"the GPU's results differ too much from the CPU's \(PSNR between them at most 20.0 dB\); use --device cpu"),
         (ChildFailedError("crashed: it was ended by SIGSEGV"), "the GPU can't compute a tile: it crashed: it was ended by SIGSEGV; use --device cpu"),
+        (VerificationError("the network's output is not finite"), "the GPU can't compute a tile: the network's output is not finite; use --device cpu"),
+        (NoMemoryError("memory of the device ran out"), "the GPU can't compute a tile: memory of the device ran out; use --device cpu"),
     ],
 )  # fmt: skip
 def test_a_gpu_that_computes_something_else_is_refused(
