@@ -561,6 +561,26 @@ MUTANTS = (
         f"{_HARDWARE}::test_an_encoder_that_keeps_failing_ends_the_run_with_what_does_without_it",
     ),
     Mutant(
+        89, "a chunk of hardware is stored undecoded", "pipelines/workers/stage_threads.py",
+        "chunk_flaw(made, self._plan, self._step) if self._is_hardware", '"" if self._is_hardware',
+        f"{_HARDWARE}::test_a_driver_that_always_spoils_a_chunk_ends_the_run",
+    ),
+    Mutant(
+        89, "other pictures of hardware are stored", "pipelines/output/picture_verification.py",
+        "if frame.is_corrupt or difference is None or difference:", "if False:",
+        f"{_HARDWARE}::test_a_driver_that_always_spoils_a_chunk_ends_the_run",
+    ),
+    Mutant(
+        89, "chunks of hardware with different headers are kept", "pipelines/run/chunk_loop.py",
+        "if not self._plan.encoder.vendor or headers <= {chunk.header_sha256}:", "if True:",
+        f"{_HARDWARE}::test_a_chunk_that_can_t_be_joined_with_the_others_is_made_again",
+    ),
+    Mutant(
+        89, "a coarse quantiser of hardware counts as fine", "pipelines/settings/encoder_spec.py",
+        'return float(options.get("qp", options.get("qp_p", 0))) / highest', "return 0.0",
+        f"{_CHOICE}::test_a_coarse_quantiser_counts_as_coarse_as_the_crf_that_it_stands_for",
+    ),
+    Mutant(
         90, "a download of another hash is kept", "pipelines/storage/download.py", "if _sha256(path) == sha256.lower():", "if True:",
         f"{_DOWNLOAD}::test_a_file_of_another_hash_is_refused_and_not_kept",
     ),
@@ -1180,7 +1200,7 @@ MUTANTS = (
     ),
     Mutant(
         18, "seams are not compared with the source", "pipelines/output/picture_verification.py",
-        "    if difference:\n        raise", "    if False:\n        raise",
+        "    if difference:\n        other =", "    if False:\n        other =",
         f"{_VERIFY}::test_a_chunk_that_holds_the_pictures_of_another_is_caught_in_the_result",
     ),
     Mutant(
@@ -1350,7 +1370,7 @@ MUTANTS = (
     ),
     Mutant(
         41, "frames that are done again are counted again", "pipelines/run/chunk_loop.py",
-        "            self._frames -= count\n", "            pass\n",
+        "first result counts\n            self._frames -= count\n", "first result counts\n",
         f"{_SPANS}::test_frames_that_are_done_again_are_counted_once",
     ),
     Mutant(

@@ -1,5 +1,6 @@
 """Packets to frames and frames to packets.
 
+chunk_frames.py        frames of an encoded chunk, with their true times
 container_decoder.py   the container's own decoder, as a reference for the decoding in workers
 cut_slice.py           whether a byte stream ends inside its last slice
 decoder.py             packets -> frames

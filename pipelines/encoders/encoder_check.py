@@ -14,10 +14,11 @@ import av
 import numpy as np
 
 from models.errors import ResourceError
+from pipelines.codec.chunk_frames import chunk_frames
 from pipelines.codec.decoder import planes_as
 from pipelines.codec.encoder import encode_chunk
 from pipelines.media.cicp import ColorTags, HdrMetadata
-from pipelines.media.demuxer import open_decoder, open_memory
+from pipelines.media.demuxer import open_memory
 from pipelines.media.hdr_metadata import equal_within_units, static_metadata
 from pipelines.media.pixel_format import planar_format
 from pipelines.media.video_info import Frame
@@ -100,7 +101,7 @@ def _flaw_of_stream(
     chunk: EncodedChunk, encoder: Encoder, color: ColorTags, hdr: HdrMetadata, times: list[int]
 ) -> str:
     shown, contrasts = 0, []
-    for frame, pts in _decoded(chunk):
+    for frame, pts in chunk_frames(chunk):
         if shown >= len(times):
             return f"more than {len(times)} frames can be decoded"
         if pts != times[shown]:
@@ -169,18 +170,6 @@ def _contrast(made: np.ndarray, wanted: np.ndarray) -> float:
     """Slope of the line that gives `made` from `wanted` with the least error."""
     centred = wanted - wanted.mean()
     return float((centred * made).sum() / (centred**2).sum())
-
-
-def _decoded(chunk: EncodedChunk) -> Iterator[tuple[VideoFrame, int]]:
-    """Frames in display order, each with the true time of its packet."""
-    with open_memory(chunk.data) as container:
-        stream = container.streams.video[0]
-        decoder, number = open_decoder(stream), 0
-        for packet in container.demux(stream):
-            if packet.size:
-                packet.pts, packet.dts = chunk.pts[number], None
-                number += 1
-            yield from ((frame, frame.pts or 0) for frame in decoder.decode(packet if packet.size else None))
 
 
 def _pattern(encoder: Encoder, times: list[int]) -> Iterator[Frame]:

@@ -11,7 +11,7 @@ import av
 
 from models.errors import UsageError
 from pipelines.media.pixel_format import PixelFormat
-from pipelines.settings.encoder_spec import LAMBDA_A_STEP, PRESETS, VENDORS, encoder_name
+from pipelines.settings.encoder_spec import LAMBDA_A_STEP, PRESETS, VENDORS, VIDEOTOOLBOX_A_CRF, encoder_name
 
 __all__ = [
     "hardware_formats",
@@ -159,7 +159,7 @@ def _amf(codec: str, quantisers: list[int], pix_fmt: str) -> dict[str, str]:
 
 def _videotoolbox(codec: str, crf: float, pix_fmt: str) -> dict[str, str]:
     """crf: 0 to 51; VideoToolbox has a scale from 1 (worst) to 100."""
-    quality = min(100, max(1, round(100 - 1.8 * crf)))
+    quality = min(100, max(1, round(100 - VIDEOTOOLBOX_A_CRF * crf)))
     pixels = PixelFormat.parse(pix_fmt)
     profile = (
         "high"

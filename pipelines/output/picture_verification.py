@@ -12,18 +12,20 @@ import av
 import numpy as np
 
 from models.errors import VerificationError, counted
+from pipelines.codec.chunk_frames import chunk_frames
 from pipelines.codec.decoder import float_planes, planes_as
 from pipelines.frames.thumbnail import grid_for, kept_thumbnail, thumbnail, thumbnail_difference
 from pipelines.media.demuxer import MAX_PIXELS, open_decoder, open_source
 from pipelines.media.pixel_format import PixelFormat, planar_format
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from av.video.codeccontext import VideoCodecContext
     from av.video.stream import VideoStream
 
+    from pipelines.codec.encoder import EncodedChunk
     from pipelines.output.chunk_record import ChunkRecord
     from pipelines.plan.plan import Plan
 
@@ -31,6 +33,7 @@ __all__ = [
     "SEAM_FRAMES",
     "check_frame_content",
     "check_picture",
+    "chunk_flaw",
     "read_picture",
     "result_decoder",
     "verify_pictures",
@@ -52,24 +55,59 @@ def check_frame_content(
 
     place: position in the chunk. what: its name in messages.
     """
-    grid = grid_for(plan.width, plan.height)
-    kept = kept_thumbnail(thumbnails, place, grid)
-    if kept is None:
+    difference = _content_difference(planes, pixels, plan, thumbnails, place)
+    if difference is None:
         raise VerificationError(
             f"{what} has nothing to be compared with: the chunk's thumbnails are {len(thumbnails)} bytes;"
             " give the same command with --fresh"
         )
+    if difference:
+        other = "--encoder software" if plan.encoder.vendor else "another --model"
+        raise VerificationError(
+            f"{what} shows something else than its source (by {difference:.0f} of 255); give the same command"
+            f" with --fresh, and with {other} if that ends alike"
+        )
+
+
+def chunk_flaw(chunk: EncodedChunk, plan: Plan, step: Callable[[], None]) -> str:
+    """Decode an encoded chunk; returns how its frames differ from their source, empty if they don't.
+
+    chunk: with its thumbnails. step: called for every frame.
+    """
+    order, shown = sorted(chunk.pts), 0
+    most = 2 * plan.out_width * plan.out_height
+    try:
+        for frame, pts in chunk_frames(chunk, most_pixels=max(MAX_PIXELS, most)):
+            if shown >= len(order) or pts != order[shown]:
+                return f"its encoded frame {shown} is shown at another time, or twice"
+            pixels = planar_format(frame.format.name)
+            difference = _content_difference(planes_as(frame, pixels), pixels, plan, chunk.thumbnails, shown)
+            if frame.is_corrupt or difference is None or difference:
+                return f"the encoded frame at pts {pts} shows something else than its source"
+            shown += 1
+            step()
+    except av.error.FFmpegError as error:
+        return f"its encoded frame {shown} can't be decoded: {error.strerror}"
+    return "" if shown == len(order) else f"{shown} of its {len(order)} encoded frames can be decoded"
+
+
+def _content_difference(
+    planes: Sequence[np.ndarray], pixels: PixelFormat, plan: Plan, thumbnails: bytes, place: int
+) -> float | None:
+    """Return by how much a frame shows something other than its source, 0 if it shows the same.
+
+    None if there is no thumbnail of its source.
+    """
+    grid = grid_for(plan.width, plan.height)
+    kept = kept_thumbnail(thumbnails, place, grid)
+    if kept is None:
+        return None
     own, texture = kept
     is_clipped = plan.pixels.is_float and not pixels.is_float
     shown = thumbnail(planes, pixels, plan.out_color, grid, plan.luma_matrix)
-    difference = thumbnail_difference(
+    return thumbnail_difference(
         shown, own, texture=texture, is_clipped=is_clipped, coarseness=plan.encoder.coarseness
     )
-    if difference:
-        raise VerificationError(
-            f"{what} shows something else than its source (by {difference:.0f} of 255); give the same command"
-            " with --fresh, and with another --model if that ends alike"
-        )
 
 
 def verify_pictures(folder: Path, plan: Plan, records: Sequence[ChunkRecord], *, full: bool) -> int:

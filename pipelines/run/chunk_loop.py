@@ -19,7 +19,14 @@ from pipelines.plan.events import Advanced, ChunkFinished, Event, Note, Planned
 from pipelines.plan.plan import Plan
 from pipelines.planner.plan_builder import cut_otherwise, with_smaller_tiles
 from pipelines.planner.video_planner import plan_video
-from pipelines.pool.interface import Done, NoneAdmittedError, WorkerLost, WorkerRejected, WorkItem
+from pipelines.pool.interface import (
+    ATTEMPTS,
+    Done,
+    NoneAdmittedError,
+    WorkerLost,
+    WorkerRejected,
+    WorkItem,
+)
 from pipelines.probe.frame_times import count
 from pipelines.run.chunk_tasks import SpanRun
 from pipelines.run.crf_search import SAMPLES, find_crf
@@ -162,6 +169,8 @@ class _ChunkLoop:
         self._partly: dict[int, int] = {}
         """Span -> finished frames of its unfinished chunks."""
         self._ends = False
+        self._rejected = 0
+        """Chunks with another header than the others."""
 
     def run(self) -> Generator[Event, None, MadeChunks]:
         """Make the chunks that are not recorded yet. Raises Interrupted if it was stopped before."""
@@ -271,11 +280,31 @@ class _ChunkLoop:
             # made again with the other unfinished chunks of a lost worker; the first result counts
             self._frames -= count
             return
+        if self._has_another_header(chunk):
+            self._frames -= count
+            yield Note(f"chunk {chunk.index} has another header than the others; it is made again")
+            return
         self._records[chunk.index] = self._journal.commit(self._plan.id, chunk)
         self._made += count
         yield ChunkFinished(chunk.index, len(self._records), len(chunks), count, item.worker, item.host)
         # Its decoder may feed more chunks, possibly the whole film; chunks that were begun are made again.
         self._ends = self._execution.is_stopped and len(self._plan.spans[item.key].chunks) > 1
+
+    def _has_another_header(self, chunk: EncodedChunk) -> bool:
+        """Whether a chunk of a hardware encoder can't be joined with the others, and has to be made again.
+
+        Raises ResourceError if that happens too often.
+        """
+        headers = {record.header_sha256 for record in self._records.values()}
+        if not self._plan.encoder.vendor or headers <= {chunk.header_sha256}:
+            return False
+        self._rejected += 1
+        if self._rejected >= ATTEMPTS:
+            raise ResourceError(
+                f"chunk {chunk.index}: the encoder wrote another header than for other chunks, as"
+                f" {self._rejected} times in this run"
+            )
+        return True
 
 
 def _until_stop(plan: Plan, partly: Mapping[int, int], done: Container[int]) -> int:

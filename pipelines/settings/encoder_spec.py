@@ -17,6 +17,7 @@ __all__ = [
     "PRESETS",
     "SOFTWARE_ENCODERS",
     "VENDORS",
+    "VIDEOTOOLBOX_A_CRF",
     "Encoder",
     "encoder_name",
     "highest_crf",
@@ -76,6 +77,8 @@ PICTURE_ENCODERS = {
 
 LAMBDA_A_STEP = 118
 """FF_QP2LAMBDA of libavutil/avutil.h."""
+VIDEOTOOLBOX_A_CRF = 1.8
+"""Steps of VideoToolbox's quality, from 100 (best) to 1, per CRF."""
 
 PACKED = {
     ("png", "gbrp"): "rgb24", ("png", "gbrap"): "rgba", ("png", "gbrp16le"): "rgb48be", ("png",
@@ -180,8 +183,20 @@ class Encoder:
     @property
     def coarseness(self) -> float:
         """How far the CRF is in its coarsest range, 0 to 1: detail is lost there, and motion may lag."""
-        share = float(self.options.get("crf", 0)) / _HIGHEST_CRF.get(self.codec, 51)
-        return min(1.0, max(0.0, (share - _COARSE_FROM) / (_COARSEST_FROM - _COARSE_FROM)))
+        return min(1.0, max(0.0, (self._crf_share - _COARSE_FROM) / (_COARSEST_FROM - _COARSE_FROM)))
+
+    @property
+    def _crf_share(self) -> float:
+        """The CRF as a share of the largest; for hardware, from its constant quantiser."""
+        options, highest = self.options, 255 if self.codec == "av1" else 51
+        global_quality = float(options.get("global_quality", 0)) / LAMBDA_A_STEP
+        if self.vendor == "videotoolbox":
+            return (100 - global_quality) / (VIDEOTOOLBOX_A_CRF * 51)
+        if self.vendor == "qsv":
+            return global_quality / highest
+        if self.vendor:
+            return float(options.get("qp", options.get("qp_p", 0))) / highest
+        return float(options.get("crf", 0)) / _HIGHEST_CRF.get(self.codec, 51)
 
     @property
     def vendor(self) -> str:

@@ -14,6 +14,7 @@ from models.errors import ResourceError, VerificationError
 from pipelines.codec.dynamic_metadata import first_metadata_mismatch
 from pipelines.codec.encoder import EncodedChunk, encode_chunk, stream_facts
 from pipelines.media.video_info import Frame
+from pipelines.output.picture_verification import chunk_flaw
 from pipelines.pool.malloc import give_back_memory
 from pipelines.workers.frame_order_check import FrameOrderCheck
 
@@ -130,7 +131,8 @@ class ChunkInProgress:
         self._witness = FrameOrderCheck(plan)
         self._corrupt = 0
         self._is_hardware, self._codec = bool(plan.encoder.vendor), plan.encoder.codec
-        self.encoding = _EncoderThread(chunk.index, plan, after, step)
+        self._plan, self._step = plan, step
+        self.encoding = _EncoderThread(chunk.index, plan, after, step, self._completed)
 
     def witness(self, decoded: Frame, filtered: Frame, upscaled: Frame) -> None:
         """Add the next frame as decoded, as given to the networks (both upright), and its result."""
@@ -150,9 +152,12 @@ class ChunkInProgress:
         differ from those of the input.
         """
         try:
-            encoded = self.encoding.outcome()
+            return self.encoding.outcome()
         finally:
             give_back_memory()
+
+    def _completed(self, encoded: EncodedChunk) -> EncodedChunk:
+        """Check an encoded chunk and add what is known of its frames; called in the encoder's thread."""
         made = replace(
             encoded,
             thumbnails=self._witness.thumbnails,
@@ -174,7 +179,8 @@ class ChunkInProgress:
         wrong = first_metadata_mismatch(made, self._codec) if made.dynamic_hdr else None
         if wrong is not None:
             return f"the frame at pts {wrong} has not its own HDR10+ or Dolby Vision metadata"
-        return ""
+        # Drivers repeat and swap frames, which timestamps don't show; software encoders don't.
+        return chunk_flaw(made, self._plan, self._step) if self._is_hardware else ""
 
     def abandon(self) -> None:
         """End the encoder after a failure elsewhere."""
@@ -187,8 +193,15 @@ class _EncoderThread:
     """The encoder of one chunk in a separate thread."""
 
     def __init__(
-        self, index: int, plan: Plan, after: threading.Thread | None, step: Callable[[], None]
+        self,
+        index: int,
+        plan: Plan,
+        after: threading.Thread | None,
+        step: Callable[[], None],
+        completed: Callable[[EncodedChunk], EncodedChunk],
     ) -> None:
+        """completed: called with the encoded chunk; returns the outcome."""
+        self._completed = completed
         self._queue: queue.Queue[Any] = queue.Queue(maxsize=_AHEAD)
         self._outcome: list[EncodedChunk | BaseException] = []
         self.thread = threading.Thread(target=self._run, args=(index, plan, after, step), daemon=True)
@@ -199,7 +212,8 @@ class _EncoderThread:
             if after is not None:
                 after.join()
             frames = iter(self._queue.get, _END)
-            self._outcome.append(encode_chunk(frames, index, plan.encoder, step=step, **stream_facts(plan)))
+            made = encode_chunk(frames, index, plan.encoder, step=step, **stream_facts(plan))
+            self._outcome.append(self._completed(made))
         except BaseException as error:  # noqa: BLE001 - raised again by `outcome`
             self._outcome.append(error)
 

@@ -318,8 +318,8 @@ CASES = {
             "A self-test finds this before the encoder is used, once per driver. A software encoder is used instead; if the hardware encoder was named: exit 2.",
         ),
         89: (
-            "A hardware encoder fails during a run, has no free session, or leaves out tags, siting or HDR metadata.",
-            "After a failure, the chunk is tried twice more, then the run stops and suggests `--encoder software`. Workers wait for a free session. Missing metadata is written into the stream.",
+            "A hardware encoder fails or spoils frames during a run, has no free session, or leaves out tags, siting or HDR metadata.",
+            "Every chunk is decoded and compared with its source where it was made. After a failure, it is tried twice more, then the run stops and suggests `--encoder software`. Workers wait for a free session. Missing metadata is written into the stream.",
         ),
     },
     "Devices": {

@@ -59,6 +59,23 @@ def test_every_option_and_value_stands_in_ffmpeg_s_own_table(codec: str, vendor:
 
 
 @pytest.mark.parametrize(
+    ("codec", "software"), [("h264", "libx264"), ("hevc", "libx265"), ("av1", "libsvtav1")]
+)
+@pytest.mark.parametrize("vendor", [*VENDORS])
+def test_a_coarse_quantiser_counts_as_coarse_as_the_crf_that_it_stands_for(
+    codec: str, software: str, vendor: str
+) -> None:
+    """Case 89."""
+    if (codec, vendor) == ("av1", "videotoolbox"):
+        pytest.skip("VideoToolbox does not encode AV1")
+    for crf in (18, 36, 40, 48):
+        options = hardware_options(codec, vendor, preset="balanced", crf=crf, pix_fmt="yuv420p")
+        hardware = Encoder(codec, f"{codec}_{vendor}", 128, 96, "yuv420p", options)
+        wanted = Encoder(codec, software, 128, 96, "yuv420p", {"crf": str(crf)}).coarseness
+        assert hardware.coarseness == pytest.approx(wanted, abs=0.1)
+
+
+@pytest.mark.parametrize(
     ("codec", "vendor", "source", "made", "fed"),
     [
         ("hevc", "nvenc", "yuv420p10le", "yuv420p10le", "p010le"), ("hevc", "nvenc", "yuv422p10le", "yuv422p10le", "p210le"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 import pipelines.planner.video_planner as planner
 from models.errors import ResourceError, UsageError
-from pipelines.codec.encoder import EncodedChunk
+from pipelines.codec.encoder import EncodedChunk, encode_chunk
 from tests import media
 from tests.helpers.inline import H264, finished_of, planned_of, upscaled
 from tests.helpers.stand_in_encoders import made_stand_in
@@ -58,6 +59,65 @@ def test_an_encoder_that_keeps_failing_ends_the_run_with_what_does_without_it(
         ResourceError,
         match=r"chunk 1: the encoder gave .* packets .*--encoder software --fresh does without it",
     ):
+        upscaled(source, tmp_path / "out.mp4", **{**H264, "preset": "balanced"}, chunk_seconds=0.25)
+
+
+def _wrong(way: str, frames: Any, index: int, *given: Any, **named: Any) -> EncodedChunk:
+    """A chunk as a driver may spoil it."""
+    if way in {"repeat", "swap"}:
+        frames = list(frames)
+        before, after = frames[1], frames[2]
+        frames[1] = replace(before, planes=after.planes)
+        if way == "swap":
+            frames[2] = replace(after, planes=before.planes)
+    made = encode_chunk(frames, index, *given, **named)
+    if way == "header":
+        return replace(made, header_sha256="another")
+    if way == "cut":
+        return replace(made, data=made.data[:-400])
+    return made
+
+
+_SAID = {
+    "repeat": "shows something else than its source",
+    "swap": "shows something else than its source",
+    "header": "another header than",
+    "cut": "encoded frame",
+}
+
+
+def test_a_chunk_that_can_t_be_joined_with_the_others_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Case 89."""
+    tries = Counter[int]()
+
+    def once(frames: Any, index: int, *given: Any, **named: Any) -> EncodedChunk:
+        tries[index] += 1
+        return _wrong("header" if index == 1 and tries[1] == 1 else "", frames, index, *given, **named)
+
+    source = media.write(tmp_path / "film.mp4", FILM)
+    options = {**H264, "preset": "balanced", "chunk_seconds": 0.25}
+    upscaled(source, tmp_path / "right.mp4", **options)
+    monkeypatch.setattr("pipelines.workers.stage_threads.encode_chunk", once)
+    events = upscaled(source, tmp_path / "out.mp4", **options)
+    assert tries[1] == 2
+    assert finished_of(events).frames == 12
+    assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "right.mp4").read_bytes()
+
+
+@pytest.mark.parametrize("way", _SAID)
+def test_a_driver_that_always_spoils_a_chunk_ends_the_run(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Case 89."""
+
+    def always(frames: Any, index: int, *given: Any, **named: Any) -> EncodedChunk:
+        return _wrong(way if index == 1 else "", frames, index, *given, **named)
+
+    monkeypatch.setattr("pipelines.workers.stage_threads.encode_chunk", always)
+    source = media.write(tmp_path / "film.mp4", FILM)
+    with pytest.raises(ResourceError, match=f"chunk 1: .*{_SAID[way]}.*--encoder software --fresh does"):
         upscaled(source, tmp_path / "out.mp4", **{**H264, "preset": "balanced"}, chunk_seconds=0.25)
 
 
