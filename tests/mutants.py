@@ -1535,7 +1535,7 @@ MUTANTS = (
     ),
     Mutant(
         42, "the range of integers ends at what the frames have", "pipelines/model_files/quantization.py",
-        "torch.maximum(_USUAL * usual, _EXTREME * extreme)", "_USUAL * usual",
+        "torch.maximum(_USUAL * highest, _EXTREME * extreme[name])", "_USUAL * highest",
         "tests/pipelines/model_files/test_quantization.py::test_the_integer_range_has_room_for_edges_sharper_than_any_in_the_frames",
     ),
     Mutant(
@@ -1551,7 +1551,7 @@ MUTANTS = (
     Mutant(
         22, "layers are fitted to any part of a picture", "pipelines/model_files/quantization.py",
         "divmod(int(means.argmax())", "divmod(int(means.argmin())",
-        "tests/pipelines/model_files/test_quantization.py::test_the_sharpest_part_of_a_picture_is_used",
+        "tests/pipelines/model_files/test_quantization.py::test_layers_are_rounded_with_the_sharpest_part_of_a_picture",
     ),
     Mutant(
         42, "weights of a kernel are rounded each for itself", "models/layers/unit_rounding.py",

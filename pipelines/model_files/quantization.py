@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from models.network import LoadedNetwork
     from pipelines.frames.sample_values import SampleValues
 
+_T = TypeVar("_T")
+
 __all__ = [
     "add_integers",
     "calibration_frames",
@@ -55,14 +57,13 @@ __all__ = [
 ]
 
 
-_USUAL, _EXTREME = 0.86, 0.42
+_USUAL, _EXTREME = 0.9, 0.42
 """Shares of the highest activation on the frames, and of that on black and white noise, that the integer
-range covers at least. Rounding everywhere costs more than clipping a few; the sharpest image of Urban100
-reaches about half of the latter."""
-_FRAMES = 96
-"""Most frames that layers are rounded with."""
-_SIDE_PX = 128
-"""Side of the part of a frame that is used, the sharpest one."""
+range covers at least. Rounding everywhere costs more than clipping a few."""
+_FRAMES, _FRAME_PX = 640, 384
+"""Most frames that ranges are found with, and their longest side."""
+_PARTS, _PART_PX = 96, 128
+"""Most frames that layers are rounded with, and the side of the part that is used, the sharpest one."""
 _STEP_PX = 32
 """Distance of the parts that are compared."""
 _PLACES = 1500
@@ -77,10 +78,10 @@ def quantize(network: nn.Module, frames: Sequence[SampleValues], *, seed: int = 
     For a `Compact`, its integer layers, as read by `models.layers.int8.read_layers`. For a `Restoring`, with
     weights that depend on the level, only activation units (`models.layers.unit_rounding`).
 
-    frames: 8-bit, one each, all of one size. Raises UsageError for other networks.
+    frames: 8-bit, one each, of any sizes. Raises UsageError for other networks.
     """
     if isinstance(network, Restoring):
-        codes = torch.cat([packed_codes(frame) for frame in frames])
+        codes = [packed_codes(frame) for frame in frames]
         return {
             f"{name}.{layer}": unit
             for name, (level, detail) in network.sets.items()
@@ -105,28 +106,39 @@ def with_integer_layers(network: LoadedNetwork, found: Mapping[str, Tensor]) -> 
 
 
 @torch.inference_mode()
-def hidden_units(network: Compact, codes: Tensor) -> dict[str, Tensor]:
+def hidden_units(network: Compact, frames: Iterable[Tensor]) -> dict[str, Tensor]:
     """Activation units (C,) of each hidden layer, by name.
 
-    codes: (B,6,H,W), limited range. 255 units are a share of the highest activation on these, or of the
-    highest on black and white noise if that is larger: edges that clip much are visible, rounding is not.
+    frames: packed codes (B,6,H,W), limited range. 255 units are a share of the highest activation on these,
+    or of the highest on black and white noise if that is larger: edges that clip much are visible, rounding
+    is not.
     """
-    offsets, spans = (x.reshape(-1, 1, 1) for x in code_ranges(full=False))
-    seen, found = (torch.cat([codes, _extremes(codes.shape[-1])]) - offsets) / spans, {}
-    layers = network.integer_layers
-    for name in ["head", *(name for name in layers if name.startswith("body"))]:
-        layer = layers.get(name, network.head)
-        seen = layer(seen).relu_()
-        usual, extreme = (part.amax((0, 2, 3)) for part in (seen[: len(codes)], seen[len(codes) :]))
-        highest = torch.maximum(_USUAL * usual, _EXTREME * extreme)
+    extreme, usual = _highest(network, _extremes()), dict[str, Tensor]()
+    for frame in frames:
+        for name, highest in _highest(network, frame).items():
+            usual[name] = torch.maximum(usual.get(name, highest), highest)
+    found = {}
+    for name, highest in usual.items():
+        covered = torch.maximum(_USUAL * highest, _EXTREME * extreme[name])
         # Rarely active channels get units that are not much smaller than others.
-        found[name] = highest.clamp_min(float(highest.median()) / 16).clamp_min(1e-6) / 255
+        found[name] = covered.clamp_min(float(covered.median()) / 16).clamp_min(1e-6) / 255
     return found
 
 
-def _extremes(side: int) -> Tensor:
-    """Packed codes (8,6,side,side) with random black and white luma, or random saturated chroma."""
-    generator = torch.Generator().manual_seed(0)
+def _highest(network: Compact, codes: Tensor) -> dict[str, Tensor]:
+    """Highest activations (C,) of each hidden layer, by name."""
+    offsets, spans = (x.reshape(-1, 1, 1) for x in code_ranges(full=False))
+    seen, found = (codes - offsets) / spans, {}
+    layers = network.integer_layers
+    for name in ["head", *(name for name in layers if name.startswith("body"))]:
+        seen = layers.get(name, network.head)(seen).relu_()
+        found[name] = seen.amax((0, 2, 3))
+    return found
+
+
+def _extremes() -> Tensor:
+    """Packed codes (8,6,H,W) with random black and white luma, or random saturated chroma."""
+    generator, side = torch.Generator().manual_seed(0), _PART_PX // 2
     codes = torch.where(torch.rand(8, CHANNELS, side, side, generator=generator) < 0.5, 16.0, 235.0)
     codes[:4, 4:] = 128
     codes[4:, :4] = 126
@@ -145,8 +157,8 @@ def _quantized(network: Compact, frames: Sequence[SampleValues], seed: int) -> d
         found.update({f"{name}.{part}": tensor for part, tensor in layer.items()})
 
     with torch.inference_mode():
-        codes = torch.cat([packed_codes(frame) for frame in frames])
-        units = hidden_units(network, codes)
+        units = hidden_units(network, [packed_codes(frame) for frame in frames])
+        codes = torch.cat([packed_codes(part) for part in _sharpest_parts(frames)])
         head, shape, unit = network.head, (-1, 1, 1), units["head"]
         for full in (True, False):
             offsets, spans = (x.reshape(shape) for x in code_ranges(full=full))
@@ -290,39 +302,51 @@ def _run(layer: dict[str, Tensor], seen: Tensor) -> Tensor:
 
 
 def calibration_frames(sources: Iterable[Path], scale: int) -> list[SampleValues]:
-    """The sharpest parts of images and of a few frames of each video, evenly spread over all files.
+    """Images and a few frames of each video, evenly spread over all files, of large ones the sharpest part.
 
     They are first downscaled by the network's scale, which makes them as sharp as the sharpest inputs, so
     that edges fit into the range of integers and are not softened. Raises UsageError if none is large enough.
     """
-    infos = [probe(path) for path in find_inputs(sources)]
-    infos = infos[:: max(1, len(infos) // _FRAMES)]
+    infos = [probe(path) for path in _evenly(find_inputs(sources), _FRAMES)]
     frames: list[SampleValues] = []
     for info in infos:
         reader, count = VideoReader(info), info.frame_count
-        if min(reader.width, reader.height) < _SIDE_PX * scale:
+        if min(reader.width, reader.height) < _PART_PX * scale:
             continue
         wanted = 1 if info.is_picture else max(1, min(count, _FRAMES // len(infos)))
         places = [(n * count // wanted, n * count // wanted + 1) for n in range(wanted)]
         taken = [next(reader.frames())] if info.is_picture else [f for _, f in frames_at(info, places)]
-        for frame in taken:
-            codes = _shrunk(reader.codes(frame), scale)
-            frames.append(codes.crop(*_sharpest_place(codes.luma), _SIDE_PX, _SIDE_PX))
+        frames += [_sharpest_part(_shrunk(reader.codes(frame), scale), _FRAME_PX) for frame in taken]
     if not frames:
         raise UsageError(
-            f"{', '.join(map(str, sources))}: no picture and no video of {_SIDE_PX * scale} pixels or more on"
+            f"{', '.join(map(str, sources))}: no picture and no video of {_PART_PX * scale} pixels or more on"
             " either side"
         )
-    return frames[:: max(1, len(frames) // _FRAMES)][:_FRAMES]
+    return _evenly(frames, _FRAMES)
 
 
-def _sharpest_place(luma: np.ndarray) -> tuple[int, int]:
-    """Top and left of the part of (1,H,W) luma with the largest mean square of differences."""
-    values = torch.from_numpy(luma[:1]).double()
+def _evenly(items: Sequence[_T], most: int) -> list[_T]:
+    """At most that many, evenly spread."""
+    count = min(most, len(items))
+    return [items[n * len(items) // count] for n in range(count)]
+
+
+def _sharpest_parts(frames: Sequence[SampleValues]) -> list[SampleValues]:
+    """Parts of one size for rounding layers."""
+    taken = _evenly(frames, _PARTS)
+    side = min(_PART_PX, *(min(frame.luma.shape[-2:]) for frame in taken))
+    return [_sharpest_part(frame, side) for frame in taken]
+
+
+def _sharpest_part(frame: SampleValues, side: int) -> SampleValues:
+    """The part of a frame, at most `side` high and wide, with the largest mean square of differences."""
+    height, width = (min(side, length) for length in frame.luma.shape[-2:])
+    values = torch.from_numpy(frame.luma[:1]).double()
     steps = values.diff(dim=1)[..., :-1].square() + values.diff(dim=2)[:, :-1].square()
-    means = F.avg_pool2d(steps, _SIDE_PX - 1, _STEP_PX)[0]
+    means = F.avg_pool2d(steps, (height - 1, width - 1), _STEP_PX)[0]
     row, column = divmod(int(means.argmax()), means.shape[1])
-    return row * _STEP_PX, column * _STEP_PX
+    part = frame.crop(row * _STEP_PX, column * _STEP_PX, height, width)
+    return replace(part, luma=part.luma.copy(), chroma=part.chroma.copy())
 
 
 def _shrunk(codes: SampleValues, scale: int) -> SampleValues:

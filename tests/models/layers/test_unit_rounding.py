@@ -22,7 +22,7 @@ from tests.pipelines.model_files.test_quantization import error
 
 
 def units_of(made) -> dict[str, torch.Tensor]:
-    return hidden_units(made, torch.cat([packed_codes(frame) for frame in pictures()]))
+    return hidden_units(made, [packed_codes(frame) for frame in pictures()])
 
 
 def test_they_have_the_shapes_of_layers_on_integers() -> None:

@@ -22,6 +22,7 @@ from pipelines.frames.sample_values import SampleValues, to_values
 from pipelines.model_files.card_writer import NetworkFacts, export
 from pipelines.model_files.quantization import (
     _rounded,
+    _sharpest_parts,
     add_integers,
     calibration_frames,
     quantize,
@@ -159,10 +160,12 @@ def test_the_residual_is_neither_smaller_nor_larger_than_the_float_networks(
     assert (strength(quantize(made, frames), made, frames) - 1).abs().mean() < 0.01
 
 
-def test_the_sharpest_part_of_a_picture_is_used(tmp_path: Path) -> None:
+def test_layers_are_rounded_with_the_sharpest_part_of_a_picture(tmp_path: Path) -> None:
     picture = np.full((640, 640, 3), 90, np.uint8)
     picture[320:, :320] = np.random.default_rng(0).integers(0, 256, (80, 80, 1)).repeat(4, 0).repeat(4, 1)
     Image.fromarray(picture).save(tmp_path / "picture.png")
     (frame,) = calibration_frames([tmp_path / "picture.png"], 2)
-    assert frame.luma.shape == (1, 128, 128)
-    assert frame.luma.std() > 30
+    assert frame.luma.shape == (1, 320, 320)
+    (part,) = _sharpest_parts([frame])
+    assert part.luma.shape == (1, 128, 128)
+    assert part.luma.std() > 30
