@@ -232,7 +232,11 @@ def _of_times(info: VideoInfo, plan: Plan, *, moved: bool) -> list[str]:
     fits = (
         plan.encoder.codec in {"h264", "hevc", "av1"} and not moved and not incompatible_streams(info, "mp4")
     )
-    remedy = "; name an output that ends in .mp4 to keep every tick" if fits else ""
+    remedy = (
+        "; an output that ends in .mp4 keeps every tick (for a folder, --output-template '{stem}.mp4')"
+        if fits
+        else ""
+    )
     return [f"Matroska keeps times to 1 ms{remedy}"]
 
 

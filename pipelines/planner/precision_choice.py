@@ -123,7 +123,9 @@ def _suits_int8(settings: RunSettings, plan: Plan) -> bool:
 def _said_of_integers(settings: RunSettings, plan: Plan) -> list[str]:
     """The message about 8-bit integers for a CPU with 8-bit dot products: their cost, or how to use them."""
     if plan.precision == "int8":
-        return [f"computed on 8-bit integers, which cost {_cost(plan)} of PSNR; --precision fp32 costs none"]
+        is_small = max(card.int8_cost_db or 0 for card in _computed(plan)) <= _MOST_COST_DB
+        loss = f"{_cost(plan)} of PSNR{' (too small to see)' if is_small else ''}"
+        return [f"computed on 8-bit integers: faster, at a loss of {loss}; --precision fp32 avoids it"]
     if (
         settings.precision != "auto"
         or settings.cluster is not None

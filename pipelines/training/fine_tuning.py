@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from models.catalog.loader import load_network
 from models.catalog.lookup import find_cards
-from models.errors import Interrupted, UsageError
+from models.errors import Interrupted, UsageError, counted
 from pipelines.datasets.batch_loader import BatchSettings
 from pipelines.datasets.builder import make_dataset
 from pipelines.datasets.crop_selection import CropSettings
 from pipelines.datasets.degradation import DegradeSettings
-from pipelines.datasets.events import DatasetDone
+from pipelines.datasets.events import DatasetDone, few_pairs
 from pipelines.datasets.recompression import coding_of
 from pipelines.datasets.settings import DatasetSettings
 from pipelines.datasets.shards import Shards
@@ -83,6 +83,8 @@ def tune(
     if not options.get("resume", False):
         refuse_existing_training(target / "run")  # before minutes are spent on the data
     data = target / "data"
+    if not begun and (note := _few_frames(video, _data_settings(video, card))) is not None:
+        yield note
     minutes = f"{options['minutes']:g} min" if options.get("minutes") else "as long as it began with"
     yield Note(f"first pairs are made of the whole film; after that it trains for {minutes}")
     stop = options.get("stop")
@@ -102,6 +104,18 @@ def tune(
         if isinstance(event, Trained):
             weights = event.weights
     yield _judge(card, Path(weights), data, target, least_gain_db)
+
+
+def _few_frames(video: str | Path, settings: DatasetSettings) -> Note | None:
+    """A note if a film is too short to give enough pairs, before time is spent on them."""
+    info = probe(video)
+    most = info.frame_count // settings.every_frames * settings.crops.per_frame
+    if few_pairs(most) is None:
+        return None
+    return Note(
+        f"{video}: {counted(info.frame_count, 'frame')} give at most {counted(most, 'pair')}, which are few:"
+        " expect a network that is no better; a longer film has more"
+    )
 
 
 def _card(init: str) -> Card:

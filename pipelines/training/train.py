@@ -100,6 +100,8 @@ def train(
     run = Trainer(settings, [Path(d) for d in data], Path(folder), torch.device(device))
     run.state.length = begun or run.state.length
     yield from run.resume(minutes)
+    if run.state.step >= run.settings.steps:
+        yield Note(f"{folder}: this training has ended; more --minutes or steps would continue it")
     if (note := few_pairs(run.train_pairs, options.get("more_pairs", ""))) is not None:
         yield note
     yield from run.steps(stop or (lambda: False))
@@ -112,5 +114,6 @@ def refuse_existing_training(folder: str | Path) -> None:
     begun = next((path for path in paths if path.is_file() and path.stat().st_size), None)
     if begun is not None:
         raise UsageError(
-            f"{begun}: training in this folder was begun before; give --resume, or another folder (-o)"
+            f"{begun}: this folder holds a training; give --resume to continue it (with more --minutes if it"
+            " has ended), or another folder (-o)"
         )

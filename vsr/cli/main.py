@@ -170,6 +170,10 @@ _NEARLY = 0.85
 """Least similarity of an option that is probably a typing error, as measured by `difflib`."""
 
 
+_SIMILAR = 0.72
+"""The same, of an option that is worth suggesting; --frames is 0.71 like --rate."""
+
+
 def _with_closest(error: click.ClickException, given: list[str]) -> click.ClickException:
     """Suggest only the option closest to an unknown one; click would list all similar ones alphabetically.
 
@@ -196,7 +200,7 @@ def _with_closest(error: click.ClickException, given: list[str]) -> click.ClickE
             text = f"No such option {error.option_name!r}: `vsr run` has it; leave it out here"
             return click.UsageError(text, error.ctx)
     if isinstance(error, click.NoSuchOption) and error.possibilities:
-        closest = difflib.get_close_matches(error.option_name, error.possibilities, n=1)
+        closest = difflib.get_close_matches(error.option_name, error.possibilities, n=1, cutoff=_SIMILAR)
         return click.NoSuchOption(error.option_name, possibilities=closest, ctx=error.ctx)
     return error
 

@@ -343,12 +343,14 @@ def read_options(kind: type[Any], config: Path | None, changes: tuple[str, ...])
     return read_settings(kind, config, overrides)
 
 
-def show_events(events: Iterable[Any], *, as_json: bool, signals: Signals | None = None) -> None:
-    """Show events as they arrive."""
+def show_events(
+    events: Iterable[Any], *, as_json: bool, signals: Signals | None = None, advises: bool = True
+) -> None:
+    """Show events as they arrive. advises: of a `TerminalView`."""
     from models.errors import Interrupted
     from vsr.views.training_view import JsonView, TerminalView
 
-    view: Any = JsonView() if as_json else TerminalView()
+    view: Any = JsonView() if as_json else TerminalView(advises=advises)
     try:
         for event in events:
             view.show(event)

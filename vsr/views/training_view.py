@@ -40,7 +40,9 @@ class JsonView:
 class TerminalView:
     """A bar on standard error, and lines for important events."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, advises: bool = True) -> None:
+        """advises: say what to try if a network turns out worse than the one that comes with vsr."""
+        self._advises = advises
         self._bar: tqdm[Any] | None = None
         self._unit = ""
         self._drawn: dict[type, Callable[[Any], None]] = {
@@ -60,7 +62,7 @@ class TerminalView:
                 + (
                     f"kept; use it with --model {e.weights}"
                     if e.kept
-                    else f"not worth keeping; nothing was kept; use --model {e.original}"
+                    else f"not worth keeping; use --model {e.original}, or fine-tune on a longer film"
                 )
             ),
         }
@@ -105,7 +107,7 @@ class TerminalView:
             f"{event.weights}: weights of step {event.step}, {_gains(event.scores)}{_beside(event)},"
             f" {event.seconds / 60:.1f} minutes in steps"
         )
-        if event.over_shipped is not None and event.over_shipped <= 0:
+        if self._advises and event.over_shipped is not None and event.over_shipped <= 0:
             self._line(_advice(event))
 
     def _stepped(self, event: Stepped) -> None:

@@ -940,7 +940,7 @@ def test_a_remedy_for_rounded_times_is_named_only_where_every_track_fits(tmp_pat
         output.close()
         notes = plan_video(source, tmp_path / "out.mkv", run_settings(**H264)).info.notes
         (said,) = [note for note in notes if "keeps times to 1 ms" in note]
-        assert ("name an output that ends in .mp4" in said) == fits
+        assert ("an output that ends in .mp4" in said) == fits
 
 
 # --- parts

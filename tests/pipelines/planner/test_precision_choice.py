@@ -106,9 +106,11 @@ def test_the_plan_says_what_integers_cost_or_how_to_have_them(chosen, film: Path
         chosen(source, notes=notes, **options)
         return "; ".join(note for note in notes if note.startswith("computed"))
 
-    assert said(film, cost_db=0.04).startswith("computed on 8-bit integers, which cost 0.040 dB of PSNR")
+    assert said(film, cost_db=0.04).startswith(
+        "computed on 8-bit integers: faster, at a loss of 0.040 dB of PSNR (too small to see);"
+    )
     twice = said(film, cost_db=0.04, target=TargetSettings(scale=4))
-    assert twice.startswith("computed on 8-bit integers, which cost up to 0.080 dB of PSNR")
+    assert twice.startswith("computed on 8-bit integers: faster, at a loss of up to 0.080 dB of PSNR")
     floats = "computed in floats; "
     assert said(film, cost_db=0.06) == f"{floats}--precision int8 is faster, and would cost 0.060 dB of PSNR"
     assert said(film, precision="fp32") == said(film, cpu="") == said(film, model="lanczos") == ""

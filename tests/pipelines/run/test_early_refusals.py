@@ -142,7 +142,7 @@ def test_a_page_that_is_no_preview_s_is_refused_before_the_film_is_read(
 def test_a_training_that_was_begun_is_refused_before_pairs_are_made(tmp_path: Path) -> None:
     (tmp_path / "tuned" / "run").mkdir(parents=True)
     (tmp_path / "tuned" / "run" / "log.jsonl").write_text("{}")
-    with pytest.raises(UsageError, match="begun before; give --resume"):
+    with pytest.raises(UsageError, match="this folder holds a training; give --resume"):
         next(tune(tmp_path / "no film at all", tmp_path / "tuned"))
 
 

@@ -431,8 +431,6 @@ def test_our_pages_are_known_to_be_ours() -> None:
 def test_a_log_without_its_checkpoint_is_not_begun_anew(tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
     log.write_text('{"step": 1, "loss": 0.5}\n')
-    with pytest.raises(
-        UsageError, match=r"log\.jsonl: training in this folder was begun before; give --resume"
-    ):
+    with pytest.raises(UsageError, match=r"log\.jsonl: this folder holds a training; give --resume"):
         next(train(TrainSettings(name="mine", scale=2), [], tmp_path))
     assert log.read_text() == '{"step": 1, "loss": 0.5}\n'

@@ -136,7 +136,7 @@ def test_minutes_go_on_with_the_steps_they_were_when_training_began(
     count = itertools.count(1)
     with pytest.raises(Interrupted, match="step 5 of 30"):
         list(train(TINY, [pairs], tmp_path, minutes=0.1, stop=lambda: next(count) == 5))
-    with pytest.raises(UsageError, match="begun before"):
+    with pytest.raises(UsageError, match="this folder holds a training; give --resume to continue it"):
         list(train(TINY, [pairs], tmp_path, minutes=0.1))
     last = list(train(TINY, [pairs], tmp_path, minutes=0.1, resume=True))[-1]
     card = find_cards(last.weights)[0].more["training"]
@@ -188,6 +188,9 @@ def test_a_training_that_ended_goes_on_with_more_minutes(
     list(train(TINY, [pairs], tmp_path, minutes=0.1))
     events = list(train(TINY, [pairs], tmp_path, minutes=0.2, resume=True))
     assert any("goes on after step 30 of 30" in e.text for e in events if isinstance(e, Note))
+    assert not any("has ended" in e.text for e in events if isinstance(e, Note))
+    again = list(train(TINY, [pairs], tmp_path, minutes=0.2, resume=True))
+    assert any("has ended; more --minutes" in e.text for e in again if isinstance(e, Note))
     assert _parts(events[-1]) == [[0, 30], [30, 60]]
     assert events[-1].seconds == pytest.approx(12.0)
     with pytest.raises(UsageError, match=r"for 0\.2 min already.*--minutes 1$"):
@@ -352,6 +355,16 @@ def test_per_title_keeps_only_what_wins(tmp_path: Path, minutes_of_harm: bool) -
     assert verdict.pairs > 0
     assert verdict.kept == (verdict.gain_db >= least)
     assert verdict.kept == (tmp_path / "tuned" / "film-x2.safetensors").exists() == bool(verdict.weights)
+
+
+def test_a_film_too_short_to_be_learnt_from_is_warned_about_before_pairs_are_made(tmp_path: Path) -> None:
+    source = film(tmp_path / "film.mp4", (24,), width=256, height=192)
+    first = next(tune(source, tmp_path / "tuned"))
+    assert first.text.endswith(
+        "24 frames give at most 32 pairs, which are few: expect a network that is no better; a longer film"
+        " has more"
+    )
+    assert not (tmp_path / "tuned").exists()
 
 
 def test_per_title_goes_on_where_it_was_stopped_and_with_more_minutes(

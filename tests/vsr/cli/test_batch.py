@@ -27,6 +27,9 @@ def folder(tmp_path: Path) -> Path:
 def test_a_table_at_the_end_says_what_became_of_each(here, folder: Path, tmp_path: Path) -> None:
     outcome = here("run", folder, "-o", tmp_path / "out", *IDENTITY, "--summary", tmp_path / "list.csv")
     assert outcome.code == 8
+    *before, _ = outcome.err.partition("input  ")
+    assert f"{folder / 'b.mp4'}: " in before[0]
+    assert "not a video" in before[0] or "nvalid data" in before[0]
     rows = {line.split()[0]: line for line in outcome.err.splitlines() if line[:2] in {"a.", "b.", "c."}}
     assert "done" in rows["a.mp4"]
     assert "a.48p.mkv" in rows["a.mp4"]

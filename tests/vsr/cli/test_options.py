@@ -122,6 +122,14 @@ def test_a_misspelt_option_is_answered_with_the_closest_alone(
     assert "--codec" not in said
 
 
+def test_an_option_of_another_meaning_is_not_suggested(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["preview", "film.mp4", "--frames", "3"])
+    said = capsys.readouterr().err
+    assert "No such option '--frames'" in said
+    assert "Did you mean" not in said
+
+
 @pytest.mark.parametrize("option", ["--cluster", "--workers", "--summary"])
 def test_an_option_that_only_a_run_has_is_said_to_be_one(
     capsys: pytest.CaptureFixture[str], option: str

@@ -28,8 +28,12 @@ def test_scheduler_lines_are_those_of_logged_steps_alone(capsys: pytest.CaptureF
 
 
 def test_a_tuning_that_is_not_kept_says_what_to_use_instead(capsys: pytest.CaptureFixture[str]) -> None:
-    TerminalView().show(FineTuningResult("", -0.04, False, 32, "fast-x2"))
-    assert "not worth keeping; nothing was kept; use --model fast-x2" in capsys.readouterr().err
+    view = TerminalView(advises=False)
+    view.show(Trained("w", 900, {"psnr": 30.0, "gain": 0.1}, 60.0, "fast-x2", -0.2, "fast-x2", last_step=900))
+    view.show(FineTuningResult("", -0.04, False, 32, "fast-x2"))
+    said = capsys.readouterr().err
+    assert "not worth keeping; use --model fast-x2, or fine-tune on a longer film" in said
+    assert "more training may help" not in said
 
 
 @pytest.mark.parametrize(

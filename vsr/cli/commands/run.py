@@ -240,7 +240,7 @@ def _upscale(
 ) -> list[VsrError]:
     """Upscale each video; returns the errors of those that failed. tabled: a table at the end lists them."""
     from models.errors import Interrupted, VsrError
-    from pipelines.run.batch import NameClashError, upscale_videos
+    from pipelines.run.batch import upscale_videos
 
     several = len(inputs) > 1
     labels = {
@@ -261,10 +261,8 @@ def _upscale(
             view.close()
             failed.append(event)
             if tabled:
-                what = "stopped" if isinstance(event, Interrupted) else "failed"
-                at_once = isinstance(event, NameClashError)  # there is time to fix it
-                said = str(event) if at_once else f"{file}: {what}; see the table at the end for the reason"
-                echo(printable(said), err=True)
+                said = f"{file}: stopped" if isinstance(event, Interrupted) else str(event)
+                echo(printable(said if str(file) in said else f"{file}: {said}"), err=True)
             elif several and not stop.is_set():
                 report_error(event, as_json=as_json)
     finally:

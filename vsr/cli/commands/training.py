@@ -207,7 +207,7 @@ def train(
                 device=where,
                 stop=signals.stop.is_set,
             )
-            show_events(events, as_json=as_json, signals=signals)
+            show_events(events, as_json=as_json, signals=signals, advises=False)
             return
         if config is None or not data:
             raise UsageError(
