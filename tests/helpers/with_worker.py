@@ -24,7 +24,7 @@ def main() -> None:
     """Run the command."""
     name, *arguments = sys.argv[1:]
     worker = name if ":" in name else f"tests.pipelines.pool.fast_workers:{name}"
-    job.upscale_video = functools.partial(job.upscale_video, worker=worker)  # type: ignore[assignment]
+    job.Job = functools.partial(job.Job, worker=worker)  # type: ignore[assignment,misc]
     if "VSR_TEST_SILENCE" in os.environ:
         process_pool._Server._listen = _impatient(
             process_pool._Server._listen, float(os.environ["VSR_TEST_SILENCE"])
