@@ -176,7 +176,7 @@ MUTANTS = (
     Mutant(
         23, "an encrypted track is passed on", "pipelines/containers/container_support.py",
         "    if stream.is_encrypted:\n", "    if False:\n",
-        f"{_REFUSALS}::test_an_encrypted_track_beside_the_film_is_refused_before_work_or_left_out",
+        f"{_REFUSALS}::test_an_encrypted_track_next_to_the_film_is_refused_before_work_or_left_out",
     ),
     Mutant(
         21, "GXF is not opened", "pipelines/media/demuxer.py",
@@ -272,12 +272,12 @@ MUTANTS = (
     Mutant(
         30, "channels of OpenEXR are left out without a word", "pipelines/probe/first_frames.py",
         "if channels else set()", "if not channels else set()",
-        f"{_FIRST_FRAMES}::test_channels_that_are_left_out_are_told_of",
+        f"{_FIRST_FRAMES}::test_channels_that_are_left_out_are_reported",
     ),
     Mutant(
         30, "pages behind the first are left out without a word", "pipelines/probe/first_frames.py",
         "if pages else set()", "if not pages else set()",
-        f"{_FIRST_FRAMES}::test_pages_behind_the_first_are_told_of",
+        f"{_FIRST_FRAMES}::test_pages_behind_the_first_are_reported",
     ),
     Mutant(
         15, "small frames may have fields", "pipelines/interlacing/scan_detection.py",
@@ -405,7 +405,7 @@ MUTANTS = (
     Mutant(
         101, "sound is not counted in a size", "pipelines/output/copied_size.py",
         "found, packets = found + packet.size, packets + 1", "packets += 1",
-        f"{_RATE}::test_a_result_has_the_size_that_was_asked_for_sound_and_all",
+        f"{_RATE}::test_a_result_has_the_size_that_was_requested_sound_and_all",
     ),
     Mutant(
         101, "sound outside a part is counted in its size", "pipelines/output/copied_size.py",
@@ -445,7 +445,7 @@ MUTANTS = (
     Mutant(
         24, "keys of any name take the cover's place", "pipelines/containers/container_support.py",
         "keys = ANY_KEYS if not covers and", "keys = ANY_KEYS if",
-        "tests/pipelines/output/test_muxer.py::test_cover_art_is_kept_beside_tags_that_mp4_has_no_place_for",
+        "tests/pipelines/output/test_muxer.py::test_cover_art_is_kept_next_to_tags_that_mp4_has_no_place_for",
     ),
     Mutant(
         88, "a device that is not there is planned for", "pipelines/planner/video_planner.py",
@@ -698,7 +698,7 @@ MUTANTS = (
     Mutant(
         63, "an appended film is left out in silence", "pipelines/file_parsing/container_check.py",
         'return begins if kinds.count(b"moov") > 1', 'return 0 if kinds.count(b"moov") > 1',
-        f"{_CUT}::test_a_film_appended_to_an_mp4_is_told_of",
+        f"{_CUT}::test_a_film_appended_to_an_mp4_is_reported",
     ),
     Mutant(
         12, "one time that stands twice makes all of them even", "pipelines/probe/frame_times.py",
@@ -1105,7 +1105,7 @@ MUTANTS = (
     Mutant(
         97, "a deinterlacer begins without the frame before", "pipelines/codec/field_weaving.py",
         "            if before is not None:\n                self._next", "            if False:\n                self._next",
-        f"{_WEAVING}::test_a_deinterlacer_sees_the_neighbours_of_those_it_is_asked_for",
+        f"{_WEAVING}::test_a_deinterlacer_sees_the_neighbours_of_those_that_are_requested",
     ),
     Mutant(
         97, "film frames are shown when their first field was", "pipelines/plan/pulldown.py",
@@ -1276,17 +1276,17 @@ MUTANTS = (
     Mutant(
         39, "a task that failed is begun beside others", "pipelines/pool/task_queue.py",
         "if beside and (failed_on or any(task.key in self._failures for task in beside)):", "if False:",
-        f"{_LOCAL}::test_what_was_beside_a_deadly_task_is_then_alone_and_not_given_up_for_it",
+        f"{_LOCAL}::test_what_was_next_to_a_deadly_task_is_then_alone_and_not_given_up_for_it",
     ),
     Mutant(
         39, "what fails at its end is blamed on the next task, too", "pipelines/pool/process_pool.py",
         "self._lose(failure.why, [failure.task])", "self._lose(failure.why, self.held)",
-        f"{_LOCAL}::test_a_task_that_fails_at_its_end_is_not_blamed_on_the_one_begun_beside_it",
+        f"{_LOCAL}::test_a_task_that_fails_at_its_end_is_not_blamed_on_the_one_begun_next_to_it",
     ),
     Mutant(
         39, "what fails at its end is blamed on the next task, too", "pipelines/cluster/scheduler.py",
         "begun if failed is None else [failed]", "begun",
-        f"{_CLUSTER}::test_a_task_that_fails_at_its_end_is_not_blamed_on_the_one_begun_beside_it",
+        f"{_CLUSTER}::test_a_task_that_fails_at_its_end_is_not_blamed_on_the_one_begun_next_to_it",
     ),
     Mutant(
         39, "the task that waited behind a deadly one is blamed, too", "pipelines/cluster/scheduler.py",
@@ -1401,7 +1401,7 @@ MUTANTS = (
     Mutant(
         49, "what could not be written whole stays under another name", "pipelines/storage/atomic_file.py",
         "                temporary.unlink(missing_ok=True)\n", "                pass\n",
-        f"{_ATOMIC}::test_a_failed_write_leaves_the_old_file_and_nothing_beside_it",
+        f"{_ATOMIC}::test_a_failed_write_leaves_the_old_file_and_nothing_next_to_it",
     ),
     Mutant(
         74, "a file may be read by whom the umask shuts out", "pipelines/storage/atomic_file.py",
@@ -1501,7 +1501,7 @@ MUTANTS = (
     Mutant(
         42, "a CPU that lacks the integers of an earlier run is not told", "pipelines/output/plan_differences.py",
         'if old.get("precision") == "int8" != new.get("precision"):', "if False:",
-        f"{_LOST}::test_integers_go_on_where_a_cpu_computes_them_and_another_cpu_is_told_so",
+        f"{_LOST}::test_integers_go_on_where_a_cpu_computes_them_and_another_cpu_is_told_why",
     ),
     Mutant(
         42, "sums of 8-bit products are taken for exact untried", "models/layers/int8.py",
@@ -1566,7 +1566,7 @@ MUTANTS = (
     Mutant(
         42, "10-bit samples are cut to 8 bits, not rounded", "pipelines/inference/fused_cpu.py",
         "(codes.astype(np.int64) - offset) + span) // (2 * span)", "(codes.astype(np.int64) - offset)) // (2 * span)",
-        f"{_INT8}::test_ten_bits_keep_their_own_beside_a_residual_from_eight",
+        f"{_INT8}::test_ten_bits_keep_their_own_next_to_a_residual_from_eight",
     ),
     Mutant(
         42, "what a former version did not note is held against its chunks", "pipelines/output/journal.py",
@@ -1788,7 +1788,7 @@ MUTANTS = (
     Mutant(
         96, "chunks of a MOV stay where they were", "pipelines/containers/mov_boxes.py",
         "struct.pack_into(kind, table, at, place + by if place > index else place)", "pass",
-        f"{_DYNAMIC}::test_a_dolby_vision_record_stands_beside_whatever_else_a_track_has",
+        f"{_DYNAMIC}::test_a_dolby_vision_record_stands_next_to_whatever_else_a_track_has",
     ),
     Mutant(
         96, "active areas are not scaled", "pipelines/codec/dynamic_metadata.py",
@@ -1891,7 +1891,7 @@ MUTANTS = (
         "pipelines/codec/cut_slice.py",
         "return is_broken or pictures != _pictures([*group, longer], setup)[0]",
         "return is_broken",
-        f"{_CUT_SLICE}::test_a_stream_cut_inside_its_last_slice_is_told_from_a_whole_one[HEVC]",
+        f"{_CUT_SLICE}::test_a_stream_cut_inside_its_last_slice_is_distinguished_from_a_whole_one[HEVC]",
     ),
     Mutant(
         63,
@@ -1899,7 +1899,7 @@ MUTANTS = (
         "pipelines/codec/cut_slice.py",
         "return is_broken or pictures",
         "return pictures",
-        f"{_CUT_SLICE}::test_a_stream_cut_inside_its_last_slice_is_told_from_a_whole_one",
+        f"{_CUT_SLICE}::test_a_stream_cut_inside_its_last_slice_is_distinguished_from_a_whole_one",
     ),
     Mutant(
         63, "a file that ends early is taken for whole", "pipelines/planner/video_planner.py",
@@ -2089,12 +2089,12 @@ MUTANTS = (
     Mutant(
         45, "a finished result is not looked at", "pipelines/run/job.py",
         "if done is not None and look:", "if False:",
-        f"{_FULL}::test_a_damaged_one_is_found_and_made_anew_when_asked",
+        f"{_FULL}::test_a_damaged_one_is_found_and_made_anew_on_request",
     ),
     Mutant(
         45, "the hash of a result is not compared", "pipelines/output/verification.py",
         "if sha256 and result_hash(path, plan) != sha256:", "if False:",
-        f"{_FULL}::test_a_damaged_one_is_found_and_made_anew_when_asked",
+        f"{_FULL}::test_a_damaged_one_is_found_and_made_anew_on_request",
     ),
     Mutant(
         45, "frames of a finished result are not counted", "pipelines/output/verification.py",
@@ -2310,7 +2310,7 @@ MUTANTS = (
     Mutant(
         84, "unasked, pictures are judged as coded films, too", "pipelines/quality/evaluation.py",
         'pictures=bool(settings.cases) or case == "clean"', "pictures=True",
-        "tests/pipelines/quality/test_metrics.py::test_unasked_films_are_judged_at_a_few_qualities_and_pictures_clean",
+        "tests/pipelines/quality/test_metrics.py::test_films_without_options_are_judged_at_a_few_qualities_and_pictures_clean",
     ),
     Mutant(
         84, "means are over all items", "pipelines/quality/evaluation.py",
@@ -2390,7 +2390,7 @@ MUTANTS = (
     Mutant(
         20, "workers look at no frame's facts", "pipelines/codec/decoder.py",
         "        change = self._changes.of(raw)", '        change = ""',
-        f"{_FACTS}::test_a_worker_notices_what_no_header_told",
+        f"{_FACTS}::test_a_worker_notices_what_no_header_says",
     ),
     Mutant(
         20, "a decoder's shape is taken for the frame's", "pipelines/codec/mid_stream_changes.py",
@@ -2519,13 +2519,13 @@ MUTANTS = (
         30, "gain maps are lost without a word", "pipelines/probe/first_frames.py",
         'if codec == "mjpeg" and (more',
         'if codec == "" and (more',
-        f"{_LOOK}::test_images_behind_the_first_one_of_a_jpeg_are_told_of",
+        f"{_LOOK}::test_images_behind_the_first_one_of_a_jpeg_are_reported",
     ),
     Mutant(
         30, "alpha of a film copied to another container is lost without a word", "pipelines/probe/probe.py",
         '("alpha_mode", "ALPHA_MODE")',
         '("alpha_mode",)',
-        f"{_LOOK}::test_alpha_is_told_of_in_a_film_that_was_copied_to_another_container",
+        f"{_LOOK}::test_alpha_is_reported_in_a_film_that_was_copied_to_another_container",
     ),
     Mutant(
         59, "the coarsest quality shows other pictures", "pipelines/output/picture_verification.py",
@@ -2821,7 +2821,7 @@ MUTANTS = (
         57, "a pulse that stands still is told", "pipelines/pool/child_process.py",
         "            if now != told:",
         "            if True:",
-        f"{_PULSE}::test_a_pulse_that_stands_still_is_not_told",
+        f"{_PULSE}::test_a_pulse_that_stands_still_is_not_reported",
     ),
     Mutant(
         57, "a driver does not ask for a pulse", "pipelines/cluster/hang_detector.py",
@@ -3365,12 +3365,12 @@ MUTANTS = (
     Mutant(
         60, "every MPEG-2 film is said to lose a window", "pipelines/probe/first_frames.py",
         "        if kind is SideData.PANSCAN and not", "        if False and not",
-        f"{_FIRST_FRAMES}::test_a_pan_and_scan_window_is_told_of_where_it_is_less_than_the_frame",
+        f"{_FIRST_FRAMES}::test_a_pan_and_scan_window_is_reported_where_it_is_less_than_the_frame",
     ),
     Mutant(
         60, "captions that begin late are not told of", "pipelines/probe/dynamic_hdr_look.py",
         "self.captions or any(mark in data for mark in _CAPTIONS)", "self.captions",
-        f"{_FIRST_FRAMES}::test_captions_that_begin_late_are_told_of",
+        f"{_FIRST_FRAMES}::test_captions_that_begin_late_are_reported",
     ),
     Mutant(
         23, "teletext is called unknown", "pipelines/probe/stream_choice.py",

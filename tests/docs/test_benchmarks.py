@@ -58,7 +58,7 @@ def test_what_a_driver_has_to_do_follows_from_what_a_chunk_a_megabyte_and_a_repo
     assert lines[-1] == "The driver has one core's work at 145 GPUs."
 
 
-def test_an_upload_is_beside_the_network_where_it_ends_while_a_frame_before_is_computed() -> None:
+def test_an_upload_overlaps_the_network_where_it_ends_while_a_frame_before_is_computed() -> None:
     assert beside([0, 1, 2, 3], [10, 20, 30, 40]) == 0, "all were up before the second frame was begun"
     assert beside([0, 1, 15, 25], [10, 20, 30, 40]) == 1.0
     assert beside([0, 20, 40, 60], [10, 30, 50, 70]) == 0, "one after the other"

@@ -50,7 +50,7 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
 def test_tests_are_named_on_the_site_though_it_does_not_have_them(tmp_path: Path) -> None:
     assert built(ROOT, tmp_path / "site").returncode == 0
     page = (tmp_path / "site" / "reliability" / "index.html").read_text(encoding="utf-8")
-    assert "<code>test_the_reader_gives_every_packet_by_its_row_and_reads_again_when_asked</code>" in page
+    assert "<code>test_the_reader_gives_every_packet_by_its_row_and_reads_again_on_request</code>" in page
     assert "../tests/" not in page
 
 

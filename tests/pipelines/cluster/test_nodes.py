@@ -188,7 +188,7 @@ def test_machines_that_are_lost_long_after_a_call_began_are_waited_for_as_well(
     assert "no machine with" in str(why)
 
 
-def test_memory_that_ran_out_is_told_from_a_death_of_another_kind() -> None:
+def test_memory_that_ran_out_is_distinguished_from_a_death_of_another_kind() -> None:
     from ray.exceptions import OutOfMemoryError, RayActorError
 
     from pipelines.cluster.nodes import loss_reason

@@ -169,7 +169,7 @@ def test_the_next_task_begins_while_the_last_one_comes_to_its_end(session: Any, 
     )
 
 
-def test_what_was_beside_a_deadly_task_is_then_alone_and_not_given_up_for_it(
+def test_what_was_next_to_a_deadly_task_is_then_alone_and_not_given_up_for_it(
     session: Any, tmp_path: Path
 ) -> None:
     events: list[Any] = []
@@ -195,7 +195,7 @@ def test_a_task_that_fails_at_its_end_is_the_one_that_is_named(session: Any, tmp
         on_one_worker(session, tmp_path, ("drain exhausted", ("a", "begun")), ("mark", ("b", "begun")))
 
 
-def test_a_task_that_fails_at_its_end_is_not_blamed_on_the_one_begun_beside_it(
+def test_a_task_that_fails_at_its_end_is_not_blamed_on_the_one_begun_next_to_it(
     session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     blamed: list[int] = []

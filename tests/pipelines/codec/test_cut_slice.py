@@ -59,7 +59,9 @@ _KINDS = {
 
 
 @pytest.mark.parametrize("kind", _KINDS)
-def test_a_stream_cut_inside_its_last_slice_is_told_from_a_whole_one(tmp_path: Path, kind: str) -> None:
+def test_a_stream_cut_inside_its_last_slice_is_distinguished_from_a_whole_one(
+    tmp_path: Path, kind: str
+) -> None:
     """Case 63: cut anywhere, at whose end the frame is another; and never a whole one."""
     codec, options = _KINDS[kind]
     suffix = "h264" if codec == "libx264" else "hevc"

@@ -82,7 +82,7 @@ def test_damage_of_either_frame_is_that_of_the_woven_one() -> None:
     assert [f.corrupt for f in made("AB-CD", frames=frames)] == [False, False, True, False]
 
 
-def test_a_deinterlacer_sees_the_neighbours_of_those_it_is_asked_for() -> None:
+def test_a_deinterlacer_sees_the_neighbours_of_those_that_are_requested() -> None:
     """Case 97: the same wherever decoding began, though the others pass it by."""
     letters = "AVVb-cVD"
     expected = {1: [10, 20, 30], 2: [20, 30, 40], 3: [30, 40, 50], 5: [50, 60, 70], 6: [60, 70, 80]}

@@ -347,7 +347,7 @@ def test_sets_of_any_seed_and_settings_hold_out_the_same(tmp_path: Path) -> None
     assert held[0] == held[1] == held[2]
 
 
-def test_a_picture_is_held_out_or_not_whatever_lies_beside_it() -> None:
+def test_a_picture_is_held_out_or_not_whatever_lies_next_to_it() -> None:
     prints = [hashlib.sha256(bytes([n])).hexdigest() for n in range(200)]
     held = held_out_images(prints, 0.08, alone=False)
     assert len(held) == pytest.approx(16, abs=8)

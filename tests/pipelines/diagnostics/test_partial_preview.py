@@ -39,7 +39,7 @@ def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
     return film, output
 
 
-def test_finished_chunks_are_shown_beside_their_source(begun: tuple[Path, Path], tmp_path: Path) -> None:
+def test_finished_chunks_are_shown_next_to_their_source(begun: tuple[Path, Path], tmp_path: Path) -> None:
     pillow = pytest.importorskip("PIL.Image")
     film, output = begun
     before = sorted(p.name for p in work_folder(output).iterdir())

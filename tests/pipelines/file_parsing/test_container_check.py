@@ -363,7 +363,7 @@ def test_damage_within_the_last_frames_is_no_early_end(tmp_path: Path, codec: st
     assert probe(film).flaw == "is damaged near its end, though its last frame is whole"
 
 
-def test_a_film_appended_to_an_mp4_is_told_of(tmp_path: Path) -> None:
+def test_a_film_appended_to_an_mp4_is_reported(tmp_path: Path) -> None:
     """Case 63: `cat a.mp4 b.mp4` plays as a.mp4, everywhere."""
     first = media.cfr(tmp_path / "a.mp4", 6).read_bytes()
     both = tmp_path / "both.mp4"

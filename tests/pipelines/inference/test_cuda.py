@@ -140,7 +140,7 @@ def test_the_numerics_class_names_the_device() -> None:
     assert facts["dtype"] == "float16"
 
 
-def test_a_device_side_assert_is_told_as_a_lost_worker() -> None:
+def test_a_device_side_assert_is_reported_as_a_lost_worker() -> None:
     """Case 55."""
     program = (
         "import torch\nfrom pipelines.pool.interface import to_sendable_error\n"

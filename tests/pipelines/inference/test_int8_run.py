@@ -80,7 +80,7 @@ def test_every_sample_is_that_of_whole_numbers(small: Card, color) -> None:
 
 
 @pytest.mark.parametrize("color", [BT709, FULL])
-def test_ten_bits_keep_their_own_beside_a_residual_from_eight(small: Card, color) -> None:
+def test_ten_bits_keep_their_own_next_to_a_residual_from_eight(small: Card, color) -> None:
     card = replace(small, more={"int8": {"cost_db": 0.01, "ramps_db": 60.0}})
     asked = plan(card, 70, 46, color=color, pix_fmt="yuv420p10le")
     assert asked.takes_int8

@@ -74,7 +74,7 @@ def test_dot_crawl_does_not_look_like_a_comb() -> None:
     assert letters_of(crawl) == ("AB-CD" * 6)[2:]
 
 
-def test_other_cadences_are_told_apart(film: dict[int, np.ndarray]) -> None:
+def test_other_cadences_are_distinguished(film: dict[int, np.ndarray]) -> None:
     """Case 97: 2:3:3:2, thirty whole frames, one field late, and sixty moments a second."""
     advanced = [n for place, n in enumerate(range(24)) for _ in range((2, 3, 3, 2)[place % 4])]
     assert letters_of(pulled_down(film, advanced).frames) == "AB-ED" * 6

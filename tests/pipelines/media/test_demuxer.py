@@ -234,7 +234,7 @@ def test_a_path_becomes_an_address_of_a_file_whatever_it_holds() -> None:
     assert file_url("-x").startswith("file:/")
 
 
-def test_the_reader_gives_every_packet_by_its_row_and_reads_again_when_asked(tmp_path: Path) -> None:
+def test_the_reader_gives_every_packet_by_its_row_and_reads_again_on_request(tmp_path: Path) -> None:
     """Case 6: the first rows are there, though Matroska gives them no dts."""
     source = media.cfr(tmp_path / "in.mkv", frames=24, b_frames=3)
     container = open_source(source)

@@ -32,7 +32,7 @@ def test_a_message_that_ffmpeg_has_parsed_is_written_as_it_was(tmp_path: Path, w
     assert found == [media.hdr10_plus_message(n, windows=windows) for n in range(16)]
 
 
-def test_the_bitstream_comes_before_what_a_container_keeps_beside_it() -> None:
+def test_the_bitstream_comes_before_what_a_container_keeps_next_to_it() -> None:
     data = media.hdr10_plus_unit(3)
     assert dynamic_hdr_of(
         "hevc", data, 0, [("dynamic_hdr10_plus", bytes(11304))]

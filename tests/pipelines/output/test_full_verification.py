@@ -43,7 +43,7 @@ def test_a_finished_result_that_is_whole_is_looked_at_and_kept(tmp_path: Path, k
 
 
 @pytest.mark.parametrize("kind", ["film", "pictures"])
-def test_a_damaged_one_is_found_and_made_anew_when_asked(tmp_path: Path, kind: str) -> None:
+def test_a_damaged_one_is_found_and_made_anew_on_request(tmp_path: Path, kind: str) -> None:
     """Case 45: though its size is right."""
     source, output, file = names(tmp_path, kind)
     upscaled(source, output)

@@ -147,7 +147,7 @@ def test_without_chunks_a_directory_becomes_another_plan_s(journal: Journal) -> 
     assert journal.adopt_numerics({"torch": "2.16"}) == ([], [])
 
 
-def test_other_numerics_are_told(journal: Journal) -> None:
+def test_other_numerics_are_reported(journal: Journal) -> None:
     journal.adopt("p", PLAN)
     assert journal.adopt_numerics({"torch": "2.15", "device": "cpu"}) == ([], [])
     assert journal.adopt_numerics({"torch": "2.15", "device": "cpu"}) == ([], [])

@@ -203,7 +203,7 @@ def test_what_mp4_can_t_hold_is_refused_before_work_starts_with_both_remedies(tm
 
 
 @pytest.mark.usefixtures("inline")
-def test_what_mp4_can_t_hold_is_left_out_and_named_when_asked(tmp_path: Path) -> None:
+def test_what_mp4_can_t_hold_is_left_out_and_named_on_request(tmp_path: Path) -> None:
     """Case 23."""
     source = media.company(tmp_path / "in.mkv")
     output = tmp_path / "out.mp4"
@@ -362,7 +362,7 @@ def test_huge_and_broken_tags_do_no_harm(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("inline")
-def test_cover_art_is_kept_beside_tags_that_mp4_has_no_place_for(tmp_path: Path) -> None:
+def test_cover_art_is_kept_next_to_tags_that_mp4_has_no_place_for(tmp_path: Path) -> None:
     """Case 24: FFmpeg writes cover art beside iTunes tags, or tags of any name, not both."""
     source = media.write(
         tmp_path / "in.mkv",

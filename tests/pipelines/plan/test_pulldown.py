@@ -57,7 +57,7 @@ def test_no_film_frame_is_moved_into_a_hole() -> None:
     assert times[10] == 4 * later[13] - 2 * 2 * 1001  # C, of its own frame and the one before the hole
 
 
-def test_results_are_counted_within_the_letters_and_beside_them() -> None:
+def test_results_are_counted_within_the_letters_and_next_to_them() -> None:
     found = pulldown("-CDAB-", first=3)
     assert [found.results(n) for n in range(12)] == [0, 1, 2, 3, 3, 4, 5, 6, 7, 7, 8, 9]
 

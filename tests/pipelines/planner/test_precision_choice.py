@@ -121,7 +121,7 @@ def test_the_plan_says_what_integers_cost_or_how_to_have_them(chosen, film: Path
     )
 
 
-def test_a_plan_without_a_way_to_integers_is_silent_on_them_unless_asked(
+def test_a_plan_without_a_way_to_integers_is_silent_on_them_unless_requested(
     chosen, film: Path, tmp_path: Path
 ) -> None:
     ten = media.cfr(tmp_path / "ten.mkv", frames=2, codec="ffv1", pix_fmt="yuv420p10le")

@@ -244,7 +244,9 @@ def test_a_film_of_pictures_is_what_televisions_and_phones_show(
 PARTS = ((0, 0.2), (2, 0.71), (3, 0.45))
 
 
-def test_levels_of_parts_stand_in_the_plan_and_are_told(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_levels_of_parts_stand_in_the_plan_and_are_reported(
+    film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(network_choice, "estimate_levels", lambda *_, **__: PARTS)
     found = plan_video(film, None, RunSettings(target=TargetSettings(scale=2)))
     assert found.plan.to_json()["restore_levels"] == [list(part) for part in PARTS]

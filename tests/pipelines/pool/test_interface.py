@@ -22,7 +22,7 @@ from pipelines.pool.interface import Task, attempts_exhausted, to_sendable_error
     ],
     ids=str,
 )
-def test_memory_that_ran_out_is_told_as_that_wherever_it_did(error: BaseException) -> None:
+def test_memory_that_ran_out_is_reported_as_that_wherever_it_did(error: BaseException) -> None:
     """Cases 53 and 54."""
     assert type(to_sendable_error(error)) is NoMemoryError
     assert type(attempts_exhausted(Task(0, "a task", None), NoMemoryError("x"))) is NoMemoryError

@@ -9,7 +9,7 @@ import pytest
 from pipelines.pool.pipe_connection import PipeConnection
 
 
-def test_messages_cross_in_order_and_the_end_is_told_ever_after() -> None:
+def test_messages_cross_in_order_and_the_end_is_reported_ever_after() -> None:
     ours_in, theirs_out = os.pipe()
     theirs_in, ours_out = os.pipe()
     ours = PipeConnection(os.fdopen(ours_in, "rb"), os.fdopen(ours_out, "wb"))

@@ -101,7 +101,7 @@ def test_a_task_that_fails_every_time_is_named_and_given_up(payload: str, words:
         run([payload])
 
 
-def test_a_child_that_the_kernel_ends_for_want_of_memory_is_told_from_one_that_is_killed(
+def test_a_child_that_the_kernel_ends_for_want_of_memory_is_distinguished_from_one_that_is_killed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Case 54. The kernel counts those it ends."""
@@ -144,7 +144,7 @@ def test_the_next_task_begins_while_the_last_one_comes_to_its_end(tmp_path: Path
     assert made == [["drains"], [4], ["drains"], [8]], "a task's items or input reached another"
 
 
-def test_what_was_beside_a_deadly_task_is_then_alone_and_not_given_up_for_it(tmp_path: Path) -> None:
+def test_what_was_next_to_a_deadly_task_is_then_alone_and_not_given_up_for_it(tmp_path: Path) -> None:
     events = side_by_side(
         tmp_path, ("drain", ("a", "begun", 1.0)), ("mark and die", ("b", "begun")), ("mark", ("c", "begun"))
     )
@@ -160,7 +160,7 @@ def test_a_task_that_fails_at_its_end_is_the_one_that_is_named(tmp_path: Path) -
     assert str(events[-1]).startswith("task 0 failed 3 times, the last time because no memory at the end")
 
 
-def test_a_task_that_fails_at_its_end_is_not_blamed_on_the_one_begun_beside_it(
+def test_a_task_that_fails_at_its_end_is_not_blamed_on_the_one_begun_next_to_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     blamed: list[int] = []

@@ -55,7 +55,7 @@ def test_every_packet_counts_also_while_the_encoder_drains() -> None:
     assert len(steps) == len(chunk.pts) == 12
 
 
-def test_a_pulse_that_stands_still_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pulse_that_stands_still_is_not_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """Case 57: or a worker that hangs would never be replaced."""
     worker, told, rounds = SimpleNamespace(pulse=3), [], iter([3, 4, 4, 4, 9])
 

@@ -302,7 +302,7 @@ def test_a_range_before_the_change_is_made(tmp_path: Path) -> None:
     assert "at frame 12 " in refused(source, range="0-0.50")
 
 
-def test_a_worker_notices_what_no_header_told(tmp_path: Path) -> None:
+def test_a_worker_notices_what_no_header_says(tmp_path: Path) -> None:
     """Whatever headers the probe can't read, each frame itself is looked at."""
     source = spliced.joined(tmp_path / "in.mkv", [A, MATRIX], "matroska", in_band=True)
     info = probe(source)

@@ -76,18 +76,18 @@ def test_a_picture_with_its_colour_in_a_layer_is_refused_with_what_takes_it_out(
 @pytest.mark.parametrize(
     "names", [("R", "G", "B"), ("r", "g", "b"), ("R", "G", "B", "A"), ("Y",), ("Y", "A")]
 )
-def test_a_picture_that_is_read_whole_has_nothing_to_be_told_of(
+def test_a_picture_that_is_read_whole_has_nothing_to_be_reported(
     tmp_path: Path, names: tuple[str, ...]
 ) -> None:
     assert not [note for note in probe(_written(tmp_path / "in.exr", *names)).notes if "without" in note]
 
 
-def test_channels_that_are_left_out_are_told_of(tmp_path: Path) -> None:
+def test_channels_that_are_left_out_are_reported(tmp_path: Path) -> None:
     source = _written(tmp_path / "in.exr", "R", "G", "B", "Z", "spec.R", "spec.G", "spec.B")
     assert "the result will be without its channels Z, spec.B, spec.G, spec.R" in probe(source).notes
 
 
-def test_pages_behind_the_first_are_told_of(tmp_path: Path) -> None:
+def test_pages_behind_the_first_are_reported(tmp_path: Path) -> None:
     """A page's directory ends with the place of the next one."""
     single = tmp_path / "one.tiff"
     with av.open(str(single), "w") as output:
@@ -149,7 +149,7 @@ def test_exif_data_hide_no_other_data_of_a_picture(tmp_path: Path) -> None:
     assert "Exif data" in note
 
 
-def test_a_pan_and_scan_window_is_told_of_where_it_is_less_than_the_frame(tmp_path: Path) -> None:
+def test_a_pan_and_scan_window_is_reported_where_it_is_less_than_the_frame(tmp_path: Path) -> None:
     """FFmpeg gives every MPEG-2 frame one (ISO/IEC 13818-2 clause 6.2.2.4)."""
     whole = media.write(tmp_path / "a.m2v", media.Film(frames=3, codec="mpeg2video"), container="mpeg2video")
     assert not any("pan-and-scan" in n for n in probe(whole).notes)
@@ -161,7 +161,7 @@ def test_a_pan_and_scan_window_is_told_of_where_it_is_less_than_the_frame(tmp_pa
     assert any("pan-and-scan" in n for n in probe(tmp_path / "b.m2v").notes)
 
 
-def test_captions_that_begin_late_are_told_of(tmp_path: Path) -> None:
+def test_captions_that_begin_late_are_reported(tmp_path: Path) -> None:
     def late(number: int) -> bytes:
         unit = caption_nal("hevc", media.caption_of(number))
         return b"\0\0\0\1" + unit if number >= 16 else b""
@@ -260,7 +260,7 @@ def test_a_3d_layout_that_matroska_names_is_kept_and_not_said_to_be_lost(tmp_pat
         assert result.streams.video[0].metadata["stereo_mode"] == "left_right"
 
 
-def test_alpha_is_told_of_in_a_film_that_was_copied_to_another_container(tmp_path: Path) -> None:
+def test_alpha_is_reported_in_a_film_that_was_copied_to_another_container(tmp_path: Path) -> None:
     """Case 30: its tag is written otherwise there."""
     source = _film_with_alpha(tmp_path / "in.webm", "libvpx-vp9")
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(source), "-c", "copy"]
@@ -268,7 +268,7 @@ def test_alpha_is_told_of_in_a_film_that_was_copied_to_another_container(tmp_pat
     assert "alpha" in " ".join(probe(tmp_path / "in.mkv").notes)
 
 
-def test_images_behind_the_first_one_of_a_jpeg_are_told_of(tmp_path: Path) -> None:
+def test_images_behind_the_first_one_of_a_jpeg_are_reported(tmp_path: Path) -> None:
     """Case 30: gain maps and second views."""
     photo = Image.fromarray(np.full((32, 48, 3), 90, np.uint8))
     photo.save(tmp_path / "two.jpg", format="MPO", save_all=True, append_images=[photo, photo])

@@ -69,7 +69,7 @@ def test_a_scrambled_broadcast_is_called_so(tmp_path: Path) -> None:
         probe(source)
 
 
-def test_an_encrypted_track_beside_the_film_is_refused_before_work_or_left_out(tmp_path: Path) -> None:
+def test_an_encrypted_track_next_to_the_film_is_refused_before_work_or_left_out(tmp_path: Path) -> None:
     """Case 23."""
     source = encrypted(tmp_path / "in.mkv", media.write(tmp_path / "plain.mkv", _FILM, audio=_SOUND), {3})
     with pytest.raises(UsageError, match=r"audio stream 2 \(ac3\): it is encrypted.*--drop-incompatible"):

@@ -181,7 +181,7 @@ def test_a_degraded_picture_and_a_film_of_it_agree(tmp_path: Path, case: str) ->
         assert torch.equal(ours, theirs)
 
 
-def test_a_network_of_one_s_own_stands_beside_the_one_it_has_its_name_from(tmp_path: Path) -> None:
+def test_a_network_of_one_s_own_stands_next_to_the_one_it_has_its_name_from(tmp_path: Path) -> None:
     (card,) = [c for c in find_cards("fast") if c.scale == 2]
     for suffix in (".safetensors", ".toml"):
         shutil.copyfile(Path(card.path).with_suffix(suffix), tmp_path / f"fast-x2{suffix}")
@@ -249,7 +249,7 @@ def test_json_holds_no_infinities() -> None:
     assert found[1]["gain_over_bicubic_db"] is None
 
 
-def test_deep_distances_stand_beside_the_others(tmp_path: Path) -> None:
+def test_deep_distances_stand_next_to_the_others(tmp_path: Path) -> None:
     weights = [
         saved(tmp_path, "alexnet.pth", backbone(ALEXNET)),
         saved(tmp_path, "heads.pth", heads("alexnet")),
@@ -262,7 +262,7 @@ def test_deep_distances_stand_beside_the_others(tmp_path: Path) -> None:
     assert 0 < rows["lanczos"]["lpips"] < rows["bicubic"]["lpips"]
 
 
-def test_unasked_films_are_judged_at_a_few_qualities_and_pictures_clean(
+def test_films_without_options_are_judged_at_a_few_qualities_and_pictures_clean(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(DeepDistance, "is_installed", staticmethod(lambda: True))

@@ -101,7 +101,7 @@ def test_files_torn_at_any_length_cost_their_chunk_and_nothing_else(kept: Path) 
             assert not work.exists()
 
 
-def test_a_disk_that_is_full_at_any_byte_ends_with_5_and_leaves_nothing_beside_its_work(kept: Path) -> None:
+def test_a_disk_that_is_full_at_any_byte_ends_with_5_and_leaves_nothing_next_to_its_work(kept: Path) -> None:
     """Cases 49 and 62: room for nothing, for a part of the result, for all but its trailer, for all but its
     report.
     """

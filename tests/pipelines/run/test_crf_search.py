@@ -96,7 +96,7 @@ def notes(events: list[Any]) -> str:
 
 
 @pytest.mark.parametrize(("wanted", "suffix"), [("90kB", ".mp4"), ("120kB", ".mkv")])
-def test_a_result_has_the_size_that_was_asked_for_sound_and_all(
+def test_a_result_has_the_size_that_was_requested_sound_and_all(
     wanted: str, suffix: str, tmp_path: Path
 ) -> None:
     """Case 101."""
@@ -267,7 +267,7 @@ def vmaf_of(made: Path, lossless: Path) -> float:
         return float(meter.figures()[0]["vmaf"].mean())
 
 
-def test_a_result_has_the_vmaf_that_was_asked_for(tmp_path: Path) -> None:
+def test_a_result_has_the_vmaf_that_was_requested(tmp_path: Path) -> None:
     """Case 101."""
     source, made, wanted = film(tmp_path / "in.mp4"), tmp_path / "out.mp4", 97.0
     events = upscaled(source, made, **FAST, target_vmaf=wanted)

@@ -108,7 +108,7 @@ def test_hdr10_plus_of_av1_is_carried_over(tmp_path: Path, codec: str) -> None:
     assert plus(tmp_path / "out.mkv") == MESSAGES
 
 
-def test_hdr10_plus_beside_the_packets_of_webm_is_carried_over(tmp_path: Path) -> None:
+def test_hdr10_plus_next_to_the_packets_of_webm_is_carried_over(tmp_path: Path) -> None:
     """VP9 has no place of its own for it: Matroska and WebM keep the message as a BlockAddition."""
     reference = source_of(tmp_path / "in.mkv")
     source = media.hdr10_plus_webm(
@@ -259,7 +259,7 @@ def test_hdr10_plus_and_dolby_vision_go_together(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov"])
-def test_a_dolby_vision_record_stands_beside_whatever_else_a_track_has(tmp_path: Path, suffix: str) -> None:
+def test_a_dolby_vision_record_stands_next_to_whatever_else_a_track_has(tmp_path: Path, suffix: str) -> None:
     """MOV gets its record when it is finished: every track must still lie where its index says."""
     source, output = tmp_path / "in.mp4", tmp_path / f"out{suffix}"
     media.hdr10(source, FRAMES, suffix=unit, sound=media.Audio(seconds=1.0))

@@ -46,7 +46,7 @@ def test_names_as_long_as_a_folder_takes_are_inputs_and_results_like_others(fold
     assert names(find_inputs([folder], None)) == ["a.MKV", "b.mp4", film.name]
 
 
-def test_subfolders_are_mirrored_when_asked(folder: Path, tmp_path: Path) -> None:
+def test_subfolders_are_mirrored_on_request(folder: Path, tmp_path: Path) -> None:
     found = find_inputs([folder], tmp_path / "out", recursive=True)
     assert {(one.path.name, one.output, one.is_mirrored) for one in found} == {
         ("a.MKV", tmp_path / "out", False), ("b.mp4", tmp_path / "out", False), ("c.mov", tmp_path / "out" / "deep", True),
@@ -105,7 +105,7 @@ def test_a_folder_of_photos_means_the_photos(tmp_path: Path) -> None:
     assert image_messages([tmp_path]) == []
 
 
-def test_pictures_beside_films_are_left_alone_and_named_with_the_pattern_to_type(folder: Path) -> None:
+def test_pictures_next_to_films_are_left_alone_and_named_with_the_pattern_to_type(folder: Path) -> None:
     for name in ("poster.jpg", "fanart.jpg", "deep/cover.png"):
         (folder / name).touch()
     assert names(find_inputs([folder], None)) == ["a.MKV", "b.mp4"]

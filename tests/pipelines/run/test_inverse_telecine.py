@@ -185,7 +185,7 @@ def test_text_that_crawls_over_film_is_not_left_combed(tmp_path: Path, film: dic
     assert max(comb_share(planes(f)[0]) for f in decoded(tmp_path / "out.mkv")) < 0.005
 
 
-def test_sound_stays_beside_film_frames(tmp_path: Path) -> None:
+def test_sound_stays_next_to_film_frames(tmp_path: Path) -> None:
     """Case 97."""
     woven = tuple(
         (4 * (n // 5) + t, 4 * (n // 5) + b)

@@ -296,7 +296,7 @@ def test_a_hole_of_ten_seconds_stays_a_hole(tmp_path: Path) -> None:
     assert times[12] - times[11] == 10 + Fraction(1, 25)
 
 
-def test_two_field_packets_make_one_frame_and_interlacing_is_told(tmp_path: Path) -> None:
+def test_two_field_packets_make_one_frame_and_interlacing_is_reported(tmp_path: Path) -> None:
     """Case 14."""
     source = media.paff(tmp_path / "in.ts")
     assert len(view(source).film.pts) == 40

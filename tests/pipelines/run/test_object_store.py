@@ -174,7 +174,9 @@ def test_what_changed_there_is_fetched_anew(bucket: Any, film: Path, tmp_path: P
     assert path.read_bytes() == b"two" * 500
 
 
-def test_another_result_there_is_not_replaced_unless_asked(bucket: Any, film: Path, tmp_path: Path) -> None:
+def test_another_result_there_is_not_replaced_unless_requested(
+    bucket: Any, film: Path, tmp_path: Path
+) -> None:
     bucket.put_object(Key="out.mkv", Body=b"mine")
     (refused,) = run([str(film)], "s3://films/out.mkv", tmp_path)
     assert isinstance(refused, UsageError)

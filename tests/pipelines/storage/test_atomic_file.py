@@ -49,7 +49,7 @@ def test_permissions_are_those_that_the_umask_leaves(
 
 
 @pytest.mark.parametrize("content", [torn, b"new"], ids=["writing", "renaming"])
-def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(
+def test_a_failed_write_leaves_the_old_file_and_nothing_next_to_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | Callable[[Path], object]
 ) -> None:
     """Case 49."""

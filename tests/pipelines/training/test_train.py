@@ -578,7 +578,9 @@ def test_settings_from_before_name_the_checkpoints_that_they_did() -> None:
     assert not {"stages", "tone", "discriminator"} & adversarial.keys()
 
 
-def test_the_crisp_end_is_trained_beside_the_faithful_one_which_stays(levelled: Path, tmp_path: Path) -> None:
+def test_the_crisp_end_is_trained_next_to_the_faithful_one_which_stays(
+    levelled: Path, tmp_path: Path
+) -> None:
     settings = replace(
         RESTORING, network={"width": 32, "depth": 1, "crisp": True}, frozen=("knots.",), init="fast-x2", steps=4, validate_every=4,
         objective=ObjectiveSettings("adversarial", tone=1.0, adversarial=0.01, discriminator="unet", keep="last"),

@@ -67,7 +67,7 @@ def test_probe_prints_one_object_with_the_agreed_keys(film: Path) -> None:
     assert set(found["color"]) >= {"matrix", "range", "primaries", "transfer", "siting"}
 
 
-def test_probe_counts_exactly_when_asked(here, tmp_path: Path) -> None:
+def test_probe_counts_exactly_on_request(here, tmp_path: Path) -> None:
     source = media.edit_list(tmp_path / "in.mp4")
     assert json.loads(here("probe", source, "--json").out)["frames"] == 25
     assert json.loads(here("probe", source, "--json", "--exact").out)["frames"] == 25
@@ -214,7 +214,7 @@ def test_the_same_command_again_says_already_done(here, film: Path, tmp_path: Pa
     assert output.stat().st_mtime_ns > before
 
 
-def test_another_output_is_not_overwritten_unless_asked(here, film: Path, tmp_path: Path) -> None:
+def test_another_output_is_not_overwritten_unless_requested(here, film: Path, tmp_path: Path) -> None:
     """Case 51."""
     output = tmp_path / "out.mkv"
     output.write_bytes(b"mine")

@@ -59,7 +59,7 @@ class Reader(HTMLParser):
             self.images.append(dict(attrs))
 
 
-def test_the_page_lies_beside_the_film_with_its_pictures(made: tuple[Path, dict]) -> None:
+def test_the_page_lies_next_to_the_film_with_its_pictures(made: tuple[Path, dict]) -> None:
     film, told = made
     assert Path(told["page"]) == film.with_name("a <film> & more.preview") / "index.html"
     assert all(Path(f).is_file() for m in told["moments"] for f in m["files"])

@@ -102,7 +102,7 @@ def test_a_change_is_on_the_disk_when_it_returns(tmp_path: Path) -> None:
     queue.close()
 
 
-def test_changes_are_told(tmp_path: Path) -> None:
+def test_changes_are_reported(tmp_path: Path) -> None:
     told: list[QueuedJob | None] = []
     queue = JobQueue(tmp_path / "queue.sqlite", told.append)
     job, _ = queue.add("a", {})
@@ -136,7 +136,7 @@ def test_text_has_names_in_place_of_roots_and_no_other_absolute_path(tmp_path: P
     )
 
 
-def test_roots_of_one_name_are_told_apart_and_one_in_another_is_found_first(tmp_path: Path) -> None:
+def test_roots_of_one_name_are_distinguished_and_one_in_another_is_found_first(tmp_path: Path) -> None:
     for name in ("x/films", "y/films"):
         (tmp_path / name).mkdir(parents=True)
         (tmp_path / name / "a.mp4").write_bytes(b"")

@@ -27,7 +27,7 @@ def test_where_other_programs_kept_the_machine_busy_the_estimate_says_what_that_
 
 
 @pytest.mark.usefixtures("inline")
-def test_a_network_of_ones_own_is_told_from_the_shipped_one_of_its_name(tmp_path: Path) -> None:
+def test_a_network_of_ones_own_is_distinguished_from_the_shipped_one_of_its_name(tmp_path: Path) -> None:
     own = tmp_path / "trained" / "fast-x2.safetensors"
     own.parent.mkdir()
     for suffix in (".safetensors", ".toml"):
