@@ -25,6 +25,7 @@ __all__ = [
     "Interrupted",
     "MediaError",
     "NoMemoryError",
+    "NothingToDoError",
     "OutputError",
     "ResourceError",
     "UsageError",
@@ -83,6 +84,10 @@ class UsageError(VsrError):
     """Wrong usage, or a request that can't be met; raised before work starts."""
 
     exit_code = 2
+
+
+class NothingToDoError(UsageError):
+    """The target is not larger than the source. Several inputs go on without such a one."""
 
 
 class MediaError(VsrError):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from models.catalog.lookup import cards as known_cards
 from models.catalog.lookup import default_model, find_cards, network_names, restoring_model
-from models.errors import UsageError
+from models.errors import NothingToDoError, UsageError
 from pipelines.hardware.resources import computing_device
 from pipelines.plan.plan import NetworkStage, levels_within
 from pipelines.probe.restoration_level import estimate_levels
@@ -98,7 +98,7 @@ def _not_above(
             f"{stages[-1].card.name} gives {size[0]}x{size[1]}, so there is nothing left for {last.family};"
             " leave it out, or name lanczos instead"
         )
-    return UsageError(
+    return NothingToDoError(
         f"the target {out[0]}x{out[1]} is not above the source's {size[0]}x{size[1]}; choose a larger --to or"
         " --scale; for the same size: --scale 1 --model real-fast,lanczos (restores) or --model identity"
     )

@@ -166,11 +166,15 @@ def estimate_lines(found: Estimate | None) -> list[str]:
     return lines
 
 
-def total_lines(planned: Sequence[tuple[KeptWork, Estimate | None]], count: int) -> list[str]:
-    """Totals of the plans of several inputs, of which there were `count`."""
-    total = total_table(planned, count)
+def total_lines(
+    planned: Sequence[tuple[KeptWork, Estimate | None]], count: int, skipped: int = 0
+) -> list[str]:
+    """Totals of the plans of several inputs, of which there were `count`. skipped: as large as the target."""
+    total = total_table(planned, count, skipped)
     parts = [f"{total['planned']} of {counted(count, 'input')} planned"]
-    parts += [f"{total[kind]} {kind}" for kind in ("failed", "already done", "refused") if total[kind]]
+    parts += [
+        f"{total[kind]} {kind}" for kind in ("failed", "skipped", "already done", "refused") if total[kind]
+    ]
     parts.append(counted(total["frames"], "frame") + " left")
     lines = [", ".join(parts)]
     estimates = [estimate for _, estimate in planned if estimate is not None]
@@ -186,14 +190,17 @@ def total_lines(planned: Sequence[tuple[KeptWork, Estimate | None]], count: int)
     return lines
 
 
-def total_table(planned: Sequence[tuple[KeptWork, Estimate | None]], count: int) -> dict[str, Any]:
+def total_table(
+    planned: Sequence[tuple[KeptWork, Estimate | None]], count: int, skipped: int = 0
+) -> dict[str, Any]:
     """The totals as JSON values. While a film is upscaled, its chunks take as much again as its output."""
     to_do = [(kept.planned, estimate) for kept, estimate in planned if not (kept.done or kept.refusal)]
     estimates = [estimate for _, estimate in to_do if estimate is not None]
     table: dict[str, Any] = {
         "inputs": count,
         "planned": len(planned),
-        "failed": count - len(planned),
+        "failed": count - len(planned) - skipped,
+        "skipped": skipped,
         "already done": sum(kept.done is not None for kept, _ in planned),
         "refused": sum(bool(kept.refusal) for kept, _ in planned),
         "frames": sum(one.plan.frame_count - one.frames_done for one, _ in to_do),

@@ -9,7 +9,7 @@ import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from models.errors import Interrupted, UsageError, VsrError
+from models.errors import Interrupted, NothingToDoError, UsageError, VsrError
 from pipelines.plan.events import AlreadyDone, Event, Finished, Planned
 from pipelines.storage.atomic_file import write_atomically
 from vsr.views.text import printable, size_text, speed_text
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["Summary", "SummaryRow"]
 
 
-NOT_BEGUN, STOPPED, FAILED, DONE, ALREADY = "not begun", "stopped", "failed", "done", "already done"
+NOT_BEGUN, STOPPED, FAILED, SKIPPED = "not begun", "stopped", "failed", "skipped"
+DONE, ALREADY = "done", "already done"
 
 
 @dataclass
@@ -30,7 +31,7 @@ class SummaryRow:
 
     input: str
     result: str = NOT_BEGUN
-    """done, already done, failed, stopped or not begun."""
+    """done, already done, skipped, failed, stopped or not begun."""
     output: str = ""
     frames: int = 0
     seconds: float = 0.0
@@ -39,7 +40,7 @@ class SummaryRow:
     bytes: int = 0
     exit_code: int = 0
     message: str = ""
-    """Message of the error."""
+    """Message of the error, or why it was skipped."""
 
 
 def _shared_folder(inputs: Sequence[str]) -> str:
@@ -78,6 +79,8 @@ class Summary:
         elif isinstance(event, Finished):
             row.result, row.output, row.frames, row.bytes = DONE, event.output, event.frames, event.bytes
             row.seconds, row.fps = round(event.seconds, 3), round(event.fps, 3)
+        elif isinstance(event, NothingToDoError) and len(self._rows) > 1:
+            row.result, row.message = SKIPPED, str(event)
         elif isinstance(event, VsrError):
             row.result = STOPPED if isinstance(event, Interrupted) else FAILED
             row.exit_code, row.message = event.exit_code, " ".join(str(event).split())
@@ -129,7 +132,11 @@ class Summary:
     def _count(self) -> str:
         results = [r.result for r in self.rows]
         done = results.count(DONE) + results.count(ALREADY)
-        more = [f"{results.count(kind)} {kind}" for kind in (FAILED, STOPPED, NOT_BEGUN) if kind in results]
+        more = [
+            f"{results.count(kind)} {kind}"
+            for kind in (SKIPPED, FAILED, STOPPED, NOT_BEGUN)
+            if kind in results
+        ]
         return ", ".join([f"{done} of {len(results)} done", *more])
 
     def to_json(self) -> list[dict[str, Any]]:

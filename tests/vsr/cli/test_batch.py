@@ -43,6 +43,30 @@ def test_a_table_at_the_end_says_what_became_of_each(here, folder: Path, tmp_pat
     assert int(found[0]["bytes"]) == (tmp_path / "out" / "a.48p.mkv").stat().st_size
 
 
+def test_of_several_films_those_as_large_as_the_target_are_skipped(here, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    media.cfr(tmp_path / "in" / "small.mp4", frames=4)
+    media.write(tmp_path / "in" / "large.mp4", media.Film(frames=4, size=(128, 96)))
+    to_large = ["--to", "128x96", "--model", "lanczos", "--codec", "ffv1"]
+    table = tmp_path / "list.csv"
+    outcome = here("run", tmp_path / "in", "-o", tmp_path / "out", *to_large, "--summary", table)
+    assert outcome.code == 0, outcome.err
+    assert (
+        f"{tmp_path / 'in' / 'large.mp4'}: skipped: the target 128x96 is not above the source's"
+        in outcome.err
+    )
+    assert "1 of 2 done, 1 skipped" in outcome.err
+    with open(table, newline="", encoding="utf-8") as file:
+        assert [(r["result"], r["exit_code"]) for r in csv.DictReader(file)] == [
+            ("skipped", "0"),
+            ("done", "0"),
+        ]
+    planned = here("plan", tmp_path / "in", "-o", tmp_path / "other", *to_large)
+    assert planned.code == 0
+    assert "1 of 2 inputs planned, 1 skipped" in planned.out + planned.err
+    assert here("run", tmp_path / "in" / "large.mp4", *to_large).code == 2
+
+
 def test_the_same_command_again_skips_what_is_finished(here, folder: Path, tmp_path: Path) -> None:
     (folder / "b.mp4").unlink()
     assert here("run", folder, *IDENTITY).code == 0

@@ -72,13 +72,14 @@ def plan(
 
 def _show_all(found: list[Input], settings: RunSettings, *, measure: bool, as_json: bool) -> bool:
     """Print the plans of several inputs and their totals; returns whether some can't be planned."""
-    from models.errors import VsrError
+    from models.errors import NothingToDoError, VsrError
     from pipelines.run.batch import name_clashes
     from vsr.views.json_lines import JsonLines
     from vsr.views.plan_view import total_lines, total_table
 
     clashes = dict(name_clashes(found, settings))
     planned: list[tuple[KeptWork, Estimate | None]] = []
+    skipped = 0
     for one in found:
         try:
             if one.path in clashes:
@@ -86,14 +87,15 @@ def _show_all(found: list[Input], settings: RunSettings, *, measure: bool, as_js
             made = _planned(one, settings, measure=measure, as_json=as_json)
         except VsrError as error:
             report_error(error, as_json=as_json)
+            skipped += isinstance(error, NothingToDoError)
             continue
         _show(*made, label=one.shown, as_json=as_json)
         planned.append(made)
     if as_json:
-        JsonLines().write("summary", total_table(planned, len(found)))
+        JsonLines().write("summary", total_table(planned, len(found), skipped))
     else:
-        echo("\n  ".join(total_lines(planned, len(found))))
-    return len(planned) < len(found)
+        echo("\n  ".join(total_lines(planned, len(found), skipped)))
+    return len(planned) + skipped < len(found)
 
 
 def _planned(

@@ -238,8 +238,11 @@ def _upscale(
     tabled: bool,
     **how: bool,
 ) -> list[VsrError]:
-    """Upscale each video; returns the errors of those that failed. tabled: a table at the end lists them."""
-    from models.errors import Interrupted, VsrError
+    """Upscale each video; returns the errors of those that failed. tabled: a table at the end lists them.
+
+    Of several videos, those that are as large as the target are skipped.
+    """
+    from models.errors import Interrupted, NothingToDoError, VsrError
     from pipelines.run.batch import upscale_videos
 
     several = len(inputs) > 1
@@ -259,9 +262,12 @@ def _upscale(
                 view.show(event)
                 continue
             view.close()
-            failed.append(event)
+            is_skipped = several and isinstance(event, NothingToDoError)
+            if not is_skipped:
+                failed.append(event)
             if tabled:
                 said = f"{file}: stopped" if isinstance(event, Interrupted) else str(event)
+                said = f"{file}: skipped: {said}" if is_skipped else said
                 echo(printable(said if str(file) in said else f"{file}: {said}"), err=True)
             elif several and not stop.is_set():
                 report_error(event, as_json=as_json)
