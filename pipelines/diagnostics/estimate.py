@@ -50,6 +50,8 @@ more on frames that others refer to. Measured on five clips of film and games wi
 and x265 fast: 0.96 to 1.47."""
 _STATED_BYTES = 20.0
 """Bytes of a source frame below which they don't indicate its content: a skipped frame has as many."""
+_SHORT = 4
+"""A film with less than this many times the frames that are tried is short."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +90,10 @@ def estimating(planned: Planned, settings: ExecutionSettings) -> Iterator[Note |
     """
     allocation, chunks = allocate_workers(settings, planned.plan), _chunks(planned.plan)
     frames = sum(planned.plan.results_of(chunk) for chunk in chunks)
+    is_short = frames * _SHORT > planned.plan.frame_count
     yield Note(
         f"trying {counted(frames, 'frame')} of the film at {counted(len(chunks), 'place')}: decoder,"
-        " networks, encoder"
+        f" networks, encoder{'; a run of such a short film takes little longer' if is_short else ''}"
     )
     places: list[TriedFrames] = []
     for place in trying(planned, settings):

@@ -147,6 +147,16 @@ def test_places_lie_inside_the_film_and_not_at_its_beginning(tmp_path: Path) -> 
         assert _chunks(long)[-1].start_frame > count * (1 - 1 / places)
 
 
+def test_only_short_films_are_said_to_take_little_longer(tmp_path: Path) -> None:
+    planned = plan_video(
+        media.cfr(tmp_path / "in.mp4", frames=200), tmp_path / "out.mkv", run_settings(**QUICK)
+    )
+    note = next(event for event in estimating(planned, run_settings(**QUICK).execution))
+    assert isinstance(note, Note)
+    assert "trying 36 frames" in note.text
+    assert "little longer" not in note.text
+
+
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "h264"])
 def test_every_place_is_tried_whatever_shares_a_decoder(tmp_path: Path, suffix: str) -> None:
     source = (
@@ -159,7 +169,10 @@ def test_every_place_is_tried_whatever_shares_a_decoder(tmp_path: Path, suffix: 
     assert isinstance(found, Estimate)
     assert found.places == 3
     said = [note.text for note in told if isinstance(note, Note)]
-    assert said[0] == "trying 33 frames of the film at 3 places: decoder, networks, encoder"
+    assert said[0] == (
+        "trying 33 frames of the film at 3 places: decoder, networks, encoder; a run of such a short film takes"
+        " little longer"
+    )
     assert [text[:21] for text in said[1:]] == ["1 of 3 places tried: ", "2 of 3 places tried: "]
 
 
