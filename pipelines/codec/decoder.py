@@ -339,7 +339,7 @@ def rebuild_packet(data: PacketData, known: dict[str, bytes]) -> av.Packet[Any]:
 def picture_planes(frame: VideoFrame, pixels: PixelFormat) -> list[np.ndarray]:
     """Views of the frame's planes, without padding; they keep the frame alive.
 
-    Views of a new frame are writable.
+    They are writable if the frame was newly allocated rather than decoded.
     """
     views = []
     step = pixels.plane_count if pixels.is_interleaved else 1

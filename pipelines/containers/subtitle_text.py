@@ -153,7 +153,7 @@ class ConsecutiveEvents:
     def add(self, start: int, duration: int, text: str) -> Iterator[tuple[int, int, str]]:
         """Yield (tick, ticks, text) of the samples that end when another event begins.
 
-        start: not before that of the event before.
+        start: tick at which the new event begins, not before the previous event's.
         """
         if not text:
             return

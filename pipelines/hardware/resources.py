@@ -110,7 +110,7 @@ def allocate_workers(settings: ExecutionSettings, plan: Plan | None = None) -> W
 def with_fewer_workers(settings: ExecutionSettings, plan: Plan) -> ExecutionSettings | None:
     """The settings with one worker per device, or one on a CPU, for a run that ran out of memory.
 
-    None if there are no more already, and for a cluster.
+    None if there are no more workers than that, or for a cluster.
     """
     allocation = allocate_workers(settings, plan)
     least = max(1, len(allocation.devices))

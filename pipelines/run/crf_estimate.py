@@ -63,7 +63,7 @@ class FilmEstimate:
 
 
 def choose_samples(chunks: Sequence[Chunk]) -> list[int]:
-    """Indexes of the chunks that are tried: 8, or one in 33, evenly spread.
+    """Indexes of the chunks that are tried, evenly spread: 8, or one in 33 if that is more.
 
     If there are fewer than 9, all are tried.
     """
@@ -125,7 +125,7 @@ def first_ladder(usual: float, lowest: float, highest: float) -> list[float]:
 
 
 def choose_crf(points: Sequence[tuple[float, float]], aim: float, kind: str) -> float | None:
-    """The CRF at which a size is nearest to `aim`, or the highest at which VMAF is at least that.
+    """The CRF at which the size is nearest to `aim`, or the highest CRF at which VMAF is at least `aim`.
 
     None if it is outside the tried range. points: (CRF, bytes or VMAF), three of them around the aim, or next
     to it.
