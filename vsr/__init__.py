@@ -32,6 +32,9 @@ if TYPE_CHECKING:
         NoMemoryError as NoMemoryError,
     )
     from models.errors import (
+        NothingToDoError as NothingToDoError,
+    )
+    from models.errors import (
         OutputError as OutputError,
     )
     from models.errors import (
@@ -84,8 +87,8 @@ _HOMES = {
     "Phase", "Planned"),
     "pipelines.settings.run_settings": ("EncodeSettings", "RunSettings", "TargetSettings"),
     "models.errors": (
-        "CorruptError", "Interrupted", "MediaError", "NoMemoryError", "OutputError", "ResourceError",
-        "UsageError", "VerificationError", "VsrError",
+        "CorruptError", "Interrupted", "MediaError", "NoMemoryError", "NothingToDoError", "OutputError",
+        "ResourceError", "UsageError", "VerificationError", "VsrError",
     ),
 }  # fmt: skip
 """Module -> exported names; imported on first use, so that `vsr --help` stays fast."""
