@@ -576,6 +576,21 @@ MUTANTS = (
         f"{_HARDWARE}::test_a_chunk_that_can_t_be_joined_with_the_others_is_made_again",
     ),
     Mutant(
+        89, "a coarse quality of VideoToolbox counts as fine", "pipelines/settings/encoder_spec.py",
+        'if self.vendor == "videotoolbox":\n            return', "if False:\n            return",
+        f"{_CHOICE}::test_a_coarse_quantiser_counts_as_coarse_as_the_crf_that_it_stands_for",
+    ),
+    Mutant(
+        89, "a coarse quality of QSV counts as fine", "pipelines/settings/encoder_spec.py",
+        'if self.vendor == "qsv":\n            return', "if False:\n            return",
+        f"{_CHOICE}::test_a_coarse_quantiser_counts_as_coarse_as_the_crf_that_it_stands_for",
+    ),
+    Mutant(
+        89, "one chunk's wrong headers are counted as another's", "pipelines/run/chunk_loop.py",
+        "self._rejected[chunk.index] += 1", "self._rejected.update(c.index for c in self._plan.chunks)",
+        f"{_HARDWARE}::test_every_chunk_has_its_own_attempts_to_get_the_common_header",
+    ),
+    Mutant(
         89, "a coarse quantiser of hardware counts as fine", "pipelines/settings/encoder_spec.py",
         'return float(options.get("qp", options.get("qp_p", 0))) / highest', "return 0.0",
         f"{_CHOICE}::test_a_coarse_quantiser_counts_as_coarse_as_the_crf_that_it_stands_for",

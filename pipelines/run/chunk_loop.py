@@ -169,8 +169,8 @@ class _ChunkLoop:
         self._partly: dict[int, int] = {}
         """Span -> finished frames of its unfinished chunks."""
         self._ends = False
-        self._rejected = 0
-        """Chunks with another header than the others."""
+        self._rejected: Counter[int] = Counter()
+        """Chunk -> times that it had another header than the others."""
 
     def run(self) -> Generator[Event, None, MadeChunks]:
         """Make the chunks that are not recorded yet. Raises Interrupted if it was stopped before."""
@@ -293,16 +293,16 @@ class _ChunkLoop:
     def _has_another_header(self, chunk: EncodedChunk) -> bool:
         """Whether a chunk of a hardware encoder can't be joined with the others, and has to be made again.
 
-        Raises ResourceError if that happens too often.
+        Raises ResourceError if that was so at every attempt.
         """
         headers = {record.header_sha256 for record in self._records.values()}
         if not self._plan.encoder.vendor or headers <= {chunk.header_sha256}:
             return False
-        self._rejected += 1
-        if self._rejected >= ATTEMPTS:
+        self._rejected[chunk.index] += 1
+        if self._rejected[chunk.index] >= ATTEMPTS:
             raise ResourceError(
-                f"chunk {chunk.index}: the encoder wrote another header than for other chunks, as"
-                f" {self._rejected} times in this run"
+                f"chunk {chunk.index}: the encoder wrote another header than for other chunks, {ATTEMPTS}"
+                " times"
             )
         return True
 

@@ -106,6 +106,27 @@ def test_a_chunk_that_can_t_be_joined_with_the_others_is_made_again(
     assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "right.mp4").read_bytes()
 
 
+def test_every_chunk_has_its_own_attempts_to_get_the_common_header(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Case 89."""
+    tries = Counter[int]()
+
+    def twice(frames: Any, index: int, *given: Any, **named: Any) -> EncodedChunk:
+        tries[index] += 1
+        return _wrong(
+            "header" if index in {1, 2} and tries[index] < 3 else "", frames, index, *given, **named
+        )
+
+    monkeypatch.setattr("pipelines.workers.stage_threads.encode_chunk", twice)
+    source = media.write(tmp_path / "film.mp4", FILM)
+    options = {**H264, "preset": "balanced", "chunk_seconds": 0.13}
+    events = upscaled(source, tmp_path / "out.mp4", **options)
+    assert len(planned_of(events).plan.chunks) > 2
+    assert (tries[1], tries[2]) == (3, 3)
+    assert finished_of(events).frames == 12
+
+
 @pytest.mark.parametrize("way", _SAID)
 def test_a_driver_that_always_spoils_a_chunk_ends_the_run(
     way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
