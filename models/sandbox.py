@@ -63,7 +63,7 @@ class _Program(ctypes.Structure):
 def without_network() -> bool:
     """Forbid non-local sockets and access to other processes, for this process and its children, for good.
 
-    Returns whether this was possible: not on other systems than Linux, nor if the kernel has no seccomp.
+    Returns whether this was possible. It is not on systems other than Linux, or if the kernel has no seccomp.
     """
     machine = _MACHINES.get(platform.machine())
     if sys.platform != "linux" or machine is None:

@@ -508,7 +508,7 @@ MUTANTS = (
     Mutant(
         88, "names in another code page end vsr on Windows", "pipelines/hardware/graphics_driver.py",
         'errors="replace",', 'errors="strict",',
-        f"{_CHOICE}::test_windows_is_asked_for_its_adapters_once_in_any_code_page",
+        f"{_CHOICE}::test_adapters_of_windows_are_listed_once_in_any_code_page",
     ),
     Mutant(
         88, "tags of the self-test are not compared", "pipelines/encoders/encoder_check.py",
@@ -1516,7 +1516,7 @@ MUTANTS = (
     Mutant(
         42, "a CPU that lacks the integers of an earlier run is not told", "pipelines/output/plan_differences.py",
         'if old.get("precision") == "int8" != new.get("precision"):', "if False:",
-        f"{_LOST}::test_integers_go_on_where_a_cpu_computes_them_and_another_cpu_is_told_why",
+        f"{_LOST}::test_an_int8_run_resumes_on_a_cpu_with_int8_and_another_cpu_gets_the_reason",
     ),
     Mutant(
         42, "sums of 8-bit products are taken for exact untried", "models/layers/int8.py",
@@ -1691,7 +1691,7 @@ MUTANTS = (
     Mutant(
         35, "encoders are not told of HDR metadata", "pipelines/media/hdr_metadata.py",
         "    if not metadata or encoder not in _WORDS:", "    if True:",
-        "tests/pipelines/media/test_hdr_metadata.py::test_encoders_are_told_in_their_own_words",
+        "tests/pipelines/media/test_hdr_metadata.py::test_hdr_metadata_is_written_in_the_option_syntax_of_each_encoder",
     ),
     Mutant(
         35, "containers are not told of HDR metadata", "pipelines/output/muxer.py",
@@ -2918,7 +2918,7 @@ MUTANTS = (
     Mutant(
         85, "a short run is told as a speed", "vsr/views/text.py",
         "if seconds >= _START_SECONDS else", "if seconds >= 0 else",
-        "tests/vsr/views/test_run_summary.py::test_work_that_is_mostly_starting_is_told_in_seconds",
+        "tests/vsr/views/test_run_summary.py::test_work_that_is_mostly_startup_is_reported_in_seconds",
     ),
     Mutant(
         85, "only the pattern itself is kept from being replaced", "pipelines/planner/container_choice.py",
@@ -3068,7 +3068,7 @@ MUTANTS = (
     Mutant(
         72, "an estimate of a busy machine says nothing of it", "pipelines/diagnostics/run_time.py",
         "return given / (given + queued) if queued > 0 else 1.0", "return 1.0",
-        f"{_ESTIMATE}::test_what_other_programs_leave_of_the_machine_is_told_by_what_threads_waited_for",
+        f"{_ESTIMATE}::test_the_machine_share_is_computed_from_the_time_threads_waited_for_a_core",
     ),
     Mutant(
         72, "a bar begins with an estimate of other workers", "pipelines/diagnostics/run_time.py",

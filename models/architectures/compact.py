@@ -32,10 +32,10 @@ class Compact(BicubicSkip):
 
     @property
     def integer_layers(self) -> dict[str, nn.Conv2d]:
-        """Return the convolutions in order, by the names of their versions on 8-bit integers.
+        """Return the convolutions in order, keyed by the names of their 8-bit integer versions.
 
-        The first one reads sample values, which have another meaning in the other range (H.273), so it has
-        two versions.
+        The first convolution reads sample values. They mean different things in limited and in full range
+        (H.273), so it has two versions.
         """
         body = {f"body.{number}": layer for number, layer in enumerate(self.body)}
         return {"head.limited": self.head, "head.full": self.head, **body, "tail": self.tail}  # type: ignore[dict-item]

@@ -167,8 +167,8 @@ class Restoring(BicubicSkip):
     def changed_as(self, own: Mapping[str, Tensor], other: Restoring) -> dict[str, Tensor]:
         """Add what `other`, of another scale, learned beyond its level 0 to `own` weights.
 
-        `own`: equal to one network at all levels. Task arithmetic (Ilharco et al. 2022, arXiv:2212.04089).
-        The last layer depends on the scale and is left out.
+        own: weights that give the same network at all levels. This is task arithmetic (Ilharco et al. 2022,
+        arXiv:2212.04089). The last layer depends on the scale and is left out.
         """
         found, start = dict(own), other.at(0.0).state_dict()
         for kind, detail in (("knots", 0.0), ("crisp", 1.0)):

@@ -204,7 +204,7 @@ _CORE = 1.5 / 219
 
 
 def sharpened(luma: Tensor, amount: float | Tensor) -> Tensor:
-    """Add `amount` times the detail that a Gaussian of σ = 1 removes from (B,1,H,W), 0..1; not faint detail.
+    """Add `amount` times the detail that a Gaussian of σ = 1 removes, except faint detail; (B,1,H,W), 0..1.
 
     Mean brightness is preserved. amount: a number, or one for each image as (B,1,1,1).
     """

@@ -155,9 +155,9 @@ class WorkerActor:
         """Run a task: yields ("item", value)…, then ("last", value).
 
         ("done", None) if there were no items, ("error", error) after an error. One of the items may come as
-        ("free", value): the next task is then begun. An item is held back until the next one exists, so that
-        the driver learns with the last item that it was the last; this saves a message per task. whole: the
-        input is complete.
+        ("free", value): the next task is then begun. Each item is held back until the next one exists, so
+        that the last one can be marked as the last; this saves a message per task. whole: the input is
+        complete.
         """
         if not self._turns.begin(turn):
             return

@@ -52,8 +52,8 @@ def job_config(root: Path) -> JobConfig:
 def silent_driver() -> Iterator[None]:
     """Suppress Ray's messages about dead workers on standard output, which is reserved for events.
 
-    vsr reports these itself. `log_to_driver=False` only silences the output of workers. The call has no
-    effect on Ray versions without this function.
+    vsr reports dead workers itself. `log_to_driver=False` only silences the output of workers. Nothing is
+    suppressed if this version of Ray has no `print_to_stdstream`.
     """
     import ray
 

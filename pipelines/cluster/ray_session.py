@@ -1,7 +1,7 @@
 """`RaySession`: connects this process as a driver to a private Ray cluster or to an existing one.
 
 A private cluster listens on the loopback interface only, has a token and no dashboard, and keeps its files in
-a separate folder. Nothing of it is left when the session ends, nor when this process is killed.
+a separate folder. It is removed completely when the session ends or this process is killed.
 """
 
 from __future__ import annotations
@@ -218,7 +218,7 @@ class RaySession:
     def _environment(self, variables: dict[str, str]) -> Iterator[None]:
         """Set variables for processes started inside the context.
 
-        Ray's own stay until the end: its threads read them later.
+        Variables of Ray stay set until the session ends, because Ray's threads read them later.
         """
         self._before = {key: os.environ.get(key) for key in variables}
         os.environ.update(variables)
@@ -305,7 +305,7 @@ def _store_bytes() -> int:
 def reap(folder: str) -> None:
     """End the remaining processes of a private cluster, and delete its folder, when standard input ends.
 
-    That is when the driver ends.
+    Standard input ends when the driver does.
     """
     sys.stdin.buffer.read()
     until = time.monotonic() + _GRACE_SECONDS

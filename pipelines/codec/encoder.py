@@ -243,8 +243,8 @@ def encode_chunk(
     """Encode the frames of one chunk with a fresh encoder, so that it starts with a key frame.
 
     step: called for every packet, also while the encoder is drained (which can take long at 8K), and while
-    waiting for a free session of a hardware encoder. patience_seconds: how long it waits for one. Raises
-    ResourceError if the encoder fails, and a new attempt may succeed.
+    waiting for a free session of a hardware encoder. patience_seconds: longest wait for a free session.
+    Raises ResourceError if the encoder fails; a new attempt may succeed.
     """
     carried: dict[int, Frame] = {}
     pts: list[int] = []

@@ -118,7 +118,7 @@ def _svt_version() -> str:
 def _loaded(name: str) -> list[str]:
     """Paths of this process's shared libraries of that name.
 
-    Without /proc, those that came with PyAV.
+    Without /proc, the libraries that came with PyAV.
     """
     try:
         lines = Path("/proc/self/maps").read_text(encoding="utf-8", errors="surrogateescape").splitlines()

@@ -1,6 +1,6 @@
 """`grey_jpeg`: baseline JPEG of one component (ITU-T T.81), which FFmpeg's encoder doesn't write.
 
-All in whole numbers, so that the bytes are the same on every machine.
+All arithmetic is on integers, so the bytes are the same on every machine.
 """
 
 from __future__ import annotations

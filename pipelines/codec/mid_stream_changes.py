@@ -71,8 +71,8 @@ def change_of(first: FrameFacts, found: FrameFacts, setup: DecoderSetup, pixels:
     """Describe how a frame differs from the film's first one, in words that fit "… at frame 12".
 
     Empty if there is no visible difference. A decoder doesn't repeat metadata or a rotation that only key
-    frames carry, so missing information is no change, except for images that stand alone. Missing tags count
-    as those that `color_tags.resolve` assumes.
+    frames carry, so missing metadata is not a change. Nor is a missing rotation, except in image formats,
+    where every frame carries its own. Missing tags are replaced by those that `resolve_tags` assumes.
     """
     if (found.width, found.height, found.pix_fmt) != (first.width, first.height, first.pix_fmt):
         return (
@@ -133,7 +133,7 @@ def _turn_of(frame: VideoFrame) -> Orientation | None:
 def orientation_of(frame: VideoFrame) -> tuple[Orientation, bool]:
     """Convert the display matrix to a rotation of the pixels.
 
-    The second value is True if the matrix is not such a rotation, and is ignored.
+    The second value is True if the matrix is something else; it is then ignored.
     """
     data = frame_side_data(frame, SideData.DISPLAYMATRIX)
     if data is None:

@@ -137,7 +137,7 @@ def clip_start(packet: Packet, start: int) -> bool:
 
     Its end stays the same.
 
-    FFmpeg's MP4 muxer miscounts what fills the gaps of timed text that begins before 0.
+    FFmpeg's MP4 muxer fills gaps between subtitles, and miscounts them if the text begins before 0.
     """
     shown, length = shown_ticks(packet), packet.duration or 0
     if shown >= start:

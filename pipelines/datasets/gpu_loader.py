@@ -57,7 +57,7 @@ class _Clips:
         """Cut values, with T as the fastest index.
 
         crops: (6,B), the fields of `SampleCrop`. side: side of the crop in the clips that are cut. factor:
-        how many times as large they are as the low-resolution ones.
+        their size relative to the low-resolution clips.
         """
         pair, top, left, start, flipped, backwards = crops
         time = torch.arange(frames, device=pair.device)

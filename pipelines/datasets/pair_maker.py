@@ -78,7 +78,7 @@ def draw_motion(settings: MotionSettings, rng: np.random.Generator) -> Motion:
 class PairOrder:
     """Everything that one pair is made from.
 
-    Independent of all others, so that pairs can be made in parallel.
+    Orders are independent of each other, so pairs can be made in parallel.
     """
 
     key: str
@@ -151,7 +151,7 @@ def _shrunk(planes: Planes, side: int) -> Planes:
 def clip_of_picture(task: PairOrder, length: int) -> Planes:
     """The image of a task, moved: luma (T,1,H,W), chroma (T,2,H/2,W/2).
 
-    Rotated before chroma is subsampled, so all rotations are exact.
+    The image is rotated before chroma is subsampled, so all rotations are exact.
     """
     assert isinstance(task.source, torch.Tensor)
     source = task.source

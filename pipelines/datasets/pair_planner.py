@@ -129,9 +129,9 @@ class PairPlanner:
     def _region(
         self, rgb: torch.Tensor, place: CropPosition, shrink: float
     ) -> tuple[torch.Tensor, list[int]]:
-        """The square with the area that the camera may move over.
+        """Return the area that the camera may move over, and its [top, left].
 
-        And the start of this area, in scaled pixels.
+        The position is in scaled pixels.
         """
         motion, length = self._settings.motion, self._settings.frames + self._settings.context_frames
         reach = 8 + round(
@@ -239,7 +239,7 @@ class PairPlanner:
     def _rescaled(self, crisp: int, luma: np.ndarray, lap: int) -> float:
         """Factor by which an (H,W) source is scaled down in a pass.
 
-        `crisp`, and from the second pass on random. A crop still fits.
+        It is `crisp` in the first pass, and random in later ones, but never too small for a crop.
         """
         if not lap:
             return crisp

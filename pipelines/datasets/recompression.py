@@ -278,7 +278,8 @@ def _quantisers(info: VideoInfo, packets: list[bytes]) -> Iterator[float]:
 def _mean_quantiser(data: bytes) -> float:
     """Mean quantiser from libavutil/video_enc_params.h.
 
-    Block count, offset and size of blocks, type, frame quantiser. Deltas are at the end of the blocks.
+    The header has block count, offset and size of blocks, type and frame quantiser. Each block ends with
+    the difference of its quantiser from the frame's.
     """
     count, offset, size, _, quantiser = struct.unpack_from("=IxxxxQQii", data)
     if not count:

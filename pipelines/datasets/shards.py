@@ -1,9 +1,9 @@
 """`ShardWriter` and `Shards`: pairs of clips on disk in WebDataset layout.
 
-Readable by `webdataset` and `ray.data.read_webdataset`. A shard is a plain tar file. Each pair has three
-members in a row: `KEY.json` (sizes, bits, source, degradation), `KEY.low.yuv` and `KEY.truth.yuv` (planar
-4:2:0 frames one after another, 8-bit, or 16-bit little-endian with 10-bit values). A data set is a folder of
-shards with a `manifest.json`.
+They can be read with `webdataset` and `ray.data.read_webdataset`. A shard is a plain tar file. Each pair has
+three members in a row: `KEY.json` (sizes, bits, source, degradation), `KEY.low.yuv` and `KEY.truth.yuv`
+(planar 4:2:0 frames one after another, 8-bit, or 16-bit little-endian with 10-bit values). A data set is a
+folder of shards with a `manifest.json`.
 """
 
 from __future__ import annotations

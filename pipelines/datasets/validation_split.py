@@ -32,11 +32,11 @@ class ShotSegment:
 def hold_out(shot_list: list[tuple[int, int]], share: float, fingerprint: str) -> list[ShotSegment]:
     """Assign whole shots to validation until about `share` of the frames is held out.
 
-    At least one shot if there are several. The order follows from each shot's own identity, so a larger share
-    holds out everything that a smaller one does. Shots of more than `_LONG` of the film come last, those of
-    more than `_TOO_LONG` never: a film of one shot, or of only such shots, holds out the end of its longest
-    one, after a gap of the same length. fingerprint: the film's; together with the number of its first frame
-    it identifies a shot.
+    At least one shot is held out if there are several. The order follows from each shot's own identity, so a
+    larger share holds out everything that a smaller one does. Shots longer than `_LONG` of the film come
+    last; shots longer than `_TOO_LONG` of it are not held out. If a film has only one shot, or only such
+    shots, the end of the longest one is held out, after a gap of the same length. fingerprint: hash of the
+    film; it identifies a shot together with the number of the shot's first frame.
     """
     total = sum(stop - start for start, stop in shot_list)
 
@@ -69,8 +69,8 @@ def hold_out(shot_list: list[tuple[int, int]], share: float, fingerprint: str) -
 def held_out_images(fingerprints: Iterable[str], share: float, *, alone: bool) -> frozenset[str]:
     """The images (SHA-256 in hex) that are held out.
 
-    Whether an image is held out depends only on its own fingerprint; of many, it is about `share`. alone:
-    there is no other validation data, so at least one of several images is held out.
+    Whether an image is held out depends only on its own fingerprint; of many images, about `share` are.
+    alone: there is no other validation data, so at least one of several images is held out.
     """
     pictures = frozenset(fingerprints)
     held = frozenset(f for f in pictures if int(f[:16], 16) < share * 2**64)

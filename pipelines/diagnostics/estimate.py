@@ -173,8 +173,8 @@ def estimated(
 ) -> Estimate:
     """Estimate for the whole film from samples, equally weighted.
 
-    Frames other than a chunk's first are assumed to need as many bytes, relative to the source's, as in the
-    samples; so busier parts of a film are recognised by their packets.
+    Output bytes are assumed to be proportional to the bytes of the source's packets, except for the first
+    frame of each chunk. So the estimate is higher if the film as a whole is busier than the samples.
     """
     plan, info = planned.plan, planned.info
     samples, count = [place.stages for place in places], len(places)

@@ -60,10 +60,11 @@ class FramePair:
 
 
 def latest_pair(output: Path, *, not_chunk: int = -1) -> FramePair | None:
-    """The middle frame of the chunk that a running job finished last, with the source's.
+    """A frame of a running job's output and the same frame of its source.
 
-    None if it is `not_chunk`, or none is finished. output: path of the run's output. Raises UsageError if no
-    run is active, MediaError if a file can't be read.
+    It is the middle frame of the finished chunk that comes last in the film. None if no chunk is finished, or
+    if that chunk is number `not_chunk`. output: path of the run's output. Raises UsageError if no run is
+    active, MediaError if a file can't be read.
     """
     job = read_job(work_folder(output))
     if not job.done:

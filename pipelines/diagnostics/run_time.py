@@ -41,8 +41,8 @@ def mean_frame_seconds(samples: Sequence[StageSeconds]) -> StageSeconds:
     """Seconds per frame of the whole film, from samples of several places with equal weight.
 
     For decoder and encoder it is the mean, as their time depends on the frames. A network takes the same time
-    for every tile, so its fastest place counts: elsewhere, other programs kept cores busy, and its threads
-    spun while they waited for each other.
+    for every tile, so the fastest place counts. At slower places, other programs kept cores busy, and the
+    network's threads spun while they waited for each other.
     """
     count = len(samples)
     computed = [1 - s.reused / s.tiles if s.tiles else 1.0 for s in samples]
@@ -57,7 +57,7 @@ def mean_frame_seconds(samples: Sequence[StageSeconds]) -> StageSeconds:
 
 
 def machine_share(samples: Iterable[StageSeconds]) -> float:
-    """Share of the CPU time it could use that a network got while it was measured, at most 1.
+    """CPU time that a network got while it was measured, as a share of what it could use, at most 1.
 
     It is less than 1 if other programs use the cores. A run takes 1/share times as long while they do.
     """

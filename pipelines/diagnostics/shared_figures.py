@@ -45,11 +45,11 @@ _LIBRARIES = ("torch", "av", "numpy", "numba")
 def shared_figures(
     source: Path | None, settings: RunSettings, found: Bench, *, load: float, version: str
 ) -> dict[str, Any]:
-    """The results of `vsr bench`, with machine, settings, and quality and size of outputs.
+    """The results of `vsr bench`, with the machine, the settings, and the quality and bit rate of an output.
 
-    source: the measured video; None: the synthetic clip. load: average number of runnable processes before
-    the measurement. version: vsr's. Quality is measured on a copy that was scaled down by two and
-    upscaled again with the same settings. Raises the errors of a run.
+    source: the measured video, or None for the synthetic clip. load: average number of runnable processes
+    before the measurement. version: version of vsr. For quality, a copy is scaled down by two, upscaled with
+    the same settings, and compared with the original. Raises the same errors as a run.
     """
     with tempfile.TemporaryDirectory(prefix="vsr-bench-") as name:
         folder = Path(name)

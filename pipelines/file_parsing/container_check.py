@@ -33,7 +33,7 @@ def flaw_of(path: str | os.PathLike[str], format_name: str) -> Flaw | None:
 def detects_truncation(format_name: str) -> bool:
     """Whether `flaw_of` finds every truncation.
 
-    The container stores the length of each packet (MPEG-TS does not), or holds one image.
+    True if the container stores the length of each packet (MPEG-TS does not), or holds one image.
     """
     return format_name.partition(",")[0] in {
         "matroska",

@@ -58,8 +58,8 @@ def to_float(
 def to_codes(values: Tensor, bits: int, full: bool, *, chroma: bool, finer: int = 0) -> np.ndarray:
     """(H,W) values -> (H,W) integers, rounded to nearest, clipped to 0..2ⁿ-1.
 
-    The result is uint8 up to 8 bits, else uint16; for 32 bits it is the values themselves, float32. finer:
-    see `values_to_codes`.
+    The result is uint8 if `bits` and `finer` add up to at most 8, else uint16. If `bits` is 32, the values
+    are returned as float32, neither rounded nor clipped. finer: see `values_to_codes`.
     """
     codes = values_to_codes(values, bits, full, chroma=chroma, finer=finer).cpu().numpy()
     return codes.view(np.uint16) if codes.dtype == np.int16 else codes

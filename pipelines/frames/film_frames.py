@@ -45,9 +45,9 @@ _THREADS = 4
 
 
 class FilmSamples:
-    """A film that is open for looking at some of its frames; the first look opens it, for all that follow.
+    """A film opened to examine some of its frames; it is opened at the first use and then stays open.
 
-    Frames are kept up to a limit, so that they are decoded once for all that look at the same place.
+    Decoded frames are kept up to a limit, so that frames that are examined several times are decoded once.
     """
 
     def __init__(self, info: VideoInfo) -> None:
@@ -105,7 +105,7 @@ class FilmSamples:
     def places(self, count: int, *, least_frames: int) -> list[int]:
         """Timestamps in the middle of `count` equal parts.
 
-        None for shorter films, and for those in which decoding can't begin anywhere.
+        The list is empty if the film has at most `least_frames` frames, or is not seekable.
         """
         if not self.is_seekable or self.info.frame_count <= least_frames:
             return []
@@ -115,7 +115,7 @@ class FilmSamples:
     def packets(self, at: int | None = None) -> Iterator[av.Packet[Any]]:
         """Packets from the last key frame before a timestamp on, or from the beginning.
 
-        The film is at that place when this returns. No packets if it can't be reached.
+        Seeking is done when this returns. If it fails, there are no packets.
         """
         self._current = None
         stream = self.stream if at is not None or self._is_at_start else self._open()
@@ -132,8 +132,8 @@ class FilmSamples:
     def frames(self, at: int | None = None) -> Iterator[VideoFrame]:
         """Undamaged frames of the film's size, from the last key frame before a timestamp on.
 
-        From the beginning without a timestamp. They end where reading fails: the run itself reports what is
-        wrong.
+        Without `at`, they begin with the film's first frame. They end at the first error; the run itself
+        reports it.
         """
         return filter(self.is_whole, self.decoded(at))
 
@@ -149,7 +149,7 @@ class FilmSamples:
     ) -> Iterator[VideoFrame]:
         """All frames that `frames` chooses from.
 
-        passing: sees the packets on their way to the decoder, so that no earlier frames are of use.
+        passing: wraps the packets on their way to the decoder; kept frames are then not used.
         """
         if passing is not None:
             yield from self._decode(passing(self.packets(at)))

@@ -76,8 +76,8 @@ def thumbnail(
 ) -> np.ndarray:
     """`grid` cells, float32, 0 = black, 255 = white: the mean of luma over each cell.
 
-    matrix: the H.273 matrix that defines luma; None, or one without weights of R'G'B': that of the planes
-    (R'G'B': BT.709's).
+    matrix: the H.273 matrix that defines luma; BT.709 replaces a matrix without weights of R'G'B'. None: the
+    matrix of the planes (BT.709 for R'G'B').
     """
     wanted = _WEIGHTS.get(color.matrix, _WEIGHTS[1]) if matrix is None else _WEIGHTS.get(matrix, _WEIGHTS[1])
     if pixels.family == "rgb":

@@ -54,10 +54,10 @@ class VideoReader:
         self.width, self.height = info.width // 2 * 2, info.height // 2 * 2
 
     def frames(self, stop: int | None = None) -> Iterator[Frame]:
-        """Frames in display order as decoded, up to `stop` of them.
+        """Yield decoded frames in display order, at most `stop` of them.
 
-        Damaged and hidden frames are skipped. Raises MediaError if size, format or colour changes in
-        mid-stream.
+        Damaged and hidden frames are skipped. Raises MediaError if size, format or colour changes within the
+        video.
         """
         shown = set(self.info.pts)
         reader = PacketReader(self.info.path, self.info.stream_index)

@@ -168,8 +168,9 @@ _OWN_GROUPS = Path("/proc/self/cgroup")
 def _control_group(name: str) -> Iterator[str]:
     """Content of a limit's file in every control group of this process.
 
-    Its own and those above it. Linux, Documentation/admin-guide/cgroup-v2.rst, and cgroup-v1/ for the former
-    kind, with a tree per controller. A container sees its own group as the root.
+    These are its own group and those above it. A container sees its own group as the root. See
+    Documentation/admin-guide/cgroup-v2.rst of Linux, and cgroup-v1/ for version 1, which has one tree per
+    controller.
     """
     try:
         lines = [line.split(":", 2) for line in _OWN_GROUPS.read_text(encoding="utf-8").splitlines()]

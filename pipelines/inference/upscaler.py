@@ -100,7 +100,7 @@ class Upscaler:
     def facts(self) -> dict[str, str]:
         """Further facts that affect bits, besides torch's numerics class.
 
-        The runtime of networks that don't run in torch.
+        They name the runtime of networks that don't run in torch.
         """
         found: dict[str, str] = {}
         for network in self._networks:
@@ -283,7 +283,7 @@ class Upscaler:
     def _tiles_at_once(self) -> int:
         """All tiles of the first network.
 
-        One, if tiles are small for lack of memory, and on other devices than a CPU.
+        Only one tile if tiles are small for lack of memory, or the device is not a CPU.
         """
         plan = self._plan
         if (

@@ -2,9 +2,9 @@
 
 Each frame is in one of a few states: one of the five phases of 3:2 or of 2:3:3:2 pulldown, progressive, one
 field late (2:2), or video. A state predicts which fields were taken at one time and which one is repeated;
-votes against it have a cost. A frame in the state that follows the last one's has no further cost; another
-one is a break. The path with the lowest cost (Viterbi, 1967) is the cadence. So static or faint frames are
-decided by those around them, and one odd frame breaks nothing.
+votes against it have a cost. A frame in the state that is expected after the last one has no further cost;
+any other state is a break. The path with the lowest cost (Viterbi, 1967) is the cadence. So static or faint
+frames are decided by those around them, and one odd frame breaks nothing.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ def _products() -> np.ndarray:
 class InterlaceSample:
     """Evidence from one segment of a film.
 
-    Blocks by what they show, cell by cell, and frames by their own flags.
+    Blocks are counted by what they show, cell by cell, and frames by their flags.
     """
 
     top: np.ndarray = field(default_factory=_cells)
@@ -292,7 +292,7 @@ def shows_order(film: InterlaceSample, order: Order) -> bool:
 def order_of_vertical_motion(film: InterlaceSample) -> Order | None:
     """The field order that vertical motion shows where hardly anything else moves; None if it shows none.
 
-    Art with doubled lines that scrolls shows the same, so this is no more than a doubt.
+    Scrolling art with doubled lines shows the same, so this is only a reason for doubt.
     """
     apart, alike, squares = film.down
     total = float(alike.sum())
@@ -337,7 +337,7 @@ def _all_over(shows: np.ndarray, moves: np.ndarray) -> bool:
 def shows_whole_frames(looks: Sequence[InterlaceSample]) -> bool:
     """Whether the frames are certainly progressive, whatever their flags.
 
-    They are if neither order outweighs the other, neither in votes nor in all blocks together.
+    They are if neither field order outweighs the other, in votes or in all blocks together.
     """
     film = together(looks)
     top, bottom = int(film.top.sum()), int(film.bottom.sum())

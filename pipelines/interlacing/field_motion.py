@@ -20,7 +20,7 @@ cancels over blocks, frames and places. Everything is done at two scales: steps 
 one (where s becomes negative) are short for the coarse one.
 
 The same with vertical gradients shows vertical motion, but textures matter there: art with doubled lines that
-scrolls looks exactly like fields. It is kept apart, and good for a doubt.
+scrolls looks exactly like fields. This evidence is kept separate, and can only raise a doubt.
 """
 
 from __future__ import annotations

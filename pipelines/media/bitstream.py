@@ -1,7 +1,8 @@
 """Parsing of compressed packets.
 
-Whether decoding may start there, which headers they carry, and where captions are inserted. Clauses: H.264 =
-ITU-T H.264 table 7-1 and annex D, HEVC = ITU-T H.265 table 7-1, MPEG-2 = ISO/IEC 13818-2 clause 6.2.
+The functions find where decoding may start, which headers packets carry, and where captions are inserted.
+Clauses: H.264 = ITU-T H.264 table 7-1 and annex D, HEVC = ITU-T H.265 table 7-1, MPEG-2 = ISO/IEC 13818-2
+clause 6.2.
 """
 
 from __future__ import annotations

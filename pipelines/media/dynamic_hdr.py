@@ -59,8 +59,8 @@ def dynamic_hdr_of(
 ) -> DynamicHdr:
     """The metadata of a packet; empty if it has none.
 
-    length_size: from `nal_length_size`. side: the packet's side data by FFmpeg's names, used if the bitstream
-    has no metadata.
+    length_size: from `nal_length_size`. side: (FFmpeg's name, content) of the packet's side data; HDR10+ is
+    read from it if the bitstream has none.
     """
     hdr10_plus = dolby_vision = b""
     for kind, message in _messages(codec, data, length_size):

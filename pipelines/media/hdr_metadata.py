@@ -130,8 +130,8 @@ def static_metadata(frame: VideoFrame) -> HdrMetadata:
 def is_dolby_vision_only(frame: VideoFrame) -> bool:
     """Whether this is Dolby Vision without a base layer that other decoders show correctly.
 
-    That is profile 5, and AV1's 10.0 (full-range IPT-PQ-c2). By the RPU header, as in libavutil's
-    AVDOVIRpuDataHeader: vdr_rpu_profile 0 with a full-range base layer.
+    That is profile 5, and AV1's 10.0 (full-range IPT-PQ-c2). It is recognised by the RPU header
+    (libavutil's AVDOVIRpuDataHeader): vdr_rpu_profile 0 with a full-range base layer.
     """
     data = frame_side_data(frame, SideData.DOVI_METADATA)
     if data is None or len(data) < 72:

@@ -2,9 +2,9 @@
 
 The network is not trained again. Each activation channel gets a unit in which its highest value fits. Weights
 are rounded one input at a time, and the effect of each rounding is compensated by the remaining inputs
-(Frantar et al. 2022, arXiv:2210.17323, there for language models). Before, each layer is fitted to the float
-network's sums on its rounded inputs; as their noise would attenuate the fit and soften the frames, sums keep
-the strength of the float network's, and so does the residual.
+(Frantar et al. 2022, arXiv:2210.17323, there for language models). Before that, each layer is fitted to the
+float network's sums on its own rounded inputs. The noise of these inputs would attenuate the fit and soften
+the frames, so the sums and the residual are scaled to the strength of the float network's.
 """
 
 from __future__ import annotations
@@ -109,9 +109,9 @@ def with_integer_layers(network: LoadedNetwork, found: Mapping[str, Tensor]) -> 
 def hidden_units(network: Compact, frames: Iterable[Tensor]) -> dict[str, Tensor]:
     """Activation units (C,) of each hidden layer, by name.
 
-    frames: packed codes (B,6,H,W), limited range. 255 units are a share of the highest activation on these,
-    or of the highest on black and white noise if that is larger: edges that clip much are visible, rounding
-    is not.
+    frames: packed codes (B,6,H,W), limited range. 255 units are a share of the highest activation for
+    these frames, or for black and white noise if that is higher: strong clipping at edges is visible,
+    rounding is not.
     """
     extreme, usual = _highest(network, _extremes()), dict[str, Tensor]()
     for frame in frames:
@@ -302,7 +302,7 @@ def _run(layer: dict[str, Tensor], seen: Tensor) -> Tensor:
 
 
 def calibration_frames(sources: Iterable[Path], scale: int) -> list[SampleValues]:
-    """Images and a few frames of each video, evenly spread over all files, of large ones the sharpest part.
+    """Images and a few frames of each video, evenly spread over all files; of large ones, the sharpest part.
 
     They are first downscaled by the network's scale, which makes them as sharp as the sharpest inputs, so
     that edges fit into the range of integers and are not softened. Raises UsageError if none is large enough.

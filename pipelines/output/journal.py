@@ -278,7 +278,7 @@ class Journal:
 def refuse_other_chunks(folder: Path, plan_id: str, plan: dict[str, Any], cut: Cut | None = None) -> None:
     """Raise UsageError if a work directory has intact chunks of another plan, with differences and advice.
 
-    cut: cuts this plan's film otherwise.
+    cut: returns this plan's chunks for another number of seconds per chunk.
     """
     tables = [(path.with_suffix(".chunk"), _table(path)) for path in _manifests(folder)]
     kept = sum(

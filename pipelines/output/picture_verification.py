@@ -113,7 +113,7 @@ def _content_difference(
 def verify_pictures(folder: Path, plan: Plan, records: Sequence[ChunkRecord], *, full: bool) -> int:
     """Check that an image sequence is complete, and that images show the same as their source.
 
-    Those at the start of every chunk, or all.
+    The content of images at the start of every chunk is checked, or that of all images.
     """
     names = {str(plan.first_number + n) for n in range(plan.frame_count)}
     found = set(os.listdir(folder))
@@ -133,9 +133,9 @@ def verify_pictures(folder: Path, plan: Plan, records: Sequence[ChunkRecord], *,
 
 
 def check_picture(path: Path, plan: Plan, thumbnails: bytes, place: int, what: str) -> None:
-    """Check an image file.
+    """Check that an image file has the right size, and shows the same as its source.
 
-    Its size, and that it shows the same as its source. what: its name in messages.
+    what: its name in messages.
     """
     planes, pixels = read_picture(path, plan, what)
     check_frame_content(planes, pixels, plan, thumbnails, place, what)

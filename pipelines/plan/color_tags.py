@@ -30,8 +30,8 @@ __all__ = ["chroma_offset", "mirrored_siting", "output_tags", "resolve_tags"]
 def chroma_offset(siting: tuple[float, float], sub: tuple[int, int]) -> tuple[float, float]:
     """(vertical, horizontal) offset, in samples, of a chroma plane with one sample per `sub` luma samples.
 
-    siting: an entry of SITING_OFFSETS, which is for 2. sub: 1, 2 or 4 along each axis. Co-sited with the
-    first of n luma samples means (n - 1) / 2n of a chroma sample before their centre.
+    siting: an entry of SITING_OFFSETS, which holds for `sub` 2. sub: 1, 2 or 4 along each axis. Co-sited with
+    the first of n luma samples means (n - 1) / 2n of a chroma sample before their centre.
     """
     vertical, horizontal = (2 * s * (1 - 1 / n) for s, n in zip(siting, sub, strict=True))
     return vertical, horizontal

@@ -122,7 +122,7 @@ class AlreadyDone:
 def limit_text(seconds: Mapping[str, float], *, is_learned: bool) -> str:
     """What limits a run, in words; empty if no time was measured.
 
-    seconds: of a worker's middle thread, as in `Advanced`. is_learned: the plan's.
+    seconds: of a worker's middle thread, as in `Advanced`. is_learned: as in `Plan`.
     """
     spent = {name: taken for name, taken in seconds.items() if taken > 0}
     slowest = max(spent, key=spent.__getitem__, default="")

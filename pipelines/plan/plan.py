@@ -323,7 +323,7 @@ class Plan:
     def network_results(self) -> tuple[int, int]:
         """Filtered frames before and after a chunk that its first network uses.
 
-        If fields become frames, both fields of each.
+        If fields become frames, both fields of each frame count.
         """
         first = self.stages[0].card
         before = max(first.past, SETTLING_FRAMES if first.recurrent else 0)

@@ -4,8 +4,8 @@ Telecine spreads film frames over fields: 3:2 pulldown makes five frames of four
 a letter for each source frame, so that weaving needs only a frame and the one before it: cuts, resumes and
 random access give the same frames by construction.
 
-A film frame lasts two or three fields, 2.5 on average. Its timestamp is a multiple of a quarter of a source
-frame from the frame of that letter, so that the four of a cycle are evenly spaced.
+A film frame lasts two or three fields, 2.5 on average. Its timestamp differs from that of the source frame
+with its letter by a multiple of a quarter frame, so that the four film frames of a cycle are evenly spaced.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ class Pulldown:
 def surrounding_frames(pulldown: Pulldown, before: int, after: int) -> tuple[int, int]:
     """Source frames before and after any place that contain so many output frames.
 
-    As far as the film has them.
+    Places that are too close to the start or the end of the film don't count.
     """
     owners = [n for n, letter in enumerate(pulldown.letters) if letter != NONE]
     count = len(owners)

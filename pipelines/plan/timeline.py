@@ -64,10 +64,10 @@ def all_times(info: VideoInfo, plan: Plan) -> tuple[array[int], array[int]]:
 
 
 def field_times(pts: array[int], durations: array[int]) -> tuple[array[int], array[int]]:
-    """(timestamps, durations) of all fields, in ticks of half the source's tick.
+    """(timestamps, durations) of all fields, in ticks half as long as the source's.
 
-    The second field is in the middle of its frame. A frame before a gap has a long duration; its second field
-    then follows after the usual time instead.
+    The second field begins halfway through its frame's duration. If the frame is long because a gap follows,
+    the second field begins after half the usual duration instead.
     """
     usual = (
         max(1, max(Counter(durations).items(), key=lambda item: (item[1], -item[0]))[0])

@@ -57,7 +57,7 @@ def trim_heap() -> None:
 def oom_kills() -> int:
     """Number of processes that the kernel has killed for lack of memory since it started.
 
-    0 if it doesn't tell.
+    0 if the kernel doesn't report it.
     """
     try:
         found = re.search(r"^oom_kill (\d+)$", Path("/proc/vmstat").read_text(encoding="utf-8"), re.MULTILINE)

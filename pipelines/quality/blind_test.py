@@ -112,9 +112,9 @@ def blind_test(
 
 
 def _clips(matched: PairedReader, place: int, box: tuple[int, int, int, int]) -> tuple[bytes, ...]:
-    """A second around a moment, of a place of each video, in a format that browsers play.
+    """Clips of one second around a moment, of one place in each video, in a format that browsers play.
 
-    It is H.264 at a quality that hides nothing.
+    They are H.264 at a quality that hides no differences.
     """
     rate = Fraction(matched.films[0].info.rate).limit_denominator(1001)
     count = min(len(matched.moments), max(2, round(rate * _CLIP_SECONDS)))

@@ -63,8 +63,8 @@ def pair_frames(
 
     Two frames match if their times differ by less than half the distance to the nearest neighbour of either,
     so the rounding of containers (Matroska: 1 ms) makes no difference. origin: frame of the first video at
-    which the second one begins; None: times are used as they are. later: seconds by which the second video is
-    known to show everything later.
+    which the second one begins; None: times are used as they are. later: known delay of the second video's
+    content, in seconds.
     """
     unit = lcm(first.time_base.denominator, second.time_base.denominator, later.denominator)
     ticks = [int(t.time_base * unit) for t in (first, second)]

@@ -125,7 +125,7 @@ def open_reader(plan: Plan, info: VideoInfo) -> PacketReader:
 def _looked_at(plan: Plan, info: VideoInfo) -> frozenset[int]:
     """Rows that the container's own decoder decodes as well.
 
-    Where decoding starts, and the first clean point of every chunk.
+    These are the rows where decoding starts, and the first clean point of every chunk.
     """
     starts, rows = clean_starts(info.index)
     places = (bisect.bisect_left(starts, info.pts[chunk.start_frame]) for chunk in plan.chunks)

@@ -207,7 +207,7 @@ def videos_in(folder: Path, *, recursive: bool = False) -> list[Path]:
 def image_messages(given: Sequence[Path | Url], *, recursive: bool = False) -> list[str]:
     """Messages about images in the folders among inputs.
 
-    Those that are skipped, and those that look like the frames of a film.
+    They are about images that are skipped, and images that look like the frames of a film.
     """
     said = []
     for folder in (Path(item) for item in given if not isinstance(item, Url) and os.path.isdir(item)):

@@ -373,8 +373,8 @@ class RunSettings:
 def detail_at(level: float, wanted: float | Literal["auto"]) -> float:
     """Return how crisp a network is at a restoration level.
 
-    wanted: "auto": 0.75, and less towards level 0: crisp weights restore detail that an encoder removed, and
-    a clean source has lost none.
+    wanted: a fixed value, or "auto". The latter is 0.75, and less towards level 0, because crisp weights
+    restore detail that an encoder removed, and a clean source has lost none.
     """
     return round(_DETAIL * min(1.0, level / _CRISP_FROM_LEVEL), 4) if wanted == "auto" else wanted
 

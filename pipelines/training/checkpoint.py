@@ -42,7 +42,7 @@ class Stateful(Protocol):
 class TrainingState:
     """Training between two steps.
 
-    It contains nothing random: draws of a step follow from the seed and its number.
+    It has no state of random generators: the random numbers of a step follow from the seed and its number.
     """
 
     network: nn.Module

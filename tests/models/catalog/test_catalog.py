@@ -19,7 +19,7 @@ def test_the_classical_scalers_are_always_there() -> None:
     assert (default_model(), default_model(on_gpu=True)) == ("fast", "quality")
 
 
-def test_an_unknown_name_is_told_what_there_is() -> None:
+def test_an_unknown_name_is_rejected_with_suggestions() -> None:
     with pytest.raises(UsageError, match=r"no such network; did you mean lanczos.*bicubic"):
         find_cards("lanc")
     with pytest.raises(UsageError, match=r"did you mean fast\?"):

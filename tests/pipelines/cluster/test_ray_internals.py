@@ -67,7 +67,7 @@ def test_what_ray_says_of_dead_workers_can_be_kept_from_standard_output(seen: di
     assert seen["takes"] == ["data", "ignore_prefix"]
 
 
-def test_workers_can_be_told_where_our_packages_lie(seen: dict[str, object]) -> None:
+def test_workers_search_the_given_path_for_our_packages(seen: dict[str, object]) -> None:
     assert seen["path"] == ["/somewhere"]
 
 

@@ -137,7 +137,7 @@ def test_a_gpu_that_is_no_cuda_device_is_named() -> None:
     assert (none.level, none.text) == ("ok", "none that torch can use: networks run on the CPU")
 
 
-def test_a_cpu_on_which_networks_run_in_fp32_is_told_why() -> None:
+def test_doctor_has_advice_for_a_cpu_on_which_networks_run_in_fp32() -> None:
     assert by_subject(list(findings_of_hardware(PLAIN, [])), "cpu").level == "advice"
     assert (
         by_subject(

@@ -102,7 +102,7 @@ def test_a_network_takes_as_long_everywhere_but_where_the_picture_stands_still()
 
 
 @pytest.mark.parametrize(("queued", "share"), [((0.0, 0.0), 1.0), ((0.2, 0.2), 0.5), ((0.0, 1.2), 0.25)])
-def test_what_other_programs_leave_of_the_machine_is_told_by_what_threads_waited_for(
+def test_the_machine_share_is_computed_from_the_time_threads_waited_for_a_core(
     planned: Planned, queued: tuple[float, float], share: float
 ) -> None:
     found = estimated(planned, [TriedFrames(replace(SAMPLE, queued=q)) for q in queued])

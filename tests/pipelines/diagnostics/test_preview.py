@@ -114,7 +114,7 @@ def test_of_a_large_frame_only_what_is_shown_and_encoded_is_made_with_the_same_p
         )
 
 
-def test_every_network_is_shown_at_the_same_place_in_the_order_asked_for(film: Path, tmp_path: Path) -> None:
+def test_every_network_is_shown_at_the_same_place_in_the_requested_order(film: Path, tmp_path: Path) -> None:
     (moment,), result = shown(film, tmp_path, models=("nearest", "fast", "lanczos"), at=("0:01",))
     assert [c.model for c in result.choices] == ["nearest", "fast", "lanczos"]
     assert [Path(f).name for f in moment.files] == [
@@ -128,7 +128,7 @@ def test_every_network_is_shown_at_the_same_place_in_the_order_asked_for(film: P
 
 
 @pytest.mark.parametrize(("level", "usual"), [(0.7, "real-fast"), (0.02, "fast")])
-def test_unasked_the_network_is_shown_that_a_run_would_take(
+def test_the_network_that_a_run_would_use_is_shown_by_default(
     film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, level: float, usual: str
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
@@ -198,7 +198,7 @@ def test_the_whole_frame_has_the_colours_of_the_film(tmp_path: Path, pix_fmt: st
     assert (red > 190, green < 60, blue < 60) == (True, True, True), (red, green, blue)
 
 
-def test_a_film_that_is_shorter_than_what_is_asked_for_is_shown_whole(tmp_path: Path) -> None:
+def test_a_film_shorter_than_requested_is_shown_completely(tmp_path: Path) -> None:
     moments, result = shown(
         media.cfr(tmp_path / "in.mkv", frames=2), tmp_path / "out", models=("nearest",), shots=9
     )

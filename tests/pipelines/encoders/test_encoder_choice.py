@@ -285,7 +285,7 @@ def test_auto_changes_no_format_and_takes_nothing_for_options_of_software(
         wanted(encoder="qsv", picture=True)
 
 
-def test_without_a_gpu_nothing_is_asked_and_software_encodes() -> None:
+def test_without_a_gpu_no_driver_is_queried_and_software_encodes() -> None:
     """Case 88."""
     settings = RunSettings()
     vendor = choice.wanted_vendor(settings, picture=False)
@@ -322,7 +322,7 @@ def test_the_gpu_that_encodes_is_the_first_visible_one(visible: str, name: str) 
     assert first_nvidia(told, visible) == (f"{name}, driver 570.86" if name else "")
 
 
-def test_windows_is_asked_for_its_adapters_once_in_any_code_page(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_adapters_of_windows_are_listed_once_in_any_code_page(monkeypatch: pytest.MonkeyPatch) -> None:
     listing = '[{"Name":"AMD Radeon\x81 780M","DriverVersion":"32.0.1"}]'
     asked: list[object] = []
 

@@ -320,7 +320,7 @@ def test_a_gpu_that_computes_something_else_is_refused(
         ("", [], ("cuda", 1), []),
     ],
 )
-def test_torch_is_asked_for_devices_only_where_there_are_signs_of_them(
+def test_torch_lists_devices_only_if_there_are_signs_of_a_gpu(
     build: str, signs: list[str], kind: tuple[str, int], devices: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Known(type(Path())):  # type: ignore[misc]

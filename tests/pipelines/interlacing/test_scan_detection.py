@@ -148,7 +148,7 @@ def test_whole_frames_that_roll_by_lines_are_no_fields(lines: int) -> None:
         assert max(votes.top.sum(), votes.bottom.sum()) < 20
 
 
-def test_pictures_too_small_to_tell_are_not_asked() -> None:
+def test_frames_too_small_for_detection_are_skipped() -> None:
     assert sample_of(np.zeros((16, 64), np.uint8)) is None
     assert sample_of(np.zeros((64, 8), np.uint8)) is None
 

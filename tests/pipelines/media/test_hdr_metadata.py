@@ -29,7 +29,7 @@ def test_metadata_is_read_in_the_units_of_hevc(tmp_path: Path) -> None:
     assert probe(media.hdr10(tmp_path / "in.mkv")).hdr == METADATA
 
 
-def test_encoders_are_told_in_their_own_words() -> None:
+def test_hdr_metadata_is_written_in_the_option_syntax_of_each_encoder() -> None:
     assert encoder_options(METADATA, "libx265") == {
         "x265-params": "hdr10=1:master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50):max-cll=1000,400"
     }

@@ -131,7 +131,7 @@ def test_a_file_that_is_no_network_is_not_kept(server: FileServer) -> None:
     assert left() == set()
 
 
-def test_a_list_that_is_wrong_about_the_factor_is_told_why(server: FileServer, weights: bytes) -> None:
+def test_a_network_of_another_scale_than_in_the_index_is_rejected(server: FileServer, weights: bytes) -> None:
     with pytest.raises(MediaError, match="the list says x4, the file is x2"):
         got(entry_for(server, weights, scale=4))
     assert left() == set()

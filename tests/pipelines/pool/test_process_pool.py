@@ -253,7 +253,7 @@ def test_a_worker_that_is_not_admitted_is_named_and_the_others_do_its_work() -> 
     assert {e.worker for e in events if isinstance(e, WorkItem)} == {1}
 
 
-def test_a_worker_too_many_takes_no_part_also_after_the_first_one_died_and_is_not_asked_to_be_admitted(
+def test_a_surplus_worker_gets_no_tasks_even_after_crashes_and_skips_admission(
     tmp_path: Path,
 ) -> None:
     asked: list[str] = []

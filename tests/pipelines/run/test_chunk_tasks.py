@@ -226,7 +226,7 @@ def test_children_share_the_devices_by_turns(
         assert all("CUDA_VISIBLE_DEVICES" not in one for one in environments)
 
 
-def test_workers_that_nobody_asked_for_take_part_only_where_torch_can_use_the_devices() -> None:
+def test_default_workers_take_part_only_if_torch_can_use_the_devices() -> None:
     many = WorkerAllocation(4, ("0",))
     for settings, reasons in (
         (ExecutionSettings(), [False, True]),

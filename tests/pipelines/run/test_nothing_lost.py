@@ -185,7 +185,7 @@ def test_the_length_of_an_earlier_run_s_chunks_is_named_as_the_option_that_goes_
 
 
 @pytest.mark.skipif(not int8_is_exact(), reason="needs a CPU with VNNI, AMX or their like")
-def test_integers_go_on_where_a_cpu_computes_them_and_another_cpu_is_told_why(
+def test_an_int8_run_resumes_on_a_cpu_with_int8_and_another_cpu_gets_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     film, output = film_in(tmp_path), tmp_path / "out.mkv"

@@ -72,7 +72,9 @@ def test_what_an_earlier_call_left_is_gone_on_with(server: FileServer, tmp_path:
     assert server.asked == [("/net.pth", "bytes=1000-")]
 
 
-def test_a_server_without_ranges_is_asked_for_all_of_it_again(server: FileServer, tmp_path: Path) -> None:
+def test_a_broken_download_restarts_if_the_server_has_no_range_requests(
+    server: FileServer, tmp_path: Path
+) -> None:
     server.breaks_after, server.ranges = [100_000], False
     fetched(server, tmp_path / "net")
     assert (tmp_path / "net").read_bytes() == CONTENT
@@ -165,7 +167,7 @@ def test_redirections_in_a_circle_end(server: FileServer, tmp_path: Path) -> Non
         fetched(server, tmp_path / "net", file="/release")
 
 
-def test_only_https_is_asked(tmp_path: Path) -> None:
+def test_only_https_urls_are_requested(tmp_path: Path) -> None:
     for address in ("http://127.0.0.1/net.pth", "file:///etc/passwd", "ftp://127.0.0.1/x"):
         with pytest.raises(UsageError, match="expected an https address"):
             list(download(address, tmp_path / "net", sha256=SHA256))
@@ -186,7 +188,7 @@ def test_a_certificate_that_nobody_signed_is_refused_with_what_to_set(
         fetched(server, tmp_path / "net")
 
 
-def test_a_proxy_of_the_environment_is_asked(
+def test_a_proxy_from_the_environment_is_used(
     server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Case 90: nothing listens at the proxy's port, so nothing comes."""

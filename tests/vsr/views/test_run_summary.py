@@ -25,7 +25,7 @@ def test_the_speed_counts_only_frames_that_this_call_made() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(11.2, "in 11 s"), (0.02, "in 1 s"), (40.0, "2.50 fps")])
-def test_work_that_is_mostly_starting_is_told_in_seconds(seconds: float, said: str) -> None:
+def test_work_that_is_mostly_startup_is_reported_in_seconds(seconds: float, said: str) -> None:
     head, line, _ = finished(frames=100, made=100, seconds=seconds).text().splitlines()
     assert head.split() == ["input", "result", "frames", "speed", "size", "output"]
     assert f" {said} " in line

@@ -60,7 +60,7 @@ def watch(
     folder: Path, output: Path | None, as_json: bool, settle_seconds: float, recursive: bool, overwrite: bool,
     yes: bool, quiet: bool, **options: Any,
 ) -> None:  # fmt: skip
-    """Upscale every video that arrives in a folder, once, as soon as it stops growing, until Ctrl-C.
+    """Watch a folder until Ctrl-C, and upscale each video once, as soon as it stops growing.
 
     Outputs go to the folder given by -o. If the command is started again, finished videos are skipped. A file
     that fails is reported once and does not stop the rest; it is tried again after it has changed. Outputs,

@@ -91,7 +91,7 @@ class JobQueue:
     def __init__(self, file: Path, on_change: Callable[[QueuedJob | None], None] = lambda _: None) -> None:
         """on_change: called with a job that is new or has changed.
 
-        With None if order or membership changed.
+        It is called with None if the order or the set of jobs changed.
         """
         self._lock = threading.RLock()
         self._on_change = on_change

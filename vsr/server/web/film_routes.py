@@ -128,7 +128,7 @@ def _about_films(routes: APIRouter, services: Services) -> None:
     async def upload(request: Request, path: _Path) -> Response:
         """Upload a film into a folder; the body is the file.
 
-        Only where the server was started with --uploads.
+        Allowed only if the server was started with --uploads.
         """
         if services.offer.upload_bytes is None:
             raise NotFoundError("uploads are not taken here; vsr serve takes them with --uploads")

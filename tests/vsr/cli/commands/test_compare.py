@@ -149,7 +149,7 @@ def test_a_blind_test_does_not_say_which_is_which(
     assert text.count("truth.mkv") == 1  # for the result at the end
 
 
-def test_a_blind_test_shows_motion_where_asked_to(
+def test_a_blind_test_shows_motion_on_request(
     capsys: pytest.CaptureFixture[str], films: dict[str, Path], tmp_path: Path
 ) -> None:
     page = tmp_path / "test.html"

@@ -79,7 +79,7 @@ def test_four_commands_lead_from_footage_to_a_judged_network(
     assert {row["model"] for row in json.loads(judged.stdout)} == {"bicubic", "lanczos", "mine-x2"}
 
 
-def test_judging_says_how_far_it_is_and_takes_the_part_that_is_asked_for(tmp_path: Path) -> None:
+def test_evaluation_reports_progress_and_uses_the_requested_part(tmp_path: Path) -> None:
     source = film(tmp_path / "film.mp4", (12,), width=128, height=96)
     settings = EvaluateSettings(scale=2, cases=("clean",), range="0.1-", frames=6, metrics=("psnr",))
     events = list(evaluate_models(["fast-x2"], [source], settings))
