@@ -19,8 +19,8 @@ __all__ = ["Prelu", "relu_"]
 class Prelu(nn.PReLU):
     """max(x, 0) + weight·min(x, 0) of (B,C,H,W) (He et al. 2015, arXiv:1502.01852), bit-identical to torch's.
 
-    Without gradients, on a few CPU cores, channels_last, fp32 or bf16, it works in place; the caller must not
-    need x afterwards.
+    It may overwrite x, so the caller must not need x afterwards. It does so on a CPU with few threads if
+    gradients are off and x is channels_last, in fp32 or bf16.
     """
 
     def forward(self, x: Tensor) -> Tensor:

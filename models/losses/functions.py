@@ -220,7 +220,7 @@ _WINDOWS = (17, 9, 5, 3)
 
 
 def information_loss(x: Tensor, y: Tensor) -> Tensor:
-    """1 - the share of the information in luma of y that x contains too, 0 (equal) to 1.
+    """1 minus the share of the information in y that is also in x (luma), 0 (equal) to 1.
 
     H and W of 17 or more, values 0..1. Visual information fidelity (Sheikh & Bovik 2006,
     doi:10.1109/TIP.2005.859378) on pixels, with gains above 1 counted as 1. Lost contrast is penalised,

@@ -105,9 +105,9 @@ def whole_frames(
     """Weave film frames or deinterlace, as the plan says; other frames pass.
 
     frames: frames of the decoder, in order, from source frame `first` on, with neighbours on both sides.
-    before: number of leading frames that are only neighbours. shown: timestamps of the results of the others;
-    frames after these are neighbours again. Each result keeps the decoder's frame as `Frame.origin`. Raises
-    VerificationError if a filter loses or duplicates a frame.
+    before: number of leading frames that are only neighbours. shown: timestamps of the results of the frames
+    that follow; any frames after those are neighbours again. Each result keeps the decoder's frame as
+    `Frame.origin`. Raises VerificationError if a filter loses or duplicates a frame.
     """
     names, pixels = chain(plan), plan.decoded_pixels
     if not names and plan.pulldown is None:

@@ -231,8 +231,8 @@ _X26X = re.compile(rb"x26[45].{0,2000}?\b(?:crf|qp)=(\d+)", re.DOTALL)
 def coding_of(info: VideoInfo) -> Coding:
     """Codec and quantiser of a film, from its own stream.
 
-    x264 and x265 write their settings into the stream; otherwise the mean quantiser of the first frames is
-    used, which the H.264 and MPEG-2 decoders export. Raises UsageError if neither is available.
+    x264 and x265 write their settings into the stream. If these are missing, the mean quantiser of the first
+    frames is used; only the H.264 and MPEG-2 decoders export it. Raises UsageError if neither is available.
     """
     codec = {"h264": "h264", "hevc": "hevc", "mpeg2video": "mpeg2"}.get(info.codec)
     if codec is None:

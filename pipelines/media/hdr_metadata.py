@@ -148,11 +148,11 @@ have none for HEVC)."""
 def with_metadata(
     stream: Any, metadata: HdrMetadata, color: ColorTags, *, matroska: bool, dolby_vision: bytes = b""
 ) -> Any:
-    """An open container with a first stream that has the codec parameters of `stream`, and the metadata.
+    """Open a container in memory; its first stream has the codec parameters of `stream` and the metadata.
 
-    Muxers copy it from there; there is no other way to pass it to them. A header is written into memory, and
-    the boxes are inserted into its sample entry. dolby_vision: a `configuration_box`. Raises ValueError if
-    the codec has no sample entry.
+    Muxers copy metadata from such a stream; PyAV has no other way to pass metadata to them. To make it, a
+    file header is written, and the boxes are inserted into its sample entry. dolby_vision: a
+    `configuration_box`. Raises ValueError if the codec has no sample entry.
     """
     buffer = io.BytesIO()
     codec = stream.codec_context.codec.canonical_name

@@ -302,10 +302,11 @@ def _run(layer: dict[str, Tensor], seen: Tensor) -> Tensor:
 
 
 def calibration_frames(sources: Iterable[Path], scale: int) -> list[SampleValues]:
-    """Images and a few frames of each video, evenly spread over all files; of large ones, the sharpest part.
+    """Images and a few frames of each video, evenly spread over all files.
 
-    They are first downscaled by the network's scale, which makes them as sharp as the sharpest inputs, so
-    that edges fit into the range of integers and are not softened. Raises UsageError if none is large enough.
+    Frames are downscaled by the network's scale, which makes them as sharp as the sharpest inputs, so that
+    edges fit into the range of integers and are not softened. Then large ones are cropped to their sharpest
+    part. Raises UsageError if none is large enough.
     """
     infos = [probe(path) for path in _evenly(find_inputs(sources), _FRAMES)]
     frames: list[SampleValues] = []

@@ -138,8 +138,9 @@ def verify_again(
 ) -> None:
     """Verify every byte and every frame of a finished output.
 
-    Frames were compared with the source when it was made. frames: expected number. sha256: `result_hash`
-    after the first verification; empty if unknown. Raises VerificationError, Interrupted.
+    Frames are not compared with the source: that was done when the output was made. frames: expected number.
+    sha256: `result_hash` after the first verification; empty if unknown. Raises VerificationError,
+    Interrupted.
     """
     try:
         if sha256 and result_hash(path, plan) != sha256:

@@ -65,7 +65,7 @@ _LAST_525_LINE = 486
 def resolve_tags(
     tags: ColorTags, pixels: PixelFormat, *, height: int, codec: str, picture: bool = False
 ) -> tuple[ColorTags, tuple[str, ...]]:
-    """Fill in every tag; returns also what was assumed.
+    """Fill in missing tags; returns all tags, and what was assumed.
 
     The rule for missing tags: matrix BT.2020 for PQ and HLG, else BT.601 up to 576 lines (525-line form up to
     486), else BT.709; primaries that belong to the matrix; transfer BT.709 (images: sRGB); limited range,

@@ -67,10 +67,11 @@ def blind_test(
     align: Align = "pts",
     clips: bool = False,
 ) -> Iterator[Misaligned | BlindTest]:
-    """Choose one moment of each of `shots` equal parts, at the place where both differ most.
+    """Show one moment from each of `shots` equal parts of the film.
 
-    Yields mismatches first. range_, align: as in `compare`. clips: also show a second of motion, in which
-    flicker and crawling edges are visible. Raises UsageError if there is no difference.
+    It is the one, among several examined, at which the two videos differ most. Yields mismatches first.
+    range_, align: as in `compare`. clips: also show a second of motion, in which flicker and crawling edges
+    are visible. Raises UsageError if there is no difference.
     """
     matched = PairedReader([open_video(first), open_video(second)], range_=range_, align=align)
     yield from matched.findings

@@ -134,7 +134,10 @@ def main() -> None:
         if given.write:
             write(
                 preset.path,
-                [*lines, f"on {machine}; VMAF-NEG: from half the size, H.264 CRF 20, back to its own"],
+                [
+                    *lines,
+                    f"on {machine}; VMAF-NEG: scaled to half size, encoded by x264 at CRF 20, upscaled ×2",
+                ],
             )
             PAGE.write_text(documented(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
 

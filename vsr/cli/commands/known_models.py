@@ -150,7 +150,7 @@ def get_models(names: tuple[str, ...], place: str, as_json: bool) -> None:
     \b
     Example: vsr models get realesr-general-x4v3
              vsr models get --index https://intranet.example/networks.toml house-style-x2
-    Without network access, the message says where to put a file downloaded elsewhere.
+    If the server can't be reached, the error message says where to put a file downloaded elsewhere.
     """
     from models.catalog.lookup import cards
     from models.catalog.model_index import entry_of_name
@@ -190,8 +190,9 @@ def absent_models(names: Sequence[str]) -> dict[str, IndexEntry]:
 def download_missing(model: str, *, yes: bool, asks: bool | None = None) -> None:
     """Download the networks of `--model` that are in the index but not installed.
 
-    This needs `yes`, or consent on a terminal. asks: whether the user can be asked; None: if standard input
-    and standard error are a terminal. Raises UsageError that says what to type, if nobody consents.
+    This needs `yes`, or consent on a terminal. asks: whether the user can be asked; None means yes if
+    standard input and standard error are a terminal. Without consent, raises a UsageError that says what to
+    do.
     """
     from models.catalog.lookup import network_names
     from models.errors import UsageError
