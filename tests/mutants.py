@@ -573,7 +573,7 @@ MUTANTS = (
     Mutant(
         89, "chunks of hardware with different headers are kept", "pipelines/run/chunk_loop.py",
         "if not self._plan.encoder.vendor or headers <= {chunk.header_sha256}:", "if True:",
-        f"{_HARDWARE}::test_a_chunk_that_can_t_be_joined_with_the_others_is_made_again",
+        f"{_HARDWARE}::test_a_chunk_that_can_t_be_joined_with_the_others_has_three_attempts",
     ),
     Mutant(
         89, "a coarse quality of VideoToolbox counts as fine", "pipelines/settings/encoder_spec.py",
@@ -588,7 +588,7 @@ MUTANTS = (
     Mutant(
         89, "one chunk's wrong headers are counted as another's", "pipelines/run/chunk_loop.py",
         "self._rejected[chunk.index] += 1", "self._rejected.update(c.index for c in self._plan.chunks)",
-        f"{_HARDWARE}::test_every_chunk_has_its_own_attempts_to_get_the_common_header",
+        f"{_HARDWARE}::test_a_chunk_that_can_t_be_joined_with_the_others_has_three_attempts",
     ),
     Mutant(
         89, "a coarse quantiser of hardware counts as fine", "pipelines/settings/encoder_spec.py",
@@ -2916,7 +2916,7 @@ MUTANTS = (
         "tests/vsr/views/test_run_summary.py::test_the_speed_counts_only_frames_that_this_call_made",
     ),
     Mutant(
-        85, "a short run is told as a speed", "vsr/views/text.py",
+        85, "a short run is reported as a speed", "vsr/views/text.py",
         "if seconds >= _START_SECONDS else", "if seconds >= 0 else",
         "tests/vsr/views/test_run_summary.py::test_work_that_is_mostly_startup_is_reported_in_seconds",
     ),

@@ -83,12 +83,13 @@ def tune(
     if not options.get("resume", False):
         refuse_existing_training(target / "run")  # before minutes are spent on the data
     data = target / "data"
-    if not begun and (note := _few_frames(video, _data_settings(video, card))) is not None:
+    settings = _data_settings(video, card)
+    if not begun and (note := _few_frames(video, settings)) is not None:
         yield note
     minutes = f"{options['minutes']:g} min" if options.get("minutes") else "as long as it began with"
     yield Note(f"first pairs are made of the whole film; after that it trains for {minutes}")
     stop = options.get("stop")
-    for made in make_dataset([video], data, _data_settings(video, card)):
+    for made in make_dataset([video], data, settings):
         if isinstance(made, DatasetDone) and not made.validation_pairs:
             rejected = ", ".join(f"{count} {reason}" for reason, count in made.rejected.items() if count)
             raise UsageError(

@@ -86,45 +86,33 @@ _SAID = {
 }
 
 
-def test_a_chunk_that_can_t_be_joined_with_the_others_is_made_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def _with_other_headers(times: dict[int, int], tries: Counter[int]) -> Any:
+    """An encoder that spoils the header of a chunk so many times, and counts in `tries`."""
+
+    def encode(frames: Any, index: int, *given: Any, **named: Any) -> EncodedChunk:
+        tries[index] += 1
+        way = "header" if tries[index] <= times.get(index, 0) else ""
+        return _wrong(way, frames, index, *given, **named)
+
+    return encode
+
+
+@pytest.mark.parametrize("times", [{1: 1}, {1: 2, 2: 2}])
+def test_a_chunk_that_can_t_be_joined_with_the_others_has_three_attempts(
+    times: dict[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Case 89."""
     tries = Counter[int]()
-
-    def once(frames: Any, index: int, *given: Any, **named: Any) -> EncodedChunk:
-        tries[index] += 1
-        return _wrong("header" if index == 1 and tries[1] == 1 else "", frames, index, *given, **named)
-
-    source = media.write(tmp_path / "film.mp4", FILM)
-    options = {**H264, "preset": "balanced", "chunk_seconds": 0.25}
-    upscaled(source, tmp_path / "right.mp4", **options)
-    monkeypatch.setattr("pipelines.workers.stage_threads.encode_chunk", once)
-    events = upscaled(source, tmp_path / "out.mp4", **options)
-    assert tries[1] == 2
-    assert finished_of(events).frames == 12
-    assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "right.mp4").read_bytes()
-
-
-def test_every_chunk_has_its_own_attempts_to_get_the_common_header(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Case 89."""
-    tries = Counter[int]()
-
-    def twice(frames: Any, index: int, *given: Any, **named: Any) -> EncodedChunk:
-        tries[index] += 1
-        return _wrong(
-            "header" if index in {1, 2} and tries[index] < 3 else "", frames, index, *given, **named
-        )
-
-    monkeypatch.setattr("pipelines.workers.stage_threads.encode_chunk", twice)
     source = media.write(tmp_path / "film.mp4", FILM)
     options = {**H264, "preset": "balanced", "chunk_seconds": 0.13}
+    upscaled(source, tmp_path / "right.mp4", **options)
+    monkeypatch.setattr("pipelines.workers.stage_threads.encode_chunk", _with_other_headers(times, tries))
     events = upscaled(source, tmp_path / "out.mp4", **options)
-    assert len(planned_of(events).plan.chunks) > 2
-    assert (tries[1], tries[2]) == (3, 3)
+    assert {index: count for index, count in tries.items() if count > 1} == {
+        index: count + 1 for index, count in times.items()
+    }
     assert finished_of(events).frames == 12
+    assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "right.mp4").read_bytes()
 
 
 @pytest.mark.parametrize("way", _SAID)
