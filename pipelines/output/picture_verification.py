@@ -62,7 +62,9 @@ def check_frame_content(
             " give the same command with --fresh"
         )
     if difference:
-        other = "--encoder software" if plan.encoder.vendor else "another --model"
+        other = "a lower --crf" if plan.encoder.coarseness else "another --model"
+        if plan.encoder.vendor:
+            other = "--encoder software"
         raise VerificationError(
             f"{what} shows something else than its source (by {difference:.0f} of 255); give the same command"
             f" with --fresh, and with {other} if that ends alike"

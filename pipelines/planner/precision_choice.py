@@ -97,14 +97,17 @@ def choose_precision(settings: RunSettings, plan: Plan) -> str:
         return "int8" if _suits_int8(settings, plan) else ""
     if settings.precision == "int8" and not plan.takes_int8:
         raise UsageError(f"--precision int8: {_hindrance(plan)}; leave it out")
-    if (settings.precision == "int8" and settings.device not in {"auto", "cpu"}) or (
-        settings.precision,
-        settings.device,
-    ) == ("fp16", "cpu"):
-        raise UsageError(
-            f"--precision {settings.precision} does not go with --device {settings.device}; leave one of"
-            " them out"
-        )
+    device, is_here = settings.device, settings.cluster is None or settings.cluster.startswith("local")
+    kind = computing_device(device) if device == "auto" and is_here else device
+    lacks = {"fp16": kind == "cpu", "int8": kind not in {"auto", "cpu"}}
+    if lacks.get(settings.precision, False):
+        if device != "auto":
+            raise UsageError(
+                f"--precision {settings.precision} does not go with --device {device}; leave one of them out"
+            )
+        remedy = "; leave it out" if kind == "cpu" else "; leave it out, or give --device cpu as well"
+        here = "networks are computed on this machine's " + ("CPU" if kind == "cpu" else "GPU")
+        raise UsageError(f"--precision {settings.precision}: {here}, which does not support it{remedy}")
     return settings.precision
 
 

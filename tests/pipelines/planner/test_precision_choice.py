@@ -93,6 +93,21 @@ def test_a_gpu_computes_where_there_is_one(chosen, film: Path, monkeypatch: pyte
     assert chosen(film) != "int8"
 
 
+@pytest.mark.parametrize(("precision", "kind", "remedy"), [
+    ("fp16", "cpu", "this machine's CPU, which does not support it; leave it out"),
+    ("int8", "cuda", "this machine's GPU, which does not support it; leave it out, or give --device cpu"),
+])  # fmt: skip
+def test_a_precision_that_the_device_found_here_lacks_is_refused_by_the_plan(
+    chosen, film: Path, monkeypatch: pytest.MonkeyPatch, precision: str, kind: str, remedy: str
+) -> None:
+    monkeypatch.setattr(precision_choice, "computing_device", lambda _: kind)
+    with pytest.raises(UsageError, match=re.escape(remedy)):
+        chosen(film, precision=precision, device="auto")
+    with pytest.raises(UsageError, match=re.escape(remedy)):
+        chosen(film, precision=precision, device="auto", cluster="local:2")
+    assert chosen(film, precision=precision, device="auto", cluster="10.0.0.1:6379") == precision
+
+
 def test_ten_bits_are_computed_on_integers_that_are_near_enough_on_ramps(chosen, tmp_path: Path) -> None:
     ten = media.cfr(tmp_path / "ten.mkv", frames=2, codec="ffv1", pix_fmt="yuv420p10le")
     assert [chosen(ten, ramps_db=decibels) for decibels in (0.0, 57.9, 58.0)] == ["", "", "int8"]

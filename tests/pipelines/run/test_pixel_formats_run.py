@@ -422,6 +422,39 @@ def test_the_coarsest_quality_is_not_taken_for_other_pictures(
     assert result.exists()
 
 
+@pytest.mark.parametrize(
+    ("codec", "pix_fmt"),
+    [
+        ("h264", "yuv420p"), ("h264", "yuv422p10le"), ("h264", "yuv444p10le"), ("hevc", "yuv420p10le"),
+        ("hevc", "yuv444p12le"), ("av1", "yuv420p"), ("av1", "yuv420p10le"),
+    ],
+)  # fmt: skip
+def test_what_the_coarsest_quality_does_to_sharp_moving_edges_is_allowed_or_named(
+    tmp_path: Path, codec: str, pix_fmt: str
+) -> None:
+    """Case 59: at 12 bits and its largest CRFs, x265 spoils brightness."""
+    source = tmp_path / "in.mkv"
+    y, x = np.mgrid[0:64, 0:96]
+    with av.open(str(source), "w") as output:
+        stream = output.add_stream("ffv1", rate=24)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, pix_fmt
+        for number in range(14):
+            saws = [(3 * x + 5 * number) % 256, (4 * y + 3 * number) % 256, 2 * (x + y) % 256]
+            frame = av.VideoFrame.from_ndarray(np.stack(saws, -1).astype(np.uint8), "rgb24")
+            output.mux(stream.encode(frame.reformat(format=pix_fmt)))
+        output.mux(stream.encode(None))
+
+    def run(crf: int) -> None:
+        upscaled(source, tmp_path / f"{crf}.mkv", model="lanczos", scale=2, codec=codec, crf=crf)
+
+    if pix_fmt == "yuv444p12le":
+        with pytest.raises(VerificationError, match="and with a lower --crf if"):
+            run(51)
+        run(45)
+    else:
+        run(63 if codec == "av1" else 51)
+
+
 def test_another_picture_is_noticed_in_the_coarsest_quality_too() -> None:
     """Case 59."""
     own = 120 + 40 * np.random.default_rng(1).standard_normal((18, 32))
