@@ -37,6 +37,9 @@ _DEFAULT_ON_CPU, _DEFAULT_ON_GPU = ("fast", "lanczos"), ("quality", "fast", "lan
 _SECONDS = 600
 """Time limit for reading a third-party file; 1 GB takes a few seconds."""
 _WEIGHTS = {".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".onnx"}
+_CHECKPOINT = Path("run", "checkpoint.pt")
+"""What `vsr train --per-title` leaves in its folder, whether the network is kept or not."""
+_MOST_NAMED = 5
 _RESTORING = {"fast": "real-fast", "quality": "real"}
 """Family for clean sources -> family of the same size for compressed footage."""
 
@@ -158,7 +161,9 @@ def _with_hash(card: Card) -> Card:
 
 def _card_of_file(path: Path) -> Card:
     if not os.path.isfile(path):
-        raise UsageError(f"{path}: no such file; expected the weights of a network")
+        is_folder = os.path.isdir(path)
+        found = "is a folder" if is_folder else "no such file"
+        raise UsageError(f"{path}: {found}; {_weights_in(path if is_folder else path.parent)}")
     card_path = path.with_suffix(".toml")
     if path.suffix == ".safetensors" and os.path.isfile(card_path):
         card = read_card(card_path)
@@ -176,6 +181,20 @@ def _card_of_file(path: Path) -> Card:
         if entry is None
         else replace(card, more={**card.more, "licence": entry.licence, "commercial": entry.commercial})
     )
+
+
+def _weights_in(folder: Path) -> str:
+    """What could be given instead of a weights file that is not in that folder, in words."""
+    try:
+        names = sorted(p.name for p in folder.iterdir() if p.suffix.lower() in _WEIGHTS and p.is_file())
+    except OSError:
+        return f"there is no folder {folder}"
+    if not names and (folder / _CHECKPOINT).is_file():
+        return f"a training in {folder} kept no network; give the name of the one that it began with"
+    if not names:
+        return f"there are no weights in {folder}"
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return f"{folder} has {', '.join(names[:_MOST_NAMED])}{more}"
 
 
 def read_third_party(path: Path, *target: str) -> str:

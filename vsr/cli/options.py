@@ -56,7 +56,7 @@ def run_options(
     *,
     one_model: bool = True,
     place: click.Path | None = None,
-    output: str = "Output file or folder; default: next to the input as NAME.2160p.EXT.",
+    output: str = "Output file or folder; default: next to the input, such as film.2160p.mp4 for 2160 lines.",
 ) -> Callable[..., Any]:
     """Add the options that affect the output; shared by `run`, `plan`, `bench` and `preview`.
 

@@ -86,6 +86,25 @@ def test_a_missing_file_is_named() -> None:
         find_cards("/nowhere/x.pth")
 
 
+def test_what_could_be_meant_by_a_missing_file_is_named(tmp_path: Path) -> None:
+    def said(name: str) -> str:
+        with pytest.raises(UsageError) as error:
+            find_cards(str(tmp_path / name))
+        return str(error.value)
+
+    assert said("no/film.safetensors").endswith(f"no such file; there is no folder {tmp_path / 'no'}")
+    assert said("film.pth").endswith(f"no such file; there are no weights in {tmp_path}")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/checkpoint.pt").touch()
+    kept_none = f"a training in {tmp_path} kept no network; give the name of the one that it began with"
+    assert said("film-x2.safetensors").endswith(f"no such file; {kept_none}")
+    assert said(".").endswith(f"is a folder; {kept_none}")
+    for number in range(7):
+        (tmp_path / f"{number}.safetensors").touch()
+    names = ", ".join(f"{number}.safetensors" for number in range(5))
+    assert said("film-x2.safetensors").endswith(f"no such file; {tmp_path} has {names} and 2 more")
+
+
 def test_a_file_may_have_commas_in_its_name(tmp_path: Path) -> None:
     file = tmp_path / "a,b, c.pth"
     file.touch()
