@@ -48,7 +48,7 @@ class Contract:
     """Runs completely in torch, so a CUDA graph can record it."""
 
     def low_precision_at(self, bits: int) -> bool:
-        """Whether the network may run in bf16 or fp16 for samples of that many bits."""
+        """Whether the network may run in bf16 or fp16 if its samples have that bit depth."""
         return self.low_precision and (self.deep_low_precision or bits <= 8)
 
     @property

@@ -27,10 +27,11 @@ def load_network(
 ) -> LoadedNetwork:
     """Build the network of a card, in fp32 on the CPU.
 
-    height, width: output size, for classical scalers. chroma_offset: siting of the planes given to a
-    classical scaler. restore: restoration level, 0 to 1, for a network that takes one; it becomes a plain
-    network. None: as stored, for training. detail: from its faithful weights (0) to its crisp ones (1), if it
-    has both. Raises MediaError if the weights don't match the card.
+    height, width, chroma_offset: output size and chroma siting, for classical scalers only.
+    restore: restoration level, 0 to 1; a network with adjustable levels is fixed at this one. None: it keeps
+    all its levels, as training needs them.
+    detail: 0 for the faithful weights of a network that has two sets, 1 for the crisp ones, or between.
+    Raises MediaError if the weights don't match the card.
     """
     from models.network import LoadedNetwork
 

@@ -57,7 +57,10 @@ _DC, _AC = _codes(_DC_COUNTS, bytes(range(12))), _codes(_AC_COUNTS, _AC_SYMBOLS)
 
 
 def grey_jpeg(plane: np.ndarray, scale: int) -> bytes:
-    """A JPEG file of one component. plane: (H,W) uint8, 0 = black. scale: FFmpeg's quantiser, 1 to 31."""
+    """Encode a grey image as a JPEG file.
+
+    plane: (H,W) uint8, 0 is black. scale: as FFmpeg's option `q`, 1 (best) to 31.
+    """
     height, width = plane.shape
     steps = np.clip(_MATRIX * scale >> 3, 1, 255)
     bits = _BitWriter()

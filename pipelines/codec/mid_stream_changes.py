@@ -30,10 +30,10 @@ __all__ = ["change_of", "facts_of", "orientation_of"]
 
 
 def facts_of(raw: VideoFrame, context: VideoCodecContext, first: FrameFacts | None = None) -> FrameFacts:
-    """Read the facts of a frame.
+    """Read what may change within a film from a decoded frame: size, format, colour, SAR, HDR, rotation.
 
-    context: the frame's decoder. first: facts of the film's first frame. PyAV doesn't expose the SAR of a
-    frame; that of the decoder may already be the one of later frames.
+    context: the frame's decoder. first: facts of the film's first frame. PyAV exposes no SAR of frames, only
+    the decoder's, which may already be that of later frames. So a SAR other than the first frame's is tested.
     """
     sar = Fraction(context.sample_aspect_ratio or 1)
     if first is not None and sar != first.sar and not _has_shape(raw, sar):

@@ -68,7 +68,7 @@ def is_converted(codec: str, container: str) -> bool:
 
 
 def converted(container: str) -> str:
-    """The codec of converted tracks in that container."""
+    """The codec that text subtitles are converted to for a container, such as mov_text for MP4."""
     return _TARGETS[container]
 
 

@@ -76,7 +76,10 @@ def content_box(luma: np.ndarray, bits: int, letterbox_codes: float) -> tuple[in
 
 
 def round_trip_db(luma: np.ndarray, bits: int) -> float:
-    """PSNR in dB of (H,W) luma, sides even, after scaling down and up by two: high means blurred."""
+    """PSNR in dB between luma and itself after scaling down by two and up again; high if it is blurred.
+
+    luma: (H,W), H and W even.
+    """
     x = torch.from_numpy(luma.astype(np.float32)) / (1 << (bits - 8))
     half = resample(x, x.shape[0] // 2, x.shape[1] // 2, "bicubic")
     error = (resample(half, x.shape[0], x.shape[1], "bicubic") - x).square().mean().item()

@@ -39,7 +39,7 @@ _SIDE = 4
 
 
 class FusedNetwork:
-    """A network on a CPU that takes packed planes and returns a packed residual on a bicubic upscale.
+    """A network on a CPU. It takes packed planes; its packed output is added to a bicubic upscale.
 
     See `models.layers.yuv_residual`.
     """
@@ -74,7 +74,7 @@ class FusedNetwork:
 
     @staticmethod
     def takes(network: LoadedNetwork) -> bool:
-        """Whether a network can be run in this way: packed planes in, packed residual out."""
+        """Whether a network can run as a FusedNetwork: packed planes in, a packed residual out."""
         way = getattr(type(network.module), "trunk", BicubicSkip.trunk)
         return (
             way is not BicubicSkip.trunk

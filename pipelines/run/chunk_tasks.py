@@ -112,10 +112,10 @@ def _span_task(plan: Plan, info: VideoInfo, chunks: tuple[Chunk, ...], shown: ar
 
 
 def open_reader(plan: Plan, info: VideoInfo) -> PacketReader:
-    """The film's packets for workers, with reference checksums for a few frames of every chunk.
+    """Open the film's packets for workers, with checksums of a few frames of every chunk to compare with.
 
-    They come from the container's own decoder. Frames known by order only can't be located by time:
-    `frame_times.count` has checked some of them.
+    The checksums are of frames decoded straight from the container. There are none if frames have no
+    timestamps, only an order; `frame_times.count` has then checked some frames.
     """
     pixels = plan.decoded_pixels
     check = None if info.linear else ContainerDecoder(_looked_at(plan, info), info.index.clean, pixels)

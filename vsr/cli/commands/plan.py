@@ -43,8 +43,8 @@ def plan(
 ) -> None:  # fmt: skip
     """Show what `run` would do, without doing it, and which chunks an earlier run has finished.
 
-    Takes files, folders and patterns as `run` does. For several inputs, a line at the end has the totals, and
-    the exit code is 8 if some can't be planned. Remote files are downloaded; a later run uses the copies.
+    Inputs are files, folders and patterns, as for `run`. For several inputs, the last line has the totals;
+    if some can't be planned, the exit code is 8. Remote files are downloaded, and kept for a later run.
 
     \b
     Example: vsr plan film.mp4 --to 8k --measure
