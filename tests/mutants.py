@@ -2548,6 +2548,11 @@ MUTANTS = (
         f"{_PIXELS_RUN}::test_the_coarsest_quality_is_not_taken_for_other_pictures",
     ),
     Mutant(
+        1, "Matroska files have random identifiers", "pipelines/containers/container_support.py",
+        '{"fflags": "+bitexact"}', "{}",
+        f"{_TRACKS}::test_the_whole_file_with_all_its_tracks_has_the_same_bytes_every_time[.mkv]",
+    ),
+    Mutant(
         59, "the coarsest quality shows whatever it likes", "pipelines/frames/thumbnail.py",
         "(1 + (_COARSEST - 1) * coarseness)", "(1 + 99 * coarseness)",
         f"{_PIXELS_RUN}::test_another_picture_is_noticed_in_the_coarsest_quality_too",

@@ -58,6 +58,9 @@ def container_options(
     covers: whether it gets cover art, which FFmpeg writes only together with iTunes tags, not with other
     keys.
     """
+    if container in {"matroska", "webm"}:
+        # Otherwise FFmpeg gives the file, its tracks and attachments random identifiers.
+        return {"fflags": "+bitexact"}
     if container not in {"mp4", "mov"}:
         return {}
     # Edit lists, which define the start of a track, use this clock; with its default of 1 ms, tracks would be

@@ -164,6 +164,25 @@ def test_a_second_film_with_b_frames_keeps_its_times(tmp_path: Path, suffix: str
     ) <= Fraction(1, 1000)
 
 
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".mov"])
+def test_the_whole_file_with_all_its_tracks_has_the_same_bytes_every_time(
+    tmp_path: Path, suffix: str
+) -> None:
+    source = media.company(tmp_path / ("in.mkv" if suffix == ".mkv" else "in.mp4"), frames=12)
+    for folder in ("one", "other"):
+        (tmp_path / folder).mkdir()
+        upscaled(source, tmp_path / folder / f"out{suffix}", drop_incompatible=True, **settings_for(suffix))
+    one, other = ((tmp_path / folder / f"out{suffix}").read_bytes() for folder in ("one", "other"))
+    assert one == other
+
+
+def test_a_webm_file_has_the_same_bytes_every_time(tmp_path: Path) -> None:
+    source = media.cfr(tmp_path / "in.webm", frames=4, codec="libvpx-vp9")
+    for name in ("one.webm", "other.webm"):
+        upscaled(source, tmp_path / name, model="lanczos", scale=2, codec="av1", preset="13")
+    assert (tmp_path / "one.webm").read_bytes() == (tmp_path / "other.webm").read_bytes()
+
+
 def test_webm_keeps_times_that_are_no_whole_milliseconds(tmp_path: Path) -> None:
     """Case 3."""
     source = media.cfr(tmp_path / "in.mp4", frames=4, size=(64, 64))
