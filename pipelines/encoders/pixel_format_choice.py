@@ -58,7 +58,7 @@ def image_settings(
 def result_format(settings: EncodeSettings, source: PixelFormat) -> PixelFormat:
     """The output's pixel format: the one in the settings, or else one that keeps the source's precision.
 
-    Raises UsageError if the encoder has no such format, MediaError if the settings name an unknown one.
+    Raises UsageError if the encoder has no such pixel format, MediaError if the settings name an unknown one.
     """
     return PixelFormat.parse(settings.pixel_format or lossless_format(settings, source))
 

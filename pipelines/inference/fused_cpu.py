@@ -39,9 +39,9 @@ _SIDE = 4
 
 
 class FusedNetwork:
-    """A network on a CPU. It takes packed planes; its packed output is added to a bicubic upscale.
+    """A network on a CPU that works on pixel-unshuffled planes and adds a residual to a bicubic upscale.
 
-    See `models.layers.yuv_residual`.
+    `models.layers.yuv_residual` describes the layout.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class FusedNetwork:
 
     @staticmethod
     def takes(network: LoadedNetwork) -> bool:
-        """Whether a network can run as a FusedNetwork: packed planes in, a packed residual out."""
+        """Whether a network can run as a FusedNetwork: pixel-unshuffled planes in, residual out."""
         way = getattr(type(network.module), "trunk", BicubicSkip.trunk)
         return (
             way is not BicubicSkip.trunk

@@ -52,11 +52,11 @@ CASES = {
         ),
         8: (
             "An edit list hides frames, or cuts out or repeats parts.",
-            "The output shows what FFmpeg shows of the film, from the same start.",
+            "The output has the frames that FFmpeg shows of the film, and the same start time.",
         ),
         9: (
             "A film begins before or after zero; the clock of a recording (MPEG-TS, PS) may have run for hours.",
-            "The film keeps its offset and stays in sync with its audio. A recording begins at 0; all its tracks are shifted by the same amount.",
+            "The film keeps its offset and stays in sync with its audio. The output of a recording begins at 0; all its tracks are shifted by the same amount.",
         ),
         10: (
             "The 33-bit clock of an MPEG-TS file wraps.",
@@ -85,7 +85,7 @@ CASES = {
         ),
         16: (
             "Frames before and after a chunk boundary are spaced differently.",
-            "Decode times increase; timestamps stay exact.",
+            "Across the boundary, DTS still increase, and PTS stay exact.",
         ),
         17: (
             "The header of a chunk differs from that of the others.",
@@ -101,7 +101,7 @@ CASES = {
         ),
         20: (
             "The decoder's header or palette changes in mid-stream; or the size, pixel format, SAR, colour, HDR metadata or rotation changes.",
-            "Headers and palettes are applied, and some frames of every chunk are compared with the container's own decoder. Other changes are refused with the frame and its time: exit 3.",
+            "New headers and palettes are applied. Some frames of every chunk are compared with those that FFmpeg decodes when it reads the whole file. Other changes are refused with the frame and its time: exit 3.",
         ),
     },
     "Tracks and tags": {
@@ -112,7 +112,7 @@ CASES = {
         22: ("AAC audio has priming samples.", "They are kept, so the audio stays in sync."),
         23: (
             "The output container can't hold a track; or its muxer fails only at the end, writes what no player reads, or ends a track at the wrong time; or audio has a tag of another container.",
-            "Before work starts, two frames and the first and last packets of every track are muxed and verified. If this fails: exit 2, with only those remedies that were tried. `--drop-incompatible` leaves such tracks out and reports them. Tracks without packets are left out and named. The end of every audio track is compared. Audio with QuickTime's tags gets Matroska's.",
+            "Before work starts, two frames and the first and last packets of every track are muxed and verified. If this fails: exit 2, with a message that suggests only remedies that were tried and work. `--drop-incompatible` leaves such tracks out and reports them. Tracks without packets are left out and named. The end of every audio track is compared. In Matroska, the codec tag of audio from QuickTime is replaced by Matroska's own.",
         ),
         24: (
             "The first video stream is cover art; or a photo consists of tiles (HEIC, AVIF).",
@@ -120,7 +120,7 @@ CASES = {
         ),
         25: (
             "Tracks have no decoder, or contain data or a timecode.",
-            "They are copied, or reported as left out. A timecode is kept as a track or a tag; with `--range`, it starts with that of the first frame.",
+            "They are copied, or reported as left out. A timecode is kept as a track or a tag; with `--range`, it starts with the timecode of the first frame of the range.",
         ),
         26: ("The film is rotated by a tag.", "The pixels are rotated, and this is reported."),
         27: (
@@ -158,10 +158,10 @@ CASES = {
         ),
         95: (
             "A chunk lacks the HDR10+ or Dolby Vision metadata of a frame, or has that of another frame.",
-            "The chunk is not kept. Metadata that is lost later is found by checksums in the chunk manifests before the output gets its name, also in resumed runs: exit 7.",
+            "The chunk is not kept. Checksums in the chunk manifests show whether metadata is lost after that. If so, the output doesn't get its name: exit 7. Resumed runs are checked in the same way.",
         ),
         96: (
-            "The size of Dolby Vision 8.1 or 8.4 changes.",
+            "A film with Dolby Vision of profile 8.1 or 8.4 gets another frame size.",
             "Active areas are scaled, cropped and rotated, and the CRC-32 is recomputed. Level and compatibility are written to MP4, MOV and Matroska; an output without them is rejected.",
         ),
         37: ("PQ or HLG to 8 bits", "Refused: exit 2."),
@@ -171,7 +171,7 @@ CASES = {
             "The command is killed at any moment.",
             "The same command continues after the last finished chunk. An incomplete file never has the output's name.",
         ),
-        39: ("A worker is killed.", "It is replaced, and its chunk is made again, once."),
+        39: ("A worker is killed.", "It is replaced. Its chunk is made again, and is in the output once."),
         40: ("A cluster node is lost.", "The other nodes do its work."),
         41: ("A chunk is made twice at the same time.", "The first complete one counts."),
         42: (
@@ -203,7 +203,7 @@ CASES = {
         50: ("A folder is missing or not writable.", "This is reported before work starts: exit 2 or 5."),
         51: (
             "An output, its report or one of its images exists, or appears during the run.",
-            "Refused without `--overwrite`; with it, the old file stays until the new one is verified. Images with other numbers stay.",
+            "Refused without `--overwrite`; with it, the old file stays until the new one is verified. If the output is an image sequence, existing images with other numbers stay.",
         ),
         52: ("The output is the input, by any name.", "Refused: exit 2."),
         53: (
@@ -229,7 +229,10 @@ CASES = {
             "A worker hangs.",
             "It is detected because it stops reporting progress, and replaced; its chunk is made again.",
         ),
-        58: ("NVENC or CUDA is not available.", "Both are tried before work starts."),
+        58: (
+            "NVENC or CUDA is not available.",
+            "If one of them is requested, it is tried before work starts; if that fails: exit 2.",
+        ),
         59: (
             "A network returns NaN, infinity or black.",
             "Every frame is checked; a bad one is computed again in fp32. If it is still bad: exit 7.",
@@ -258,7 +261,7 @@ CASES = {
     "Bad input": {
         63: (
             "A file is truncated.",
-            "This is found before work starts: exit 4, or `--on-corrupt conceal` upscales every frame that is there. If no frame that has begun is incomplete, the film is upscaled.",
+            "This is found before work starts: exit 4, or `--on-corrupt conceal` upscales every frame that is there. If the file ends exactly between two frames, it is upscaled as it is.",
         ),
         64: (
             "The input has no video (it is empty, a text, audio only or a folder), or its video is encrypted.",
@@ -268,7 +271,10 @@ CASES = {
             "Bits are flipped.",
             "Exit 4 with the numbers of the frames; `conceal` keeps the number of frames and reports how many are damaged.",
         ),
-        66: ("Sides are odd; the film has only one frame.", "The documented rule applies."),
+        66: (
+            "Sides are odd; the film has only one frame.",
+            "An odd side gets one more column or row if the output's pixel format needs even ones ([details](color.md#output-size)). A single frame becomes a film of one frame.",
+        ),
         67: ("The output is too large for the encoder.", "Refused before work starts."),
         85: (
             "Numbers, options or names are impossible: infinities, endless digits, options unknown to the encoder, invalid file names, folders that can't be listed.",
@@ -308,7 +314,7 @@ CASES = {
         ),
         81: ("Libraries have known vulnerabilities.", "Refused, or a warning at each start."),
         90: (
-            "A download of a network by name breaks off, has another length or hash, or is redirected to `file:`; several processes download at once.",
+            "The download of a network from `vsr models` breaks off, has another length or hash, or is redirected to `file:`; several processes download at once.",
             "A broken-off download is resumed; one with another length or hash is refused, and nothing is kept. Several processes share one download. Only https is used; the proxy and `SSL_CERT_FILE` are respected. Every report contains the licence.",
         ),
     },
@@ -319,7 +325,7 @@ CASES = {
         ),
         89: (
             "A hardware encoder fails or spoils frames during a run, has no free session, or leaves out tags, siting or HDR metadata.",
-            "Every chunk is decoded and compared with its source where it was made. After a failure, it is tried twice more, then the run stops and suggests `--encoder software`. Workers wait for a free session. Missing metadata is written into the stream.",
+            "The worker that encoded a chunk decodes it again, and compares it with the frames given to the encoder. After a failure, it is tried twice more, then the run stops and suggests `--encoder software`. Workers wait for a free session. Missing metadata is written into the stream.",
         ),
     },
     "Devices": {
@@ -373,7 +379,7 @@ CASES = {
         ),
         84: (
             "Some items have no value of a metric; files have the same name.",
-            "The mean is taken over the items that have a value. Each file gets its own images.",
+            "The mean is taken over the items that have a value. Images for comparing files of the same name have different names.",
         ),
     },
 }
@@ -426,8 +432,8 @@ column provoke each case for real: they kill processes, fill disks and truncate 
 
 Four rules make this possible. An output gets its final name only after every frame, every timestamp and every packet of the other tracks was
 checked. Kept chunks are used only if they have the hash that was recorded for them. Everything that affects the output's bits is in the plan, so it
-makes no difference which worker made a chunk, or in which attempt. And a guard counts only if a test fails without it: `python -m tests.mutants`
-removes the guards one by one.
+makes no difference which worker made a chunk, or in which attempt. And each of these checks has a test that
+fails if the check is removed: `python -m tests.mutants` removes them one by one.
 """
 
 
@@ -467,7 +473,7 @@ _ROWS: tuple[tuple[str, str, str], ...] = (
     (
         "torture",
         "files of a torture set",
-        "{count} tried, no crash, hang or wrong output; {refused} refused immediately, 99 % of them within {refusal_p99_seconds} CPU seconds",
+        "{count} tried, no crash, hang or wrong output; {refused} refused before work; the 99th percentile of their CPU time is {refusal_p99_seconds} s",
     ),
     ("mutants", "guards removed", "{mutants} tried, each found by its test"),
     ("guards", "CPU time of the guards", "{share} of a run's"),
@@ -484,12 +490,12 @@ _ROWS: tuple[tuple[str, str, str], ...] = (
     (
         "soak here",
         "a long film on one machine",
-        "{frames} frames; no process grew by more than {growth_bytes} bytes while it processed half of them",
+        "{frames} frames; from the second to the last quarter of the run, no process grew by more than {growth_bytes} bytes",
     ),
     (
         "soak ray",
         "the same on a local Ray cluster",
-        "{frames} frames; no process grew by more than {growth_bytes} bytes while it processed half of them",
+        "{frames} frames; from the second to the last quarter of the run, no process grew by more than {growth_bytes} bytes",
     ),
 )
 """Part, what it is, and what came of it by its figures."""
