@@ -25,7 +25,7 @@ def load_network(
     restore: float | None = None,
     detail: float = 0.0,
 ) -> LoadedNetwork:
-    """Build the network of a card, in fp32 on the CPU.
+    """Build the network that a card describes, in fp32 on the CPU.
 
     height, width, chroma_offset: output size and chroma siting, for classical scalers only.
     restore: restoration level, 0 to 1; a network with adjustable levels is fixed at this one. None: it keeps

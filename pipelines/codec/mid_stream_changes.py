@@ -32,8 +32,9 @@ __all__ = ["change_of", "facts_of", "orientation_of"]
 def facts_of(raw: VideoFrame, context: VideoCodecContext, first: FrameFacts | None = None) -> FrameFacts:
     """Read what may change within a film from a decoded frame: size, format, colour, SAR, HDR, rotation.
 
-    context: the frame's decoder. first: facts of the film's first frame. PyAV exposes no SAR of frames, only
-    the decoder's, which may already be that of later frames. So a SAR other than the first frame's is tested.
+    context: the frame's decoder. first: facts of the film's first frame. PyAV exposes only the
+    decoder's SAR, which may already be that of a later frame. If it differs from the first frame's, a filter
+    therefore tests which of the two this frame has.
     """
     sar = Fraction(context.sample_aspect_ratio or 1)
     if first is not None and sar != first.sar and not _has_shape(raw, sar):

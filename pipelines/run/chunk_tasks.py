@@ -114,8 +114,8 @@ def _span_task(plan: Plan, info: VideoInfo, chunks: tuple[Chunk, ...], shown: ar
 def open_reader(plan: Plan, info: VideoInfo) -> PacketReader:
     """Open the film's packets for workers, with checksums of a few frames of every chunk to compare with.
 
-    The checksums are of frames decoded straight from the container. There are none if frames have no
-    timestamps, only an order; `frame_times.count` has then checked some frames.
+    This process decodes these frames itself, as it has the whole file and workers only get packets. Frames
+    without timestamps can't be told apart, so they have no checksums; `frame_times.count` has compared some.
     """
     pixels = plan.decoded_pixels
     check = None if info.linear else ContainerDecoder(_looked_at(plan, info), info.index.clean, pixels)

@@ -101,7 +101,7 @@ CASES = {
         ),
         20: (
             "The decoder's header or palette changes in mid-stream; or the size, pixel format, SAR, colour, HDR metadata or rotation changes.",
-            "New headers and palettes are applied. Some frames of every chunk are compared with those that FFmpeg decodes when it reads the whole file. Other changes are refused with the frame and its time: exit 3.",
+            "New headers and palettes are applied. The process that has opened the file also decodes some frames of every chunk, to compare them with those of the workers. Other changes are refused with the frame and its time: exit 3.",
         ),
     },
     "Tracks and tags": {
