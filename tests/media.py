@@ -999,9 +999,9 @@ def boxes(data: bytes) -> list[tuple[int, int, bytes]]:
     return found
 
 
-def rotated(path: Path, degrees: int = 90, frames: int = 12) -> Path:
+def rotated(path: Path, degrees: int = 90, frames: int = 12, **film: object) -> Path:
     """A phone's clip: stored sideways, with a display matrix that rotates it clockwise."""
-    write(path, Film(frames=frames, rate=Fraction(25), size=(64, 48)))
+    write(path, Film(**{"frames": frames, "rate": Fraction(25), "size": (64, 48), **film}))  # type: ignore[arg-type]
     turn = {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}[degrees]
     a, b, c, d = (n << 16 for n in turn)
     content = bytearray(path.read_bytes())

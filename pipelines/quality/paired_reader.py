@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from array import array
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -98,6 +98,20 @@ _PART = 0.1
 """If another video lacks this share of the first one's frames, it may be a deliberate part."""
 
 
+class _Area(NamedTuple):
+    """A part of an upright frame, in luma samples; all even."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+def _even(length: Fraction) -> int:
+    """The nearest even number."""
+    return round(length / 2) * 2
+
+
 class PairedReader:
     """Videos compared with the first of them.
 
@@ -120,6 +134,7 @@ class PairedReader:
         self.damaged = [0] * len(films)
         self._reports = OutputReports([f.info for f in films])
         self._crop = self._crop_made()
+        self._areas = self._common_areas()
         if range_ is None and align == "pts" and (made := self._reports.range_made()):
             range_, align = made, "part"
             self.notes.append(
@@ -234,6 +249,13 @@ class PairedReader:
                     f"{name}: its colour matrix is another one than that of {self.labels[0]}; code values are"
                     " compared as they are"
                 )
+        for name, film, area in zip(self.labels, self.films, self._areas, strict=True):
+            width, height = film.info.upright_size
+            if (width % 2 or height % 2) and not self._crop:
+                self.notes.append(
+                    f"{name}: {width}x{height} has odd sides; {area.width}x{area.height} of it are compared,"
+                    " with the same part of the others"
+                )
         own = self.size(0)
         for number, name in enumerate(self.labels[1:], start=1):
             width, height = self.size(number)
@@ -251,10 +273,47 @@ class PairedReader:
         if any(f.info.interlaced for f in self.films):
             self.notes.append("interlaced video is compared as it is stored, both fields in one picture")
 
+    def _common_areas(self) -> list[_Area]:
+        """The part of each video's upright frame, as read, that shows what the smallest one's shows.
+
+        Of odd sides, the last stored column or row isn't read. In a small video that is a larger part than in
+        a large one, which would then be stretched against it.
+        """
+        whole = [
+            self._crop.size(*film.info.upright_size) if self._crop and n == 0 else film.info.upright_size
+            for n, film in enumerate(self.films)
+        ]
+        read = [(width // 2 * 2, height // 2 * 2) for width, height in whole]
+        smallest = min(range(len(whole)), key=lambda n: whole[n][0] * whole[n][1])
+        areas = []
+        for number, size in enumerate(whole):
+            spans = []
+            for axis in (0, 1):
+                own, least = size[axis], whole[smallest][axis]
+                factor = own // least
+                if factor > 1 and own == factor * least + 1:
+                    own -= 1  # `run --scale` has repeated the last column or row
+                unit = Fraction(own, least)
+                length = min(read[number][axis], _even(unit * read[smallest][axis]))
+                lost = least - read[smallest][axis] if self._is_flipped(smallest, axis) else 0
+                own_lost = size[axis] - read[number][axis] if self._is_flipped(number, axis) else 0
+                begin = min(read[number][axis] - length, max(0, _even(unit * lost - own_lost)))
+                spans.append((begin, length))
+            (left, width), (top, height) = spans
+            areas.append(_Area(top, left, height, width))
+        return areas
+
+    def _is_flipped(self, number: int, axis: int) -> bool:
+        """Whether a video's upright frame begins where the stored one ends.
+
+        axis: 0 for columns, 1 for rows.
+        """
+        turned = self.films[number].info.orientation
+        return turned.flip_y if axis else turned.flip_x
+
     def size(self, number: int) -> tuple[int, int]:
-        """(width, height) of one video, upright; of the first, the part that the others were made from."""
-        whole = upright_size(self.films[number])
-        return self._crop.size(*whole) if self._crop and number == 0 else whole
+        """(width, height) of one video, upright; of the part that all of them show."""
+        return self._areas[number].width, self._areas[number].height
 
     @property
     def largest(self) -> tuple[int, int]:
@@ -289,10 +348,9 @@ class PairedReader:
             place += 1
             self.damaged[number] += frame.corrupt
             codes = upright_samples(film, film.codes(frame))
-            if self._crop and number == 0:
-                width, height = self.size(0)
-                codes = codes.crop(self._crop.top, self._crop.left, height, width)
-            yield codes
+            top, left = (self._crop.top, self._crop.left) if self._crop and number == 0 else (0, 0)
+            area = self._areas[number]
+            yield codes.crop(top + area.top, left + area.left, area.height, area.width)
             if place == len(wanted):
                 return
 

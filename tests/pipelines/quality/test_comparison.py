@@ -55,6 +55,33 @@ def test_a_clip_equals_itself(truth: Path) -> None:
     assert "every frame equals" in found.notes[0]
 
 
+@pytest.mark.parametrize(
+    ("degrees", "target"),
+    [
+        (0, {"scale": 3}),
+        (0, {"scale": 3, "pixel_format": "yuv420p"}),  # with a column and a row more
+        *((n, {"scale": 2}) for n in (0, 90, 180, 270)),
+        *((n, {"scale": None, "to": "400x400"}) for n in (0, 90, 180, 270)),
+    ],
+)
+def test_a_source_with_odd_sides_is_compared_with_the_same_part_of_its_upscale(
+    tmp_path: Path, degrees: int, target: dict[str, object]
+) -> None:
+    """Otherwise the result would be stretched by a column and a row against its source."""
+    scores = []
+    for size in ((97, 63), (96, 62)):
+        source, result = tmp_path / f"{size[0]}.mp4", tmp_path / f"{size[0]}.mkv"
+        more = {"frames": 2, "size": size, "pix_fmt": "yuv444p", "options": {"qp": "0"}}
+        if degrees:
+            media.rotated(source, degrees, **more)
+        else:
+            media.write(source, media.Film(rate=RATE, **more))  # type: ignore[arg-type]
+        upscaled(source, result, model="lanczos", **target)
+        scores.append(compared(source, result).figures[0].overall["consistency"])
+    odd, even = scores
+    assert odd > even - 1
+
+
 def test_a_copy_one_frame_late_is_called_misaligned(truth: Path, tmp_path: Path) -> None:
     early = film(tmp_path / "early.mkv", first_number=1)
     (finding,) = compared(truth, early).findings
