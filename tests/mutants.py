@@ -2548,6 +2548,12 @@ MUTANTS = (
         f"{_PIXELS_RUN}::test_the_coarsest_quality_is_not_taken_for_other_pictures",
     ),
     Mutant(
+        84, "a source with odd sides is compared with more than it shows", "pipelines/quality/paired_reader.py",
+        "length = min(read[number][axis], _even(unit * read[smallest][axis]))", "length = read[number][axis]",
+        "tests/pipelines/quality/test_comparison.py"
+        "::test_a_source_with_odd_sides_is_compared_with_the_same_part_of_its_upscale",
+    ),
+    Mutant(
         1, "Matroska files have random identifiers", "pipelines/containers/container_support.py",
         '{"fflags": "+bitexact"}', "{}",
         f"{_TRACKS}::test_the_whole_file_with_all_its_tracks_has_the_same_bytes_every_time[.mkv]",
