@@ -33,8 +33,8 @@ def facts_of(raw: VideoFrame, context: VideoCodecContext, first: FrameFacts | No
     """Read what may change within a film from a decoded frame: size, format, colour, SAR, HDR, rotation.
 
     context: the frame's decoder. first: facts of the film's first frame. PyAV exposes only the
-    decoder's SAR, which may already be that of a later frame. If it differs from the first frame's, a filter
-    therefore tests which of the two this frame has.
+    decoder's SAR, which may already be that of a later frame. So if the decoder's SAR differs from the first
+    frame's, an FFmpeg filter is used to find out which of these two SARs this frame has.
     """
     sar = Fraction(context.sample_aspect_ratio or 1)
     if first is not None and sar != first.sar and not _has_shape(raw, sar):
@@ -140,6 +140,8 @@ def orientation_of(frame: VideoFrame) -> tuple[Orientation, bool]:
     if data is None:
         return _TURNS.get(frame.rotation % 360, Orientation()), frame.rotation % 360 not in _TURNS
     a, b, _, c, d, *_ = struct.unpack("<9i", data[:36])
+    if not any(data[:36]):  # some writers leave it empty
+        return Orientation(), False
     one = 1 << 16
     if b == c == 0 and abs(a) == abs(d) == one:
         return Orientation(flip_x=a < 0, flip_y=d < 0), False

@@ -78,7 +78,8 @@ def content_box(luma: np.ndarray, bits: int, letterbox_codes: float) -> tuple[in
 def round_trip_db(luma: np.ndarray, bits: int) -> float:
     """PSNR in dB between luma and the same luma scaled down by two and up again.
 
-    A high value means that scaling down lost little: luma was blurred. luma: (H,W), H and W even.
+    A high value means that scaling down lost little, so luma had no fine detail in the first place.
+    luma: (H,W), H and W even.
     """
     x = torch.from_numpy(luma.astype(np.float32)) / (1 << (bits - 8))
     half = resample(x, x.shape[0] // 2, x.shape[1] // 2, "bicubic")

@@ -112,10 +112,11 @@ def _span_task(plan: Plan, info: VideoInfo, chunks: tuple[Chunk, ...], shown: ar
 
 
 def open_reader(plan: Plan, info: VideoInfo) -> PacketReader:
-    """Open the film's packets for workers, with checksums of a few frames of every chunk to compare with.
+    """Open the film, to read its packets for workers.
 
-    This process decodes these frames itself, as it has the whole file and workers only get packets. Frames
-    without timestamps can't be told apart, so they have no checksums; `frame_times.count` has compared some.
+    Workers only get packets, without the file. To check that nothing was lost by this, the reader also
+    decodes a few frames of every chunk; workers compare their frames with the checksums of these. A film that
+    was counted by decoding (`info.linear`) already has such checksums, from `frame_times.count`.
     """
     pixels = plan.decoded_pixels
     check = None if info.linear else ContainerDecoder(_looked_at(plan, info), info.index.clean, pixels)

@@ -132,12 +132,8 @@ def measure(folder: Path, *, quick: bool) -> list[tuple[str, str, bool]]:
     ]
     load, cores = os.getloadavg()[0], len(os.sched_getaffinity(0))
     is_busy = load > cores
-    judged = (
-        "too high for wall-clock times, judged by CPU times"
-        if is_busy
-        else "low enough to judge by wall-clock times"
-    )
-    rows.append(("load average", f"{load:.1f} on {cores} cores: {judged}", True))
+    judged = f"so calls are judged by {'CPU' if is_busy else 'wall-clock'} time"
+    rows.append(("load average before the calls", f"{load:.1f} on {cores} cores, {judged}", True))
     for what, times, call in tried:
         median, most, cpu = timed(process, times, call)
         said = f"median {median:.1f} ms (95th percentile {most:.1f} ms; {cpu:.1f} ms of CPU)"

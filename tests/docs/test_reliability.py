@@ -44,7 +44,10 @@ CASES = {
             "Open GOPs (H.264, HEVC, MPEG-2) are cut at every key frame.",
             "No frame is lost or duplicated; every frame is the same as when decoding from the start.",
         ),
-        5: ("The film has intra refresh instead of key frames.", "Decoding never starts in the middle."),
+        5: (
+            "The film has intra refresh instead of key frames.",
+            "The film is decoded from its first frame on, by one decoder.",
+        ),
         6: ("The first packets of a Matroska file have no decode time.", "They are kept."),
         7: (
             "The last frames of the film are B-frames.",
@@ -101,7 +104,7 @@ CASES = {
         ),
         20: (
             "The decoder's header or palette changes in mid-stream; or the size, pixel format, SAR, colour, HDR metadata or rotation changes.",
-            "New headers and palettes are applied. The process that has opened the file also decodes some frames of every chunk, to compare them with those of the workers. Other changes are refused with the frame and its time: exit 3.",
+            "New headers and palettes are applied. The other changes are refused; the message names the frame and its time: exit 3. In any case, the process that has opened the file also decodes some frames of every chunk, to compare them with those of the workers.",
         ),
     },
     "Tracks and tags": {
@@ -112,7 +115,7 @@ CASES = {
         22: ("AAC audio has priming samples.", "They are kept, so the audio stays in sync."),
         23: (
             "The output container can't hold a track; or its muxer fails only at the end, writes what no player reads, or ends a track at the wrong time; or audio has a tag of another container.",
-            "Before work starts, two frames and the first and last packets of every track are muxed and verified. If this fails: exit 2, with a message that suggests only remedies that were tried and work. `--drop-incompatible` leaves such tracks out and reports them. Tracks without packets are left out and named. The end of every audio track is compared. In Matroska, the codec tag of audio from QuickTime is replaced by Matroska's own.",
+            "Before work starts, two frames and the first and last packets of every track are muxed and verified. If this fails: exit 2, with a message that suggests only remedies that were tried and work. `--drop-incompatible` leaves such tracks out and reports them. Tracks without packets are left out and named. The time at which every audio track ends is compared with the source's. In Matroska, the codec tag of audio from QuickTime is replaced by Matroska's own.",
         ),
         24: (
             "The first video stream is cover art; or a photo consists of tiles (HEIC, AVIF).",
@@ -137,13 +140,19 @@ CASES = {
         ),
     },
     "Colour": {
-        30: ("Any matrix, range, depth and subsampling", "The mean dE00 on patches is at most 0.5."),
+        30: (
+            "Any matrix, range, depth and subsampling",
+            "On patches of colour, the output differs from the source by at most 0.5 dE00 on average.",
+        ),
         31: (
             "SD video without colour tags",
             "It is read by the documented rule; the output is tagged accordingly.",
         ),
         32: ("Any siting of chroma samples", "It is preserved, also in rotated images."),
-        33: ("10-bit video", "It stays 10-bit, to the last sample value."),
+        33: (
+            "10-bit video",
+            "The output is 10-bit, too. A ramp of all 1024 sample values has at least 1000 of them in the output.",
+        ),
         34: (
             "8-bit output of a source with more bits, cut anywhere",
             "Every run gives the same pixels.",
@@ -176,7 +185,7 @@ CASES = {
         41: ("A chunk is made twice at the same time.", "The first complete one counts."),
         42: (
             "Input, networks, settings, devices or libraries change between runs.",
-            "Earlier chunks are neither used nor deleted: exit 2, with what changed the bits and how to continue.",
+            "Earlier chunks are neither used nor deleted: exit 2, with a message that names what has changed and how to continue.",
         ),
         43: (
             "Kept chunks are damaged or tampered with.",
@@ -208,13 +217,13 @@ CASES = {
         52: ("The output is the input, by any name.", "Refused: exit 2."),
         53: (
             "GPU memory runs out.",
-            "First one worker per device, then smaller tiles as a new plan. Batch sizes never change, because they affect bits (see case 54).",
+            "The run goes on with one worker per device; if that isn't enough, with a new plan that has smaller tiles. Batch sizes never change, because they affect bits (see case 54).",
         ),
         54: (
             "Memory runs out.",
             (
-                "The chunk is tried three times in new processes; then with fewer workers, if several share the memory; then, if no chunk is finished, with smaller tiles as a new plan, "
-                "which a later run continues. If this doesn't help: exit 6, and finished chunks are kept."
+                "The chunk is tried three times in new processes; then with fewer workers, if several share the memory; then, if no chunk is finished, "
+                "the run makes a new plan with smaller tiles and goes on with it. A later run of the same command uses that plan, too. If this doesn't help: exit 6, and finished chunks are kept."
             ),
         ),
         55: (
@@ -315,7 +324,7 @@ CASES = {
         81: ("Libraries have known vulnerabilities.", "Refused, or a warning at each start."),
         90: (
             "The download of a network from `vsr models` breaks off, has another length or hash, or is redirected to `file:`; several processes download at once.",
-            "A broken-off download is resumed; one with another length or hash is refused, and nothing is kept. Several processes share one download. Only https is used; the proxy and `SSL_CERT_FILE` are respected. Every report contains the licence.",
+            "A broken-off download is resumed; one with another length or hash is refused, and nothing is kept. Several processes share one download. Only https is used; the proxy and `SSL_CERT_FILE` are respected. The report of every run contains the licences of its networks.",
         ),
     },
     "Hardware": {
@@ -374,12 +383,12 @@ CASES = {
             "Complete lines are kept, and `--resume` continues. A shard with another hash is refused.",
         ),
         83: (
-            "Several data sets are made of one film, with different held-out shares or together with other footage.",
+            "Several data sets contain the same film, but hold out different parts of it.",
             "Footage that one of them holds out is not used for training by any other.",
         ),
         84: (
             "Some items have no value of a metric; files have the same name.",
-            "The mean is taken over the items that have a value. Images for comparing files of the same name have different names.",
+            "The mean is taken over the items that have a value. The names of the images that are written for them are made distinct.",
         ),
     },
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import struct
 from array import array
 from collections.abc import Callable
 from fractions import Fraction
@@ -121,6 +122,18 @@ def test_interlacing_captions_and_turns_are_seen(tmp_path: Path) -> None:
     turned = probe(media.rotated(tmp_path / "r.mp4", 90))
     assert turned.orientation == Orientation(transpose=True, flip_x=True)
     assert turned.upright_size == (48, 64)
+
+
+def test_a_display_matrix_of_zeros_is_none_and_any_other_one_is_mentioned(tmp_path: Path) -> None:
+    path = media.cfr(tmp_path / "in.mp4", frames=2)
+    content = bytearray(path.read_bytes())
+    at = content.find(b"tkhd") + 4 + 40
+    for matrix, is_mentioned in ((bytes(36), False), (struct.pack(">9i", 1, 2, 0, 3, 4, 0, 0, 0, 1), True)):
+        content[at : at + 36] = matrix
+        path.write_bytes(content)
+        info = probe(path)
+        assert not info.orientation
+        assert any("display matrix" in note for note in info.notes) == is_mentioned
 
 
 def test_a_changed_byte_changes_the_fingerprint(tmp_path: Path) -> None:
