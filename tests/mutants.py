@@ -571,8 +571,20 @@ MUTANTS = (
         f"{_HARDWARE}::test_a_driver_that_always_spoils_a_chunk_ends_the_run",
     ),
     Mutant(
+        89, "times of decoded frames of hardware are not compared", "pipelines/output/picture_verification.py",
+        "if shown >= len(order) or pts != order[shown]:", "if shown >= len(order):",
+        f"{_HARDWARE}::test_a_driver_that_always_spoils_a_chunk_ends_the_run",
+    ),
+    Mutant(
+        89, "the first header of hardware is taken for the right one", "pipelines/run/chunk_loop.py",
+        "if all(self._headers[own] >= self._headers[one.header_sha256] + _LEAD for one in others):",
+        "if not others:",
+        f"{_HARDWARE}::test_a_wrong_header_of_the_first_chunk_is_not_taken_for_that_of_the_film",
+    ),
+    Mutant(
         89, "chunks of hardware with different headers are kept", "pipelines/run/chunk_loop.py",
-        "if not self._plan.encoder.vendor or headers <= {chunk.header_sha256}:", "if True:",
+        "if not self._plan.encoder.vendor:\n            return False\n        own",
+        "if True:\n            return False\n        own",
         f"{_HARDWARE}::test_a_chunk_that_can_t_be_joined_with_the_others_has_three_attempts",
     ),
     Mutant(

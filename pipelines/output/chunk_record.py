@@ -54,6 +54,11 @@ class ChunkRecord:
             )
         return data
 
+    def delete(self) -> None:
+        """Delete it, the manifest first, so that no run takes it for finished."""
+        self.path.with_suffix(".json").unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
+
 
 @dataclass(frozen=True, eq=False)
 class ResultParts:

@@ -53,6 +53,8 @@ __all__ = [
 
 
 _LEAST_FREE_BYTES = 32 << 20
+_LEAD = 2
+"""By how many chunks a header has to lead those of the kept chunks, to replace them."""
 
 
 def plan_as_begun(
@@ -171,6 +173,8 @@ class _ChunkLoop:
         self._ends = False
         self._rejected: Counter[int] = Counter()
         """Chunk -> times that it had another header than the others."""
+        self._headers = Counter(record.header_sha256 for record in records.values())
+        """Header -> chunks of hardware that had it, whether they were kept or not."""
 
     def run(self) -> Generator[Event, None, MadeChunks]:
         """Make the chunks that are not recorded yet. Raises Interrupted if it was stopped before."""
@@ -295,8 +299,17 @@ class _ChunkLoop:
 
         Raises ResourceError if that was so at every attempt.
         """
-        headers = {record.header_sha256 for record in self._records.values()}
-        if not self._plan.encoder.vendor or headers <= {chunk.header_sha256}:
+        if not self._plan.encoder.vendor:
+            return False
+        own = chunk.header_sha256
+        self._headers[own] += 1
+        others = [record for record in self._records.values() if record.header_sha256 != own]
+        # the chunks that came first may be the wrong ones
+        if all(self._headers[own] >= self._headers[one.header_sha256] + _LEAD for one in others):
+            for record in others:
+                del self._records[record.index]
+                self._frames -= self._plan.results_of(self._plan.chunks[record.index])
+                record.delete()
             return False
         self._rejected[chunk.index] += 1
         if self._rejected[chunk.index] >= ATTEMPTS:

@@ -11,11 +11,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from pipelines.codec.encoder import EncodedChunk
+from pipelines.codec.encoder import EncodedChunk, encode_chunk
 from pipelines.inference.temporal_windows import Window
 from pipelines.media.video_info import Frame
+from pipelines.workers import chunk_worker, stage_threads
 from pipelines.workers.chunk_worker import ChunkUpscaler
-from pipelines.workers.messages import ChunkProgress, SpanTask
+from pipelines.workers.messages import ChunkProgress, SpanTask, WorkerSetup
 from tests import media
 
 
@@ -94,6 +95,27 @@ class OtherHeader(ChunkUpscaler):
                 ),
             )
         yield from super().run(task, pieces)
+
+
+class SpoilingOnce(ChunkUpscaler):
+    """The driver of its encoder repeats a frame in the first chunk that any such worker makes.
+
+    The file VSR_TEST_MARK tells the next one that it happened.
+    """
+
+    def __init__(self, setup: WorkerSetup) -> None:
+        chunk_worker.encoder_hardware = lambda _: "GPU, driver 1"  # type: ignore[attr-defined]
+        stage_threads.encode_chunk = self._encode  # type: ignore[attr-defined]
+        super().__init__(setup)
+
+    @staticmethod
+    def _encode(frames: Iterable[Frame], *given: Any, **named: Any) -> EncodedChunk:
+        mark, shown = os.environ["VSR_TEST_MARK"], list(frames)
+        if not os.path.exists(mark):
+            with open(mark, "w", encoding="utf-8"):
+                pass
+            shown[2] = replace(shown[2], planes=shown[1].planes)
+        return encode_chunk(shown, *given, **named)
 
 
 class DyingOnce(ChunkUpscaler):

@@ -12,12 +12,14 @@ import pytest
 import pipelines.planner.video_planner as planner
 from models.errors import ResourceError, UsageError
 from pipelines.codec.encoder import EncodedChunk, encode_chunk
+from pipelines.plan.events import Note
+from pipelines.run.job import upscale_video
 from tests import media
 from tests.helpers.inline import H264, finished_of, planned_of, upscaled
 from tests.helpers.stand_in_encoders import made_stand_in
 from tests.helpers.view import frames
+from vsr.api import run_settings
 
-pytestmark = pytest.mark.usefixtures("inline")
 FILM = media.Film(frames=12, size=(128, 96))
 
 
@@ -32,6 +34,7 @@ def hardware(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipelines.workers.chunk_worker.encoder_hardware", lambda _: "GPU, driver 1")
 
 
+@pytest.mark.usefixtures("inline")
 def test_a_film_is_encoded_verified_and_named_by_hardware(tmp_path: Path) -> None:
     source = media.write(tmp_path / "film.mp4", FILM)
     events = upscaled(source, tmp_path / "out.mp4", **{**H264, "preset": "balanced"}, chunk_seconds=0.25)
@@ -41,6 +44,7 @@ def test_a_film_is_encoded_verified_and_named_by_hardware(tmp_path: Path) -> Non
     assert len(frames(tmp_path / "out.mp4")) == 12
 
 
+@pytest.mark.usefixtures("inline")
 def test_an_encoder_that_keeps_failing_ends_the_run_with_what_does_without_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -73,6 +77,8 @@ def _wrong(way: str, frames: Any, index: int, *given: Any, **named: Any) -> Enco
     made = encode_chunk(frames, index, *given, **named)
     if way == "header":
         return replace(made, header_sha256="another")
+    if way == "times":
+        return replace(made, pts=[made.pts[0], made.pts[2], made.pts[1], *made.pts[3:]])
     if way == "cut":
         return replace(made, data=made.data[:-400])
     return made
@@ -82,6 +88,7 @@ _SAID = {
     "repeat": "shows something else than its source",
     "swap": "shows something else than its source",
     "header": "another header than",
+    "times": "is shown at another time",
     "cut": "encoded frame",
 }
 
@@ -98,12 +105,13 @@ def _with_other_headers(times: dict[int, int], tries: Counter[int]) -> Any:
 
 
 @pytest.mark.parametrize("times", [{1: 1}, {1: 2, 2: 2}])
+@pytest.mark.usefixtures("inline")
 def test_a_chunk_that_can_t_be_joined_with_the_others_has_three_attempts(
     times: dict[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Case 89."""
     tries = Counter[int]()
-    source = media.write(tmp_path / "film.mp4", FILM)
+    source = media.write(tmp_path / "film.mp4", replace(FILM, frames=24))
     options = {**H264, "preset": "balanced", "chunk_seconds": 0.13}
     upscaled(source, tmp_path / "right.mp4", **options)
     monkeypatch.setattr("pipelines.workers.stage_threads.encode_chunk", _with_other_headers(times, tries))
@@ -111,11 +119,41 @@ def test_a_chunk_that_can_t_be_joined_with_the_others_has_three_attempts(
     assert {index: count for index, count in tries.items() if count > 1} == {
         index: count + 1 for index, count in times.items()
     }
+    assert finished_of(events).frames == 24
+    assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "right.mp4").read_bytes()
+
+
+@pytest.mark.parametrize(("seconds", "wrong"), [(0.13, {0: 1}), (0.25, {0: 1})])
+@pytest.mark.usefixtures("inline")
+def test_a_wrong_header_of_the_first_chunk_is_not_taken_for_that_of_the_film(
+    seconds: float, wrong: dict[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Case 89."""
+    source = media.write(tmp_path / "film.mp4", FILM)
+    options = {**H264, "preset": "balanced", "chunk_seconds": seconds}
+    upscaled(source, tmp_path / "right.mp4", **options)
+    tries = Counter[int]()
+    monkeypatch.setattr("pipelines.workers.stage_threads.encode_chunk", _with_other_headers(wrong, tries))
+    events = upscaled(source, tmp_path / "out.mp4", **options)
+    assert tries[0] == 2
     assert finished_of(events).frames == 12
     assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "right.mp4").read_bytes()
 
 
+@pytest.mark.usefixtures("inline")
+def test_a_first_chunk_that_always_has_another_header_is_the_one_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Case 89."""
+    source = media.write(tmp_path / "film.mp4", FILM)
+    encode = _with_other_headers({0: 99}, Counter())
+    monkeypatch.setattr("pipelines.workers.stage_threads.encode_chunk", encode)
+    with pytest.raises(ResourceError, match=r"chunk 0: .*another header .*--encoder software --fresh does"):
+        upscaled(source, tmp_path / "out.mp4", **{**H264, "preset": "balanced"}, chunk_seconds=0.13)
+
+
 @pytest.mark.parametrize("way", _SAID)
+@pytest.mark.usefixtures("inline")
 def test_a_driver_that_always_spoils_a_chunk_ends_the_run(
     way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,9 +165,10 @@ def test_a_driver_that_always_spoils_a_chunk_ends_the_run(
     monkeypatch.setattr("pipelines.workers.stage_threads.encode_chunk", always)
     source = media.write(tmp_path / "film.mp4", FILM)
     with pytest.raises(ResourceError, match=f"chunk 1: .*{_SAID[way]}.*--encoder software --fresh does"):
-        upscaled(source, tmp_path / "out.mp4", **{**H264, "preset": "balanced"}, chunk_seconds=0.25)
+        upscaled(source, tmp_path / "out.mp4", **{**H264, "preset": "balanced"}, chunk_seconds=0.13)
 
 
+@pytest.mark.usefixtures("inline")
 def test_workers_without_the_plan_s_gpu_take_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Case 89."""
     source = media.write(tmp_path / "film.mp4", FILM)
@@ -140,6 +179,7 @@ def test_workers_without_the_plan_s_gpu_take_no_part(tmp_path: Path, monkeypatch
         upscaled(source, tmp_path / "out.mp4", **{**H264, "preset": "balanced"})
 
 
+@pytest.mark.usefixtures("inline")
 def test_chunks_of_another_driver_are_not_mixed_with_those_of_this_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,3 +199,22 @@ def test_chunks_of_another_driver_are_not_mixed_with_those_of_this_one(
     monkeypatch.setattr("pipelines.workers.chunk_worker.encoder_hardware", lambda _: "GPU, driver 2")
     with pytest.raises(UsageError, match="encoder: GPU, driver 1 before, GPU, driver 2 now"):
         upscaled(source, tmp_path / "out.mp4", **{**H264, "preset": "balanced"}, chunk_seconds=0.25)
+
+
+def test_a_frame_that_a_driver_repeats_once_is_right_at_the_next_attempt_of_a_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Case 89."""
+    source = media.write(tmp_path / "film.mp4", FILM)
+    settings = run_settings(**{**H264, "preset": "balanced", "chunk_seconds": 0.25})
+    mark = tmp_path / "spoilt"
+    monkeypatch.setenv("VSR_TEST_MARK", str(mark))
+    made = []
+    for name in ("out.mp4", "right.mp4"):  # the second one is not spoilt
+        worker = "tests.pipelines.pool.failing_workers:SpoilingOnce"
+        events = list(upscale_video(source, tmp_path / name, settings, worker=worker))
+        said = [e.text for e in events if isinstance(e, Note)]
+        assert any("shows something else" in text for text in said) == (name == "out.mp4")
+        assert mark.exists()
+        made.append((tmp_path / name).read_bytes())
+    assert made[0] == made[1]
