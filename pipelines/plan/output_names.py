@@ -35,11 +35,12 @@ __all__ = [
 
 
 _LONGEST_NAME = 255
-_NOT_ON_WINDOWS = frozenset('<>:"/\\|?*')
+_NOT_ON_WINDOWS = frozenset('<>:"/\\|?*') | {chr(code) for code in range(32)}
 _DEVICES = frozenset(
-    {"CON", "PRN", "AUX", "NUL", *(f"{kind}{n}" for kind in ("COM", "LPT") for n in range(1, 10))}
+    {"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"}
+    | {f"{kind}{digit}" for kind in ("COM", "LPT") for digit in "123456789\u00b9\u00b2\u00b3"}
 )
-"""Names that Windows reserves, whatever the suffix."""
+"""Names that Windows reserves, whatever the suffix, and with spaces before it."""
 
 
 def output_pattern(output: Path, plan: Plan) -> Pattern | None:
@@ -89,7 +90,9 @@ def filled_name(
             f"--output-template {template!r}: {name!r} is not a file name; it would leave the output's folder"
         )
     if sys.platform == "win32" and (
-        set(name) & _NOT_ON_WINDOWS or name.partition(".")[0].upper() in _DEVICES or name[-1] in ". "
+        set(name) & _NOT_ON_WINDOWS
+        or name.partition(".")[0].rstrip(" ").upper() in _DEVICES
+        or name[-1] in ". "
     ):
         raise UsageError(
             f"--output-template {template!r}: {name!r} is not a valid file name on Windows; remove reserved"

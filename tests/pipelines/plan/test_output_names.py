@@ -80,10 +80,19 @@ def test_names_that_differ_in_case_are_one_name_where_the_system_has_it_so(
 
 def test_a_name_that_windows_has_not_is_refused_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """Case 92."""
-    for template in ("{stem}: new{suffix}", "nul{suffix}", "{stem}."):
+    templates = (
+        "{stem}: new{suffix}",
+        "nul{suffix}",
+        "nul {suffix}",
+        "com\u00b9{suffix}",
+        "CONIN$",
+        "{stem}.",
+    )
+    templates += ("{stem}\tnew{suffix}",)
+    for template in templates:
         assert result_name(template, Path("film.mp4"), ".mkv", PLAN)
     monkeypatch.setattr("sys.platform", "win32")
-    for template in ("{stem}: new{suffix}", "nul{suffix}", "{stem}."):
+    for template in templates:
         with pytest.raises(UsageError, match="is not a valid file name on Windows"):
             result_name(template, Path("film.mp4"), ".mkv", PLAN)
     assert result_name("{stem} new{suffix}", Path("film.mp4"), ".mkv", PLAN) == "film new.mkv"  # type: ignore[arg-type]
