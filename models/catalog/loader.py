@@ -30,7 +30,8 @@ def load_network(
     height, width, chroma_offset: output size and chroma siting, for classical scalers only.
     restore: restoration level, 0 to 1; a network with adjustable levels is fixed at this one. None: it keeps
     all its levels, as training needs them.
-    detail: 0 for the faithful weights of a network that has two sets, 1 for the crisp ones, or between.
+    detail: for a network with two sets of weights: 0 for the faithful ones, 1 for the crisp ones, values
+    between interpolate.
     Raises MediaError if the weights don't match the card.
     """
     from models.network import LoadedNetwork

@@ -115,8 +115,8 @@ def open_reader(plan: Plan, info: VideoInfo) -> PacketReader:
     """Open the film, to read its packets for workers.
 
     Workers only get packets, without the file. To check that nothing was lost by this, the reader also
-    decodes a few frames of every chunk; workers compare their frames with the checksums of these. A film that
-    was counted by decoding (`info.linear`) already has such checksums, from `frame_times.count`.
+    decodes a few frames of every chunk; workers compare their frames with the checksums of these. If all
+    frames were decoded to count them (`info.linear`), `frame_times.count` has already made these checksums.
     """
     pixels = plan.decoded_pixels
     check = None if info.linear else ContainerDecoder(_looked_at(plan, info), info.index.clean, pixels)

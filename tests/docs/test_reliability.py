@@ -70,7 +70,7 @@ CASES = {
             "All frames are kept; the parts follow each other, each in sync with its audio.",
         ),
         12: (
-            "Frames have no timestamps, or the same ones.",
+            "Frames have no timestamps, or several share one.",
             "Frames are counted by decoding, in a single pass of the decoder.",
         ),
         13: ("Timestamps have a gap.", "The output has the same gap."),
@@ -146,12 +146,12 @@ CASES = {
         ),
         31: (
             "SD video without colour tags",
-            "It is read by the documented rule; the output is tagged accordingly.",
+            "Its colours are assumed by a [fixed rule](color.md); the output is tagged with what was assumed.",
         ),
         32: ("Any siting of chroma samples", "It is preserved, also in rotated images."),
         33: (
             "10-bit video",
-            "The output is 10-bit, too. A ramp of all 1024 sample values has at least 1000 of them in the output.",
+            "The output is 10-bit, too. If the source is a ramp of all 1024 sample values, the output has at least 1000 different ones.",
         ),
         34: (
             "8-bit output of a source with more bits, cut anywhere",
@@ -334,7 +334,7 @@ CASES = {
         ),
         89: (
             "A hardware encoder fails or spoils frames during a run, has no free session, or leaves out tags, siting or HDR metadata.",
-            "The worker that encoded a chunk decodes it again, and compares it with the frames given to the encoder. After a failure, it is tried twice more, then the run stops and suggests `--encoder software`. Workers wait for a free session. Missing metadata is written into the stream.",
+            "The worker that encoded a chunk decodes it again, and compares it with the frames given to the encoder. After a failure, the chunk is encoded again, at most twice; then the run stops and suggests `--encoder software`. Workers wait for a free session. Missing metadata is written into the stream.",
         ),
     },
     "Devices": {
@@ -388,7 +388,7 @@ CASES = {
         ),
         84: (
             "Some items have no value of a metric; files have the same name.",
-            "The mean is taken over the items that have a value. The names of the images that are written for them are made distinct.",
+            "The mean is taken over the items that have a value. If files have the same name, the images written for each get different names.",
         ),
     },
 }
@@ -440,9 +440,10 @@ column provoke each case for real: they kill processes, fill disks and truncate 
 130 or 143 stopped.
 
 Four rules make this possible. An output gets its final name only after every frame, every timestamp and every packet of the other tracks was
-checked. Kept chunks are used only if they have the hash that was recorded for them. Everything that affects the output's bits is in the plan, so it
-makes no difference which worker made a chunk, or in which attempt. And each of these checks has a test that
-fails if the check is removed: `python -m tests.mutants` removes them one by one.
+checked. Chunks that an interrupted run has
+finished are used only if they have the hash that was recorded for them. Everything that affects the output's bits is in the plan, so it
+makes no difference which worker made a chunk, or in which attempt. And each check that `vsr` makes has a test that
+fails if the check is removed; `python -m tests.mutants` removes the checks one by one.
 """
 
 
@@ -484,8 +485,12 @@ _ROWS: tuple[tuple[str, str, str], ...] = (
         "files of a torture set",
         "{count} tried, no crash, hang or wrong output; {refused} refused before work; the 99th percentile of their CPU time is {refusal_p99_seconds} s",
     ),
-    ("mutants", "guards removed", "{mutants} tried, each found by its test"),
-    ("guards", "CPU time of the guards", "{share} of a run's"),
+    (
+        "mutants",
+        "checks removed, one at a time",
+        "{mutants} removed; each time, the test of the check failed",
+    ),
+    ("guards", "CPU time of the checks", "{share} of a run's"),
     (
         "server kills",
         "a server with a queue, killed at random moments",
