@@ -253,8 +253,7 @@ class PairedReader:
             width, height = film.info.upright_size
             if (width % 2 or height % 2) and not self._crop:
                 self.notes.append(
-                    f"{name}: {width}x{height} has odd sides; {area.width}x{area.height} of it are compared,"
-                    " with the same part of the others"
+                    f"{name}: {width}x{height} has odd sides; {area.width}x{area.height} of it are compared"
                 )
         own = self.size(0)
         for number, name in enumerate(self.labels[1:], start=1):

@@ -282,7 +282,7 @@ CASES = {
         ),
         66: (
             "Sides are odd; the film has only one frame.",
-            "An odd side gets one more column or row if the output's pixel format needs even ones ([details](color.md#output-size)). A single frame becomes a film of one frame.",
+            "Where the output's pixel format needs even sides, `--scale` adds a column or row to an odd one, and `--to` rounds to an even number ([details](color.md#output-size)). A single frame becomes a film of one frame.",
         ),
         67: ("The output is too large for the encoder.", "Refused before work starts."),
         85: (
@@ -440,10 +440,9 @@ column provoke each case for real: they kill processes, fill disks and truncate 
 130 or 143 stopped.
 
 Four rules make this possible. An output gets its final name only after every frame, every timestamp and every packet of the other tracks was
-checked. Chunks that an interrupted run has
-finished are used only if they have the hash that was recorded for them. Everything that affects the output's bits is in the plan, so it
-makes no difference which worker made a chunk, or in which attempt. And each check that `vsr` makes has a test that
-fails if the check is removed; `python -m tests.mutants` removes the checks one by one.
+checked. Chunks that an interrupted run has finished are used only if they have the hash that was recorded for them. Everything that affects the
+output's bits is in the plan, so it makes no difference which worker made a chunk, or in which attempt. And a check is relied on only if a test
+fails without it: `python -m tests.mutants` removes such checks one by one.
 """
 
 
